@@ -1,0 +1,97 @@
+"""The command line: results on stdout, progress and logs on stderr; exit code 2 for bad use, 1 for a failure.
+
+Each verb is a module of this folder with a click command named `command`. It is imported when it is called, so that
+`tracewinnow run` starts fast and needs nothing but the base installation.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from tracewinnow.schemas.errors import BadUse, TracewinnowError
+from tracewinnow.version import VERSION
+
+# verb -> (module, what it does in a line, extra that it needs)
+VERBS: dict[str, tuple[str, str, str]] = {
+    "preprocess": ("preprocess", "Winnow one log down to a token budget.", "winnow"),
+    "run": ("run", "Run any command and send what it prints.", ""),
+    "sync": ("sync", "Ship what a spool still holds.", ""),
+    "stream": ("stream", "Run the pipeline over Kafka.", "pipeline"),
+    "backfill": ("backfill", "Run the pipeline over files.", "pipeline"),
+    "rebuild": ("rebuild", "Make everything again from the archive.", "pipeline"),
+    "export": ("export", "Write the training export of a day.", "pipeline"),
+    "jobs": ("jobs", "List jobs and how they ended.", "serve"),
+    "show": ("show", "Answer why a job failed, under a token budget.", "serve"),
+    "lines": ("lines", "Fetch raw lines that an answer left out.", "serve"),
+    "codec": ("codec", "Encode, decode and inspect numeric containers.", "codec"),
+    "completion": ("completion", "Print the completion script of a shell.", ""),
+}
+
+
+class Verbs(click.Group):
+    """A group that imports a verb when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in VERBS:
+            return None
+        module, _, extra = VERBS[name]
+        try:
+            command = importlib.import_module(f"tracewinnow.cli.{module}").command
+        except ModuleNotFoundError as missing:
+            if missing.name and missing.name.startswith("tracewinnow"):
+                raise
+            raise click.ClickException(
+                f"`tracewinnow {name}` needs {missing.name}, which is not installed. "
+                f"Install it with: pip install 'tracewinnow[{extra}]'"
+            ) from missing
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, what) for name, (_, what, _) in VERBS.items()])
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Each command has examples: tracewinnow COMMAND --help",
+)
+@click.version_option(VERSION, prog_name="tracewinnow")
+def tracewinnow() -> None:
+    """Winnow the telemetry of machine-learning jobs: the cause of a failure at a few percent of its tokens."""
+
+
+def main() -> None:
+    """Entry point of the console script; does not return."""
+    try:
+        tracewinnow(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except click.ClickException as wrong:
+        wrong.show()
+        sys.exit(wrong.exit_code)
+    except click.exceptions.Exit as done:
+        sys.exit(done.exit_code)
+    except BadUse as wrong:
+        click.echo(f"Error: {wrong}", err=True)
+        sys.exit(2)
+    except TracewinnowError as wrong:
+        click.echo(f"Error: {wrong}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): not an error, and nothing may be written any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as wrong:
+        click.echo(f"Error: {wrong.strerror or wrong}" + (f": {wrong.filename}" if wrong.filename else ""), err=True)
+        sys.exit(1)
+    sys.exit(0)

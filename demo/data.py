@@ -138,8 +138,8 @@ class Loader:
 
 
 def prune(folder: Path, quota_bytes: int) -> None:
-    """The janitor of the data folder: removes the shards that were read longest ago until the rest is within the quota."""
-    files = sorted(folder.glob("*.npy"), key=lambda path: (path.stat().st_atime_ns, path.name))
+    """The janitor of the data folder: removes the oldest shards until the rest is within the quota."""
+    files = sorted(folder.glob("*.npy"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     total = sum(path.stat().st_size for path in files)
     for path in files:
         if total <= quota_bytes:

@@ -31,10 +31,18 @@ def start_ranks(world: int, arguments: argparse.Namespace) -> list[subprocess.Po
     ranks = []
     for rank, listening in enumerate(sockets):
         environment = {
-            **os.environ, "RANK": str(rank), "WORLD_SIZE": str(world), "RING_PORTS": ports, "RING_FD": str(listening.fileno()),
-            "JOB": arguments.job, "BOOTSTRAP": arguments.bootstrap, "SPOOL": arguments.spool, "ERROR_FILE": f"logs/error{rank}.json",
-            "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-        }  # fmt: skip
+            **os.environ,
+            "RANK": str(rank),
+            "WORLD_SIZE": str(world),
+            "RING_PORTS": ports,
+            "RING_FD": str(listening.fileno()),
+            "JOB": arguments.job,
+            "BOOTSTRAP": arguments.bootstrap,
+            "SPOOL": arguments.spool,
+            "ERROR_FILE": f"logs/error{rank}.json",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
         with open(f"logs/rank{rank}.log", "wb") as printed:
             ranks.append(
                 subprocess.Popen(
@@ -51,7 +59,7 @@ def start_ranks(world: int, arguments: argparse.Namespace) -> list[subprocess.Po
 
 
 def wait(ranks: list[subprocess.Popen[bytes]]) -> dict[int, float]:
-    """When each failed rank ended (Unix seconds). After the first failure the others get GRACE_S, then SIGTERM, then SIGKILL."""
+    """When each failed rank ended (Unix seconds). After the first the others get GRACE_S, then a signal."""
     ended: dict[int, float] = {}
     failed: dict[int, float] = {}
     while len(ended) < len(ranks):
@@ -81,22 +89,25 @@ def describe(ranks: list[subprocess.Popen[bytes]], failed: dict[int, float]) -> 
     """The block that ends the log of a failed launch: every failure, and the one that came first."""
     rows = []
     for rank, when in failed.items():
-        code = ranks[rank].returncode
-        note = Path(f"logs/error{rank}.json")
+        process = ranks[rank]
+        code, note = process.returncode, Path(f"logs/error{rank}.json")
         if note.exists():
             error = json.loads(note.read_text())
             when, message = error["time"], error["message"]
+        elif code < 0:
+            message = f"Signal {-code} ({signal.Signals(-code).name}) received by PID {process.pid}"
         else:
-            message = (
-                f"Signal {-code} ({signal.Signals(-code).name}) received by PID {ranks[rank].pid}"
-                if code < 0
-                else "no message"
-            )
+            message = "no message"
+        fields = {
+            "time": datetime.fromtimestamp(when).isoformat(timespec="milliseconds"),
+            "host": socket.gethostname(),
+            "rank": f"{rank} (local_rank: {rank})",
+            "exitcode": f"{code} (pid: {process.pid})",
+            "error": message,
+        }
         # A process that a signal ended wrote no time: it was seen later than its neighbours wrote theirs.
         unasked = code == -signal.SIGKILL and not note.exists()
-        rows.append((not unasked, when, f"  time      : {datetime.fromtimestamp(when).isoformat(timespec='milliseconds')}\n"
-                           f"  host      : {socket.gethostname()}\n  rank      : {rank} (local_rank: {rank})\n"
-                           f"  exitcode  : {code} (pid: {ranks[rank].pid})\n  error     : {message}"))  # fmt: skip
+        rows.append((not unasked, when, "\n".join(f"  {name:<9} : {value}" for name, value in fields.items())))
     rows.sort()
     others = (
         "\n".join(f"[{number}]:\n{row}" for number, (_, _, row) in enumerate(rows[1:], 1)) or "  <NO_OTHER_FAILURES>"
@@ -115,7 +126,7 @@ def main() -> None:
     parser.add_argument("--ranks", type=int, default=4)
     arguments = parser.parse_args()
     Path("logs").mkdir(exist_ok=True)
-    write_shards(Path(str(CONFIG["data"]["folder"])), int(CONFIG["data"]["shards"]))
+    write_shards(Path(str(CONFIG["data"]["folder"])), CONFIG["data"]["shards"])
     ranks = start_ranks(arguments.ranks, arguments)
     # After the ranks, so that they do not print into what the logger of this process captures.
     run = logger.start(

@@ -17,7 +17,7 @@ class ByteModel:
         rng = np.random.default_rng(seed)
 
         def matrix(rows: int, columns: int) -> Floats:
-            return (rng.standard_normal((rows, columns)) * np.sqrt(2.0 / rows)).astype(np.float32)
+            return np.asarray(rng.standard_normal((rows, columns)) * np.sqrt(2.0 / rows), np.float32)
 
         self.tensors: dict[str, Floats] = {
             "embed": rng.standard_normal((BYTES, WIDTH)).astype(np.float32),

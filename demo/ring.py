@@ -49,7 +49,7 @@ class Ring:
             link.setblocking(False)
 
     def mean(self, values: Floats) -> Floats:
-        """Mean of `values` (float32[n]) over all ranks. Blocks until every rank has called it; raises CollectiveError."""
+        """Mean of `values` (float32[n]) over all ranks. Blocks until all have called it; raises CollectiveError."""
         self.sequence += 1
         began = time.monotonic()
         parts = np.array_split(values.astype(np.float32), self.size)
@@ -63,7 +63,8 @@ class Ring:
             "allreduce seq %d: %.1f KiB over %d ranks in %.2f ms",
             self.sequence, values.nbytes / 1024, self.size, (time.monotonic() - began) * 1e3,
         )  # fmt: skip
-        return np.concatenate(parts) / np.float32(self.size)
+        mean: Floats = np.concatenate(parts) / np.float32(self.size)
+        return mean
 
     def _exchange(self, out: Floats, count: int) -> Floats:
         """Send `out` to the right while `count` numbers come from the left."""

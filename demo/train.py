@@ -1,6 +1,6 @@
 """One rank of the training job: a byte-level model, data parallel, with a loader, evaluation and checkpoints.
 
-Started by `demo.launch`, which sets the environment. FAULT chooses what goes wrong; nothing else in the job knows of it.
+Started by `demo.launch`, which sets the environment. FAULT chooses what goes wrong.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import time
 import traceback
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from demo import watchdog
-from demo.data import Cache, Loader, prune
+from demo.data import Bytes, Cache, Loader, prune
 from demo.model import ByteModel, Floats, Momentum
 from demo.ring import Ring
 from tracewinnow import logger
 
 log = logging.getLogger("trainer")
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "model": {"kind": "byte-mlp", "context": 16, "width": 24, "hidden": 192, "dtype": "float32"},
     "optimizer": {"name": "momentum", "beta": 0.9, "gradient_clip": None},
     "schedule": [{"from_step": 0, "rate": 0.1}, {"from_step": 290, "rate": 0.05}],
@@ -51,9 +52,9 @@ CONFIG = {
 }
 
 
-def configure(fault: str, rank: int) -> dict[str, dict]:  # type: ignore[type-arg]
+def configure(fault: str, rank: int) -> dict[str, Any]:
     """The configuration of this rank, with the mistake that the fault stands for."""
-    config = json.loads(json.dumps(CONFIG))
+    config: dict[str, Any] = json.loads(json.dumps(CONFIG))
     if fault == "nan":
         config["schedule"][1]["rate"] = 50.0  # meant: 0.05
     elif fault == "missing-file":
@@ -99,7 +100,7 @@ class Trainer:
                 )
                 sys.stderr.flush()
 
-    def one_step(self, epoch: int, batch: np.ndarray) -> None:  # type: ignore[type-arg]
+    def one_step(self, epoch: int, batch: Bytes) -> None:
         began = time.perf_counter()
         self.step += 1
         rate = self.rate()
@@ -159,19 +160,20 @@ class Trainer:
         perplexity = np.exp(min(loss, 60.0))
         log.info("eval step %d heldout loss %.4f perplexity %.2f", self.step, loss, perplexity)
         if self.rank == 0:
-            print(f"+--------+----------+------------+\n| step   | loss     | perplexity |\n+--------+----------+------------+\n"
-                  f"| {self.step:<6} | {loss:<8.4f} | {perplexity:<10.2f} |\n+--------+----------+------------+")  # fmt: skip
+            rule = "+--------+----------+------------+"
+            row = f"| {self.step:<6} | {loss:<8.4f} | {perplexity:<10.2f} |"
+            print(rule, "| step   | loss     | perplexity |", rule, row, rule, sep="\n")
         send_usage_statistics()
 
     def checkpoint(self) -> None:
-        """Every rank checks its copy of the weights, rank 0 writes them. Raises FloatingPointError if one is not finite."""
+        """Every rank checks its weights, rank 0 writes them. Raises FloatingPointError where one is not finite."""
         bad = {name: int((~np.isfinite(tensor)).sum()) for name, tensor in self.model.tensors.items()}
         bad = {name: count for name, count in bad.items() if count}
         if bad:
             first, count = next(iter(bad.items()))
             raise FloatingPointError(
-                f"checkpoint at step {self.step} refused: {len(bad)} of {len(self.model.tensors)} tensors hold values that are "
-                f"not finite, first {first} with {count} of {self.model.tensors[first].size}"
+                f"checkpoint at step {self.step} refused: {len(bad)} of {len(self.model.tensors)} tensors hold values "
+                f"that are not finite, first {first} with {count} of {self.model.tensors[first].size}"
             )
         if self.rank == 0:
             path = Path("checkpoints") / f"step-{self.step:06}.npz"
@@ -188,7 +190,7 @@ def send_usage_statistics() -> None:
         logging.getLogger("usage").warning("could not send usage statistics, ignoring", exc_info=True)
 
 
-def greet(rank: int, world: int, config: dict[str, object], tensors: dict[str, Floats]) -> None:
+def greet(rank: int, world: int, config: dict[str, Any], tensors: dict[str, Floats]) -> None:
     """What every job prints before it works."""
     log.info(
         "rank %d of %d on %s, pid %d, Python %s, numpy %s",

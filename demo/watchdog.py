@@ -8,12 +8,13 @@ import sys
 import threading
 import time
 
-_now = {"phase": "starting", "since": time.monotonic()}
+_now: tuple[str, float] = ("starting", time.monotonic())
 
 
 def phase(what: str) -> None:
     """The training loop has come to `what`."""
-    _now.update(phase=what, since=time.monotonic())
+    global _now
+    _now = (what, time.monotonic())
 
 
 def start(rank: int, limit: float) -> None:
@@ -22,10 +23,11 @@ def start(rank: int, limit: float) -> None:
 
 
 def _watch(rank: int, limit: float) -> None:
-    while time.monotonic() - float(_now["since"]) < limit:
+    while time.monotonic() - _now[1] < limit:
         time.sleep(0.25)
+    where, since = _now
+    still = time.monotonic() - since
     logging.getLogger("watchdog").critical(
-        "rank %d has not moved for %.1f s, it is at: %s. Stacks of all threads follow.",
-        rank, time.monotonic() - float(_now["since"]), _now["phase"],
-    )  # fmt: skip
+        "rank %d has not moved for %.1f s, it is at: %s. Stacks of all threads follow.", rank, still, where
+    )
     faulthandler.dump_traceback(sys.stderr, all_threads=True)

@@ -14,8 +14,8 @@ from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.records import WindowKey
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
 from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
-from tracewinnow.stores.archive import Archive, ArchivedBatch, Entry
-from tracewinnow.stores.errors import CorruptObject
+from tracewinnow.stores.archive import Archive, ArchivedBatch, Entry, Window
+from tracewinnow.stores.errors import CorruptObject, TooLarge
 from tracewinnow.stores.objects import open_objects
 from tracewinnow.transforms.assemble import assemble
 from tracewinnow.transforms.trace import Trace
@@ -42,17 +42,21 @@ def plan_parts(entries: Iterable[Entry], limit: int) -> list[list[tuple[str, int
 
 def read_window(archive: Archive, key: WindowKey, settings: Settings) -> Iterator[Trace | ArchivedBatch]:
     """The traces of a window, one for each part, and batches whose name is taken by other content. Blocks on the store."""
-    job_id, start_ns = key
-    entries = archive.index(job_id, start_ns)
-    for part, names in enumerate(plan_parts(entries, settings.part_bytes)):
-        window = archive.read(job_id, start_ns, names=names)
+    try:
+        windows: Iterable[Window] = [archive.read(*key, max_bytes=settings.part_bytes)]
+        revision = len(next(iter(windows)).batches)
+    except TooLarge:
+        entries = archive.index(*key)
+        revision = len(entries)
+        windows = (archive.read(*key, names=names) for names in plan_parts(entries, settings.part_bytes))
+    for part, window in enumerate(windows):
         yield from window.conflicts
         yield assemble(
             (TelemetryBatch.FromString(batch.data) for batch in window.batches),
-            window_start_ns=start_ns,
-            window_end_ns=start_ns + settings.window_ns,
+            window_start_ns=key[1],
+            window_end_ns=key[1] + settings.window_ns,
             part=part,
-            revision=len(entries),
+            revision=revision,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import defaultdict
 from typing import Any
 
@@ -147,3 +148,28 @@ def _committer(bootstrap: str, group: str) -> Any:
         if (bootstrap, group) not in _committers:
             _committers[bootstrap, group] = consumer(bootstrap, group)
         return _committers[bootstrap, group]
+
+
+def cluster_id(used: Any) -> str:
+    """The broker's own name. Raises Transient."""
+    from confluent_kafka import KafkaException
+
+    try:
+        return str(used.list_topics(timeout=TIMEOUT).cluster_id)
+    except KafkaException as failed:
+        raise Transient(f"the broker did not say who it is: {failed}") from failed
+
+
+def timestamp_at(used: Any, topic: str, partition: int, offset: int) -> int:
+    """Record time (ms) of the record at an offset that exists. Raises Transient when it does not come."""
+    from confluent_kafka import TopicPartition
+
+    used.assign([TopicPartition(topic, partition, offset)])
+    try:
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            for message in poll(used, 1, 0.2):
+                return int(message.timestamp()[1])
+    finally:
+        used.unassign()
+    raise Transient(f"the broker gave no record at {topic}/{partition} offset {offset} within {TIMEOUT:g}s")

@@ -18,6 +18,7 @@ from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
 from tracewinnow.version import VERSION
 
 DEAD = "dead"
+DAMAGED = "tracewinnow-damaged"  # header of an empty record: a file that could be read only so far
 
 
 def dead_letter(record: Record, stage: str, bad: BadInput) -> DeadLetter:
@@ -56,7 +57,10 @@ class DecodeFn(beam.DoFn):
         now_ns = time.time_ns()
         for record in records:
             try:
-                batch = validate.decode(record.value, dict(record.headers))
+                headers = dict(record.headers)
+                if not record.value and DAMAGED in headers:
+                    raise BadInput("damaged-file", headers[DAMAGED].decode("utf-8", "replace"))
+                batch = validate.decode(record.value, headers)
                 validate.check(batch, now_ns)
             except BadInput as bad:
                 self.dead.inc()

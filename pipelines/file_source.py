@@ -10,6 +10,7 @@ from typing import Any
 import apache_beam as beam
 
 from tracewinnow.pipelines import files, rows
+from tracewinnow.pipelines.decode import DAMAGED
 from tracewinnow.pipelines.files import Task
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.records import Record, window_start
@@ -145,7 +146,7 @@ class ReadFileFn(beam.DoFn):
                     yield held
                     held, size = [], 0
         except BadInput as damaged:
-            note = (("tracewinnow-damaged", str(damaged).encode()),)
+            note = ((DAMAGED, damaged.reason.encode()),)
             held.append(Record(task[0], 0, -1, task[5] // 1_000_000, b"", note))
         if held:
             yield held

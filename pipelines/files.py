@@ -94,16 +94,25 @@ def tasks(path: Path, job_id: str | None, done: int = 0, base_ns: int | None = N
         head = file.read(1 << 16)
     base = base_ns if base_ns is not None else first_time(head) or path.stat().st_mtime_ns
     job = job_id or path.name.split(".")[0] or path.name
-    with path.open("rb") as file:
-        magic = file.read(HEAD_BYTES)
+    magic = _magic(path, size)
     cuttable = kind == "plain" and magic[:2] not in (GZIP, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and magic[:4] != ZSTD
-    digest = hashlib.sha256(magic).hexdigest()
+    digest = head_of(path, size)
     if not cuttable:
         if done < size:
             yield Task(resolved, kind, job, 0, size, base, digest)
         return
     for start in range(done, size, RANGE_BYTES):
         yield Task(resolved, kind, job, start, min(size, start + RANGE_BYTES), base, digest)
+
+
+def _magic(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(min(HEAD_BYTES, size))
+
+
+def head_of(path: Path, size: int) -> str:
+    """SHA-256 of how a file of `size` bytes begins: a file that has grown keeps it, another in its place does not."""
+    return hashlib.sha256(_magic(path, size)).hexdigest()
 
 
 def first_time(head: bytes) -> int | None:

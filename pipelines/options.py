@@ -35,7 +35,7 @@ class Settings:
     fire_before_ns: int | None = None
     late_ns: int = 86400 * SECOND
     registry: str = ""
-    tables: str = "parquet"  # or "bigquery:project.dataset"
+    tables: str = ""  # where they are not in the warehouse: bq://project/dataset
     plan: str = ""  # name of the local runner's plan, for what it must find again
     stage: Options = field(default_factory=lambda: Options(budget=2000, store_tokens=8000))
 

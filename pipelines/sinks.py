@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from datetime import datetime, timezone
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
-from tracewinnow.schemas.tables import dead_letter_row, rows
+from tracewinnow.schemas.tables import date_of, dead_letter_row, rows
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.stores.objects import escape, open_objects
 from tracewinnow.stores.tables import open_tables
-
-
-def date_of(time_ns: int) -> str:
-    """The UTC date of a Unix time, which is the partition of tables and objects."""
-    return datetime.fromtimestamp(time_ns // 1_000_000_000, timezone.utc).strftime("%Y-%m-%d")
 
 
 def trace_name(trace: PreprocessedTrace) -> str:
@@ -39,7 +33,7 @@ class WriteTraceFn(beam.DoFn):
 
     def setup(self) -> None:
         self.store = open_objects(self.settings.warehouse)
-        self.tables = open_tables(self.settings.tables, self.store)
+        self.tables = open_tables(self.settings.tables or self.settings.warehouse)
 
     def process(self, trace: PreprocessedTrace) -> None:
         date, name = date_of(trace.window_start_ns), trace_name(trace)
@@ -63,7 +57,7 @@ class WriteDeadLettersFn(beam.DoFn):
         self.settings = settings
 
     def setup(self) -> None:
-        self.tables = open_tables(self.settings.tables, open_objects(self.settings.warehouse))
+        self.tables = open_tables(self.settings.tables or self.settings.warehouse)
 
     def start_bundle(self) -> None:
         self.letters: list[DeadLetter] = []

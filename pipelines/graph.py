@@ -18,9 +18,10 @@ def ingest(records: beam.PCollection, settings: Settings) -> tuple[beam.PCollect
     """list[Record] -> keys of windows to build, and dead letters. What was accepted is in the archive by then."""
     decoded = records | "Decode" >> beam.ParDo(DecodeFn(settings)).with_outputs(DEAD, main="accepted")
     archived = decoded.accepted | "Archive" >> beam.ParDo(ArchiveFn(settings)).with_outputs(NOW, main="written")
-    written = archived.written.with_output_types(tuple[WindowKey, int])
-    now = archived[NOW].with_output_types(WindowKey)
-    return (written, now) | "FireWindows" >> FireWindows(settings), decoded[DEAD]
+    # Stated, not inferred: a tagged output is of type Any, whose coder pickles, and a key needs a deterministic one.
+    archived.written.element_type = tuple[WindowKey, int]
+    archived[NOW].element_type = WindowKey
+    return (archived.written, archived[NOW]) | "FireWindows" >> FireWindows(settings), decoded[DEAD]
 
 
 def build(keys: beam.PCollection, settings: Settings) -> beam.PCollection:

@@ -79,8 +79,9 @@ class FireWindows(beam.PTransform):
             | "GroupByJobAndWindow" >> beam.GroupByKey()
             | "HoldOpen" >> beam.ParDo(HoldOpenFn(settings)).with_outputs(OPEN, main="due")
         )
+        held.due.element_type = held[OPEN].element_type = WindowKey
+        due = held.due | "DueToGlobal" >> beam.WindowInto(GlobalWindows())
         _ = held[OPEN] | "RememberOpen" >> beam.ParDo(RememberOpenFn(settings))
-        due = held.due.with_output_types(WindowKey) | "DueToGlobal" >> beam.WindowInto(GlobalWindows())
         # Redistributed: a window is built after the bundle that archived it is done, and not by its thread.
         at_once = now | "BuildElsewhere" >> beam.Reshuffle()
         return (due, at_once) | "AllDue" >> beam.Flatten()

@@ -28,8 +28,8 @@ class BigQueryTables:
     """Tables in a dataset. method: "stream" for tabledata.insertAll, "load" for load jobs (free, slower to be seen).
 
     A row's insertId is the hash of its content, and a load job's id that of its rows, so that a repeated write is
-    dropped: of inserts for about a minute and as far as BigQuery can, of load jobs surely. endpoint: another server than
-    Google's, which is then called without credentials; BIGQUERY_EMULATOR_HOST does the same.
+    dropped: of inserts for about a minute and as far as BigQuery can, of load jobs surely. endpoint: another server
+    than Google's, which is then called without credentials; BIGQUERY_EMULATOR_HOST does the same.
     """
 
     def __init__(

@@ -17,6 +17,7 @@ from tracewinnow.stores.objects import ObjectInfo, check_name
 TEMPORARY = ".tmp"  # a folder of the root: what a killed process left is in one place
 STALE_SECONDS = 24 * 3600
 
+_MISSING = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 _MAY_PASS = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE)
 _HELP = {
@@ -48,7 +49,7 @@ class LocalObjects:
 
     def put(self, name: str, data: bytes, *, if_absent: bool = False) -> bool:
         target = self._path(name)
-        with _clear_errors(target):
+        with _clear_errors(target, reading=False):
             if if_absent and target.exists():
                 return False
             temporary = self._temporary()
@@ -100,7 +101,7 @@ class LocalObjects:
 
     def delete(self, name: str) -> None:
         path = self._path(name)
-        with _clear_errors(path), suppress(FileNotFoundError):
+        with _clear_errors(path), suppress(*_MISSING):
             path.unlink()
 
     def exists(self, name: str) -> bool:
@@ -168,7 +169,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with _clear_errors(folder):
         try:
             found = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
-        except (FileNotFoundError, NotADirectoryError):
+        except _MISSING:
             return []
     return sorted(found, key=lambda entry: entry.name + "/" if entry.is_dir() else entry.name)
 
@@ -194,12 +195,12 @@ def _fsync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _clear_errors(path: Path) -> Iterator[None]:
+def _clear_errors(path: Path, *, reading: bool = True) -> Iterator[None]:
     """An OSError becomes an error of the tree that says what to do."""
     try:
         yield
-    except (FileNotFoundError, IsADirectoryError) as missing:
-        raise NotFound(f"No object at {path}.") from missing
     except OSError as failed:
+        if reading and isinstance(failed, _MISSING):
+            raise NotFound(f"No object at {path}.") from failed
         text = f"{failed.strerror or failed}: {path}. {_HELP.get(failed.errno or 0, '')}".rstrip()
         raise (Transient if failed.errno in _MAY_PASS else StoreError)(text) from failed

@@ -1,4 +1,7 @@
-"""Objects: named bytes that are written whole or not at all. Names are `/`-separated segments."""
+"""Objects: named bytes that are written whole or not at all.
+
+Names are `/`-separated segments, and no name is the folder of another.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +111,10 @@ def _percent(raw: bytes) -> str:
 
 
 def unescape(segment: str) -> str | None:
-    """The text that `escape` made the segment from; None where only its hash is left."""
+    """The text that `escape` made the segment from; None where only its hash is left, or `escape` did not make it."""
     if "~" in segment:
         return "" if segment == "~" else None
-    return unquote_to_bytes(segment).decode("utf-8", "surrogatepass")
+    try:
+        return unquote_to_bytes(segment).decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None

@@ -17,13 +17,12 @@ from tracewinnow.pipelines.records import Accepted, WindowKey
 from tracewinnow.stores.archive import Archive, ArchivedBatch
 from tracewinnow.stores.objects import open_objects
 
-NOW = "now"
 OBJECT_BYTES = 32 << 20  # an object is written when a window has so much in this bundle
 BUNDLE_BYTES = 128 << 20  # and everything, when the bundle holds so much
 
 
 class ArchiveFn(beam.DoFn):
-    """Accepted -> (WindowKey, count of batches); to the output `now` the keys that must be built at once.
+    """Accepted -> (WindowKey, whether its window must be built at once), one for each window in the bundle.
 
     At once: a window in which the job stopped or crashed, and one so old that a runner might drop it as late.
     Output leaves in finish_bundle, after the objects are written. Raises Transient when the store does not take them.
@@ -40,7 +39,7 @@ class ArchiveFn(beam.DoFn):
         self.sizes: defaultdict[WindowKey, int] = defaultdict(int)
         self.total = 0
         self.closing: set[WindowKey] = set()
-        self.written: defaultdict[WindowKey, int] = defaultdict(int)
+        self.written: set[WindowKey] = set()
 
     def process(self, batch: Accepted) -> None:
         key = (batch.job_id, batch.window_start_ns)
@@ -64,17 +63,13 @@ class ArchiveFn(beam.DoFn):
         for key in list(self.held):
             self._write(key)
         old_ns = time.time_ns() - self.settings.late_ns // 2
-        for key, count in self.written.items():
+        for key in sorted(self.written):
             _, start_ns = key
-            stamp = Timestamp(micros=start_ns // 1000)
-            value = WindowedValue((key, count), stamp, [GlobalWindow()])
-            if key in self.closing or start_ns + self.settings.window_ns < old_ns:
-                yield beam.pvalue.TaggedOutput(NOW, value.with_value(key))
-            else:
-                yield value
+            at_once = key in self.closing or start_ns + self.settings.window_ns < old_ns
+            yield WindowedValue((key, at_once), Timestamp(micros=start_ns // 1000), [GlobalWindow()])
 
     def _write(self, key: WindowKey) -> None:
         batches = [copy for copies in self.held.pop(key).values() for copy in copies]
         self.archive.write(*key, batches)
-        self.written[key] += len(batches)
+        self.written.add(key)
         self.total -= self.sizes.pop(key)

@@ -26,7 +26,9 @@ def done_before(store: ObjectStore) -> dict[str, dict[str, Any]]:
     return json.loads(store.get(STATE)) if store.exists(STATE) else {}
 
 
-def plan(paths: Sequence[Path], job_id: str | None, done: dict[str, dict[str, Any]], again: bool) -> tuple[list[Task], list[str]]:
+def plan(
+    paths: Sequence[Path], job_id: str | None, done: dict[str, dict[str, Any]], again: bool
+) -> tuple[list[Task], list[str]]:
     """Tasks still to do, and a sentence for each file that cannot be read. A file that has grown goes on at its old end."""
     tasks: list[Task] = []
     refused: list[str] = []
@@ -71,9 +73,7 @@ def construct(pipeline: beam.Pipeline, tasks: Sequence[Task], settings: Settings
     graph.whole(records, None, settings)
 
 
-def backfill(
-    tasks: Sequence[Task], settings: Settings, report: Callable[[list[Task], dict[str, int]], None]
-) -> None:
+def backfill(tasks: Sequence[Task], settings: Settings, report: Callable[[list[Task], dict[str, int]], None]) -> None:
     """Run all tasks here, group by group; blocks. Raises what a step raised: what was ticked off stays so."""
     store = open_objects(settings.warehouse)
     done = done_before(store)

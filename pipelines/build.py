@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.transforms.window import GlobalWindow
-from apache_beam.utils.timestamp import Timestamp
+from apache_beam.transforms.window import IntervalWindow
+from apache_beam.utils.timestamp import Duration, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 
 from tracewinnow.pipelines.options import Settings
@@ -83,7 +83,9 @@ class ReadWindowFn(beam.DoFn):
             yield from self._read(key)
 
     def _read(self, key: WindowKey) -> Iterator[Any]:
-        stamp = WindowedValue(None, Timestamp(micros=key[1] // 1000), [GlobalWindow()])
+        start = Timestamp(micros=key[1] // 1000)
+        window = IntervalWindow(start, start + Duration(micros=self.settings.window_ns // 1000))
+        stamp = WindowedValue(None, start, [window])
         letter = DeadLetter(topic=f"archive/{key[0]}/{key[1]}", stage="ReadWindow", version=VERSION, time_ns=key[1])
         try:
             for found in read_window(self.archive, key, self.settings):

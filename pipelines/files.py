@@ -95,7 +95,9 @@ def tasks(path: Path, job_id: str | None, done: int = 0, base_ns: int | None = N
     base = base_ns if base_ns is not None else first_time(head) or path.stat().st_mtime_ns
     job = job_id or path.name.split(".")[0] or path.name
     magic = _magic(path, size)
-    cuttable = kind == "plain" and magic[:2] not in (GZIP, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and magic[:4] != ZSTD
+    cuttable = (
+        kind == "plain" and magic[:2] not in (GZIP, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and magic[:4] != ZSTD
+    )
     digest = head_of(path, size)
     if not cuttable:
         if done < size:

@@ -89,7 +89,9 @@ class KafkaReader(UnboundedReader):
                 value = message.value() or b""
                 headers = tuple((name, data or b"") for name, data in message.headers() or ())
                 records.append(
-                    Record(message.topic(), message.partition(), message.offset(), message.timestamp()[1], value, headers)
+                    Record(
+                        message.topic(), message.partition(), message.offset(), message.timestamp()[1], value, headers
+                    )
                 )
                 size += len(value)
             self.offset = polled[-1].offset() + 1
@@ -182,5 +184,11 @@ class KafkaSource(UnboundedSource):
 
     def _part(self, topic: str, partition: int, start: int | None, stop: int | None) -> KafkaSource:
         return KafkaSource(
-            self.bootstrap, group=self.group, disorder_ms=self.disorder_ms, topic=topic, partition=partition, start=start, stop=stop
+            self.bootstrap,
+            group=self.group,
+            disorder_ms=self.disorder_ms,
+            topic=topic,
+            partition=partition,
+            start=start,
+            stop=stop,
         )

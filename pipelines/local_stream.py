@@ -95,7 +95,11 @@ class LocalStream:
             if count < waiting[partition]:
                 watermark_ms = min(watermark_ms, kafka_client.timestamp_at(self.consumer, *partition, stop))
         fire_before_ns = (watermark_ms - self.disorder_ms) * NS_PER_MS
-        due = sorted(self.state.pending) if flush else due_windows(self.state.pending, self.settings.window_ns, fire_before_ns)
+        due = (
+            sorted(self.state.pending)
+            if flush
+            else due_windows(self.state.pending, self.settings.window_ns, fire_before_ns)
+        )
         if not ranges and not due:
             return None
         return Plan(self.state.number + 1, ranges, due, fire_before_ns)

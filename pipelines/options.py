@@ -13,7 +13,7 @@ UNITS = {"ms": SECOND // 1000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND
 
 
 def duration_ns(text: str) -> int:
-    """"90s", "10m", "1h", "250ms" -> nanoseconds. Raises BadUse."""
+    """ "90s", "10m", "1h", "250ms" -> nanoseconds. Raises BadUse."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text.strip())
     if not found:
         raise BadUse(f"{text!r} is not a duration: give a number and a unit, such as 90s, 10m or 1h")

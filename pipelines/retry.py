@@ -20,7 +20,7 @@ def keep_trying(attempt: Callable[[], bool], stopped: Callable[[], bool]) -> boo
     while not stopped():
         try:
             return attempt()
-        except Exception as failed:  # noqa: BLE001 - said, and tried again
+        except Exception as failed:
             LOG.error("%s; trying again in %.0fs", _short(failed), wait)
             LOG.debug("the failure in full", exc_info=True)
         until = time.monotonic() + wait

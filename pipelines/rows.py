@@ -13,7 +13,18 @@ from tracewinnow.schemas.telemetry_pb2 import STREAM_FILE, Event, TelemetryBatch
 TIME = ("time_ns", "timestamp", "time", "ts", "@timestamp", "created", "asctime", "datetime")
 TEXT = ("message", "msg", "text", "log", "line", "body")
 JOB = ("job_id", "job", "run_id", "run")
-LEVELS = {"trace": 5, "debug": 10, "info": 20, "notice": 20, "warn": 30, "warning": 30, "error": 40, "err": 40, "fatal": 50, "critical": 50}
+LEVELS = {
+    "trace": 5,
+    "debug": 10,
+    "info": 20,
+    "notice": 20,
+    "warn": 30,
+    "warning": 30,
+    "error": 40,
+    "err": 40,
+    "fatal": 50,
+    "critical": 50,
+}
 
 
 def parse_time(value: Any) -> int | None:
@@ -31,7 +42,7 @@ def parse_time(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     for limit, unit in ((1e11, 1e9), (1e14, 1e6), (1e17, 1e3), (1e20, 1)):
-        if 1e8 < value * unit / 1e9 and abs(value) < limit:
+        if value * unit / 1e9 > 1e8 and abs(value) < limit:
             return int(value) * int(unit) if isinstance(value, int) else int(value * unit)
     return None
 

@@ -28,7 +28,9 @@ def only_one(warehouse: str, verb: str) -> Iterator[None]:
         except OSError as held:
             file.seek(0)
             owner = file.read().strip() or "unknown"
-            raise BadUse(f"process {owner} already runs `tracewinnow {verb}` on {warehouse}: stop it, or take another warehouse") from held
+            raise BadUse(
+                f"process {owner} already runs `tracewinnow {verb}` on {warehouse}: stop it, or take another warehouse"
+            ) from held
         file.seek(0)
         file.truncate()
         file.write(str(os.getpid()))

@@ -18,7 +18,13 @@ BUNDLE_SECONDS = 1.0
 
 
 def submit_stream(
-    runner: str, bootstrap: str, topics: list[str], settings: Settings, group: str, disorder_ms: int, arguments: Sequence[str]
+    runner: str,
+    bootstrap: str,
+    topics: list[str],
+    settings: Settings,
+    group: str,
+    disorder_ms: int,
+    arguments: Sequence[str],
 ) -> str:
     """Submit the streaming job; blocks while it runs. The same graph as on the local runner, over an endless source."""
 

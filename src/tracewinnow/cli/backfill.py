@@ -24,7 +24,9 @@ Examples:
 @click.option("--again", is_flag=True, help="Read files again that are in already; nothing is doubled.")
 @pipeline_options
 @click.argument("beam_options", nargs=-1, type=click.UNPROCESSED)
-def command(paths: tuple[str, ...], job_id: str | None, again: bool, beam_options: tuple[str, ...], **options: Any) -> None:
+def command(
+    paths: tuple[str, ...], job_id: str | None, again: bool, beam_options: tuple[str, ...], **options: Any
+) -> None:
     """Archive and winnow plain logs, JSON lines, Parquet and outboxes, also as .gz and .zst; folders are searched.
 
     Goes on where it was when it was broken off. A file that has grown since is read from its old end.
@@ -37,13 +39,17 @@ def command(paths: tuple[str, ...], job_id: str | None, again: bool, beam_option
     log_to_stderr()
     settings = settings_of(options)
     with only_one(settings.warehouse, "backfill"):
-        tasks, refused = backfill.plan(find(paths), job_id, backfill.done_before(open_objects(settings.warehouse)), again)
+        tasks, refused = backfill.plan(
+            find(paths), job_id, backfill.done_before(open_objects(settings.warehouse)), again
+        )
         for sentence in refused:
             click.echo(f"Skipped: {sentence}", err=True)
         if not tasks:
             click.echo("Nothing to do: every file is in already (--again reads them again).", err=True)
         elif options["runner"] != "local":
-            click.echo(f"The job ended: {backfill.submit_backfill(options['runner'], tasks, settings, beam_options)}", err=True)
+            click.echo(
+                f"The job ended: {backfill.submit_backfill(options['runner'], tasks, settings, beam_options)}", err=True
+            )
         else:
             _run_local(tasks, settings, options["as_json"])
     if refused:

@@ -26,10 +26,22 @@ def pipeline_options(command: Command) -> Command:
     for option in reversed(
         (
             warehouse_option,
-            click.option("--tables", default="", metavar="bq://PROJECT/DATASET", help="Write tables there, not to the warehouse."),
-            click.option("--window", default="60s", show_default=True, help="Length of a window; stays the same for a warehouse."),
-            click.option("--budget", type=int, default=2000, show_default=True, help="Tokens of the text of each trace."),
-            click.option("--store-tokens", type=int, default=8000, show_default=True, help="Tokens of segments stored for later answers."),
+            click.option(
+                "--tables", default="", metavar="bq://PROJECT/DATASET", help="Write tables there, not to the warehouse."
+            ),
+            click.option(
+                "--window", default="60s", show_default=True, help="Length of a window; stays the same for a warehouse."
+            ),
+            click.option(
+                "--budget", type=int, default=2000, show_default=True, help="Tokens of the text of each trace."
+            ),
+            click.option(
+                "--store-tokens",
+                type=int,
+                default=8000,
+                show_default=True,
+                help="Tokens of segments stored for later answers.",
+            ),
             click.option(
                 "--runner",
                 type=click.Choice(["local", "flink", "prism", "dataflow"]),

@@ -35,7 +35,9 @@ def command(job_id: str | None, beam_options: tuple[str, ...], **options: Any) -
         click.echo(f"The archive of {settings.warehouse} is empty.", err=True)
         return
     if options["runner"] != "local":
-        click.echo(f"The job ended: {rebuild.submit_rebuild(options['runner'], keys, settings, beam_options)}", err=True)
+        click.echo(
+            f"The job ended: {rebuild.submit_rebuild(options['runner'], keys, settings, beam_options)}", err=True
+        )
         return
     total: Counter[str] = Counter()
     with click.progressbar(length=len(keys), label="Rebuild", file=click.get_text_stream("stderr"), width=30) as bar:

@@ -44,13 +44,26 @@ Examples:
 @click.option("--bootstrap", required=True, envvar="TRACEWINNOW_BOOTSTRAP", metavar="HOST:PORT", help="Kafka brokers.")
 @click.option("--topics", default=TOPICS, show_default=True, help="Topics, by comma.")
 @click.option("--group", default="tracewinnow", show_default=True, help="Consumer group whose offsets are committed.")
-@click.option("--disorder", default="5s", show_default=True, help="How late a record may come before its window is over.")
-@click.option("--until-idle", default=None, metavar="DURATION", help="End when nothing has come for so long; open windows are built.")
+@click.option(
+    "--disorder", default="5s", show_default=True, help="How late a record may come before its window is over."
+)
+@click.option(
+    "--until-idle",
+    default=None,
+    metavar="DURATION",
+    help="End when nothing has come for so long; open windows are built.",
+)
 @click.option("--registry", default="", metavar="URL", help="Schema registry, for records in Confluent framing.")
 @pipeline_options
 @click.argument("beam_options", nargs=-1, type=click.UNPROCESSED)
 def command(
-    bootstrap: str, topics: str, group: str, disorder: str, until_idle: str | None, beam_options: tuple[str, ...], **options: Any
+    bootstrap: str,
+    topics: str,
+    group: str,
+    disorder: str,
+    until_idle: str | None,
+    beam_options: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Read telemetry from Kafka, archive it, winnow it, write the results.
 
@@ -78,7 +91,13 @@ def command(
 
 
 def _run_local(
-    bootstrap: str, topics: list[str], settings: Any, group: str, disorder_ms: int, idle_seconds: float | None, as_json: bool
+    bootstrap: str,
+    topics: list[str],
+    settings: Any,
+    group: str,
+    disorder_ms: int,
+    idle_seconds: float | None,
+    as_json: bool,
 ) -> None:
     from tracewinnow.pipelines.local_stream import LocalStream
     from tracewinnow.pipelines.plan import Plan
@@ -87,7 +106,9 @@ def _run_local(
 
     def report(plan: Plan, counters: dict[str, int], seconds: float) -> None:
         if as_json:
-            click.echo(json.dumps({"plan": plan.number, "records": plan.records, "seconds": round(seconds, 3), **counters}))
+            click.echo(
+                json.dumps({"plan": plan.number, "records": plan.records, "seconds": round(seconds, 3), **counters})
+            )
             return
         click.echo(
             f"run {plan.number}: {counters.get('events', 0)} events in {counters.get('batches', 0)} batches, "
@@ -109,4 +130,6 @@ def _run_local(
                 break
             time.sleep(POLL_SECONDS)
         if stream.state.pending:
-            click.echo(f"{len(stream.state.pending)} windows are still open; the next start goes on with them.", err=True)
+            click.echo(
+                f"{len(stream.state.pending)} windows are still open; the next start goes on with them.", err=True
+            )

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from tracewinnow.stores import archive_format
-from tracewinnow.stores.archive_format import ArchivedBatch, Entry, Index
+from tracewinnow.stores.archive_format import LENGTH, ArchivedBatch, Index, RawEntry
 from tracewinnow.stores.errors import CorruptObject, TooLarge
 from tracewinnow.stores.objects import ObjectInfo, ObjectStore, escape, unescape
 
@@ -23,6 +23,16 @@ ROOT = "archive/"
 START_BYTES = 64 << 10  # read at first: a small object whole, the index of a large one
 
 BatchName = tuple[str, int]  # process_uuid, sequence
+
+
+class Entry(NamedTuple):
+    """What the index tells of a batch: its name, record time, length in bytes and SHA-256."""
+
+    process_uuid: str
+    sequence: int
+    created_ns: int
+    length: int
+    digest: bytes
 
 
 class Window(NamedTuple):
@@ -49,11 +59,10 @@ class Archive:
         """
         if not batches or window_start_ns < 0:
             raise ValueError(f"{len(batches)} batches for window {window_start_ns}: there must be some, after 1970")
-        content = {archive_format.entry_of(batch): batch.data for batch in batches}
-        entries = sorted(content, key=_order)
-        digest = hashlib.sha256(b"".join(map(archive_format.pack_entry, entries))).hexdigest()
+        content = {archive_format.pack_entry(batch): batch.data for batch in batches}
+        digest = hashlib.sha256(b"".join(sorted(content))).hexdigest()
         name = f"{_folder(job_id, window_start_ns)}{digest}.twa"
-        data = archive_format.encode(job_id, window_start_ns, entries, [content[entry] for entry in entries])
+        data = archive_format.encode(job_id, window_start_ns, content)
         self.store.put(name, data, if_absent=True)
         return name
 
@@ -71,26 +80,30 @@ class Archive:
         `max_bytes` of batches, and CorruptObject for an object that is not as it was written.
         """
         opened = list(self._open(job_id, window_start_ns))
-        winners, conflicts = _resolve(entry for found in opened for entry in found.contents.entries)
+        winners, conflicts = _resolve([entry for found in opened for entry in found.contents.entries])
         if names is not None:
-            chosen = names if isinstance(names, (set, frozenset)) else set(names)
-            winners = {name: entry for name, entry in winners.items() if name in chosen}
+            chosen = {(bytes.fromhex(process_uuid), sequence) for process_uuid, sequence in names}
+            winners = {name: winners[name] for name in chosen & winners.keys()}
             conflicts = {entry for entry in conflicts if entry[:2] in chosen}
-        total = sum(entry.length for entry in winners.values()) + sum(entry.length for entry in conflicts)
+        wanted = conflicts.union(winners.values())  # emptied while reading, so that each is read once
+        total = sum([entry[LENGTH] for entry in wanted])
         if max_bytes is not None and total > max_bytes:
             raise TooLarge(
                 f"Window {window_start_ns} of job {job_id!r} holds {total} bytes, {max_bytes} are allowed: "
                 "read it in parts, planned with index()."
             )
-        wanted = conflicts.union(winners.values())  # emptied while reading, so that each is read once
-        read = sorted([pair for found in opened for pair in self._batches(found, wanted)], key=_first)
-        kept = [batch for entry, batch in read if winners[entry[:2]] == entry]
-        return Window(kept, [batch for entry, batch in read if entry in conflicts])
+        window = Window([], [])
+        read = {entry: data for found in opened for entry, data in self._batches(found, wanted)}
+        for entry in sorted(read):
+            batch = ArchivedBatch(entry[0].hex(), entry[1], entry[2], read[entry])
+            (window.conflicts if entry in conflicts else window.batches).append(batch)
+        return window
 
     def index(self, job_id: str, window_start_ns: int) -> list[Entry]:
         """Name, record time and size of every batch that `read` would return, in its order; no batch is read."""
         opened = self._open(job_id, window_start_ns)
-        return sorted(_resolve(entry for found in opened for entry in found.contents.entries)[0].values())
+        winners, _ = _resolve([entry for found in opened for entry in found.contents.entries])
+        return [Entry(entry[0].hex(), *entry[1:]) for entry in sorted(winners.values())]
 
     def windows(self, job_id: str) -> list[int]:
         """Start of every window of a job, in Unix nanoseconds, ascending."""
@@ -126,26 +139,25 @@ class Archive:
         index = archive_format.decode_index(info.name, start, info.size)
         return _Opened(info, start if len(start) == info.size else b"", index)
 
-    def _batches(self, found: _Opened, wanted: set[Entry]) -> Iterator[tuple[Entry, ArchivedBatch]]:
+    def _batches(self, found: _Opened, wanted: set[RawEntry]) -> Iterator[tuple[RawEntry, bytes]]:
         """The wanted batches of an object, which are taken out of `wanted`."""
-        entries = found.contents.entries
-        blocks = [block for block in found.contents.blocks if not wanted.isdisjoint(entries[block.first : block.last])]
+        name, entries = found.info.name, found.contents.entries
+        mine = wanted.intersection(entries)
+        wanted -= mine
+        blocks = [block for block in found.contents.blocks if not mine.isdisjoint(entries[block.first : block.last])]
         if not blocks:
             return
         data, offset = found.data, 0
-        first, last = blocks[0].start, blocks[-1].start + blocks[-1].length
-        if last > len(data):
-            data, offset = self.store.get_range(found.info.name, first, last - first), first
+        if not data:
+            offset = blocks[0].start
+            data = self.store.get_range(name, offset, blocks[-1].start + blocks[-1].length - offset)
         view = memoryview(data)
         for block in blocks:
             frame = view[block.start - offset : block.start - offset + block.length]
-            inside = entries[block.first : block.last]
-            for entry, raw in zip(
-                inside, archive_format.decode_block(found.info.name, block, entries, frame), strict=True
-            ):
-                if entry in wanted:
-                    wanted.remove(entry)
-                    yield entry, ArchivedBatch(entry.process_uuid, entry.sequence, entry.created_ns, raw)
+            batches = archive_format.decode_block(name, block, entries, frame)
+            for entry, raw in zip(entries[block.first : block.last], batches, strict=True):
+                if entry in mine:
+                    yield entry, raw
 
 
 class _Opened(NamedTuple):
@@ -158,22 +170,20 @@ def _folder(job_id: str, window_start_ns: int | None = None) -> str:
     return f"{ROOT}{escape(job_id)}/" + ("" if window_start_ns is None else f"{window_start_ns:020d}/")
 
 
-def _first(pair: tuple[Entry, ArchivedBatch]) -> Entry:
-    return pair[0]
-
-
-def _order(entry: Entry) -> tuple[str, int, bytes, int]:
-    return entry.process_uuid, entry.sequence, entry.digest, entry.created_ns
-
-
-def _resolve(entries: Iterator[Entry]) -> tuple[dict[BatchName, Entry], set[Entry]]:
+def _resolve(entries: Sequence[RawEntry]) -> tuple[dict[tuple[bytes, int], RawEntry], set[RawEntry]]:
     """The entry that counts for each name, and the others that have one of these names."""
-    winners: dict[BatchName, Entry] = {}
-    conflicts: set[Entry] = set()
+    winners = {entry[:2]: entry for entry in entries}
+    if len(winners) == len(entries):
+        return winners, set()
+    conflicts = set()
     for entry in entries:
-        other = winners.setdefault(entry[:2], entry)
+        other = winners[entry[:2]]
         if other != entry:
-            small, large = sorted((other, entry), key=_order)
+            small, large = sorted((other, entry), key=_by_content)
             winners[entry[:2]] = small
             conflicts.add(large)
     return winners, conflicts
+
+
+def _by_content(entry: RawEntry) -> tuple[bytes, int]:
+    return entry[4], entry[2]

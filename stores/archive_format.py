@@ -1,10 +1,10 @@
 """The bytes of one archive object (`.twa`): telemetry batches of one job in one window, compressed, with an index.
 
-    object  := HEAD index block*                    integers little-endian; nothing may follow
+    object  := HEAD index block*                    integers big-endian; nothing may follow
     index   := zstd frame of: job id (UTF-8, HEAD.job_length bytes), BLOCK × HEAD.blocks, ENTRY × HEAD.batches
     block   := zstd frame of the TelemetryBatch bytes of BLOCK.batches consecutive entries, back to back
 
-Entries are ordered by (process_uuid, sequence, digest), none twice. A block is closed before it would exceed
+Entries ascend as bytes, none twice: that is by process, then sequence. A block is closed before it would exceed
 BLOCK_BYTES, so a larger one holds a single batch. Every length is checked against its limit before memory is taken.
 """
 
@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import zstandard
 
@@ -24,7 +24,7 @@ MAGIC = b"\x93TWA"  # a first byte that begins no text
 VERSION = 1
 
 HEAD = struct.Struct(
-    "<4s"  # magic
+    ">4s"  # magic
     "H"  # version
     "H"  # job_length: bytes of the job id
     "q"  # window_start_ns
@@ -35,18 +35,20 @@ HEAD = struct.Struct(
     "I"  # head_crc: CRC-32 of the head before it
 )
 BLOCK = struct.Struct(
-    "<I"  # batches
+    ">I"  # batches
     "I"  # length, compressed
     "I"  # length of the raw bytes
     "I"  # CRC-32 of the compressed bytes
 )
 ENTRY = struct.Struct(
-    "<16s"  # process_uuid
+    ">16s"  # process_uuid
     "Q"  # sequence
     "q"  # created_ns
     "I"  # length of the batch
     "32s"  # digest: SHA-256 of the batch
 )
+
+LENGTH: Final = 3  # its place in an unpacked entry
 
 BLOCK_BYTES = 4 << 20  # what a reader of one batch has to decompress; larger ones compress no better at this level
 BATCH_LIMIT = 64 << 20  # bytes; brokers refuse far smaller records
@@ -54,7 +56,7 @@ BATCHES_LIMIT = 1 << 20  # in one object: an index of 71 MB
 JOB_LIMIT = 4096  # bytes
 LEVEL = 1  # 350 MB/s a core, a quarter of the size; level 3 takes twice as long for 6 % less
 
-_HEAD_CRC = struct.Struct("<I")
+_HEAD_CRC = struct.Struct(">I")
 
 
 class ArchivedBatch(NamedTuple):
@@ -66,14 +68,9 @@ class ArchivedBatch(NamedTuple):
     data: bytes
 
 
-class Entry(NamedTuple):
-    """What the index tells of a batch: its name, record time, length in bytes and SHA-256."""
-
-    process_uuid: str
-    sequence: int
-    created_ns: int
-    length: int
-    digest: bytes
+# What the index tells of a batch, as ENTRY has it: process_uuid as 16 bytes, sequence, created_ns, length, digest. A
+# plain tuple: there may be a million.
+RawEntry = tuple[bytes, int, int, int, bytes]
 
 
 class Block(NamedTuple):
@@ -93,39 +90,39 @@ class Index(NamedTuple):
     job_id: str
     window_start_ns: int
     blocks: list[Block]
-    entries: list[Entry]
+    entries: list[RawEntry]
 
 
-def entry_of(batch: ArchivedBatch) -> Entry:
-    """The index entry of a batch. Raises ValueError for a name that the format cannot hold."""
-    if len(batch.process_uuid) != 32 or bytes.fromhex(batch.process_uuid).hex() != batch.process_uuid:
+def pack_entry(batch: ArchivedBatch) -> bytes:
+    """The ENTRY of a batch. Raises ValueError for what the format cannot hold."""
+    uuid = bytes.fromhex(batch.process_uuid)
+    if len(uuid) != 16 or uuid.hex() != batch.process_uuid:
         raise ValueError(f"process_uuid {batch.process_uuid!r} is not 32 lower-case hex digits")
     if len(batch.data) > BATCH_LIMIT:
         raise ValueError(f"a batch of {len(batch.data)} bytes; the archive takes {BATCH_LIMIT}")
-    digest = hashlib.sha256(batch.data).digest()
-    return Entry(batch.process_uuid, batch.sequence, batch.created_ns, len(batch.data), digest)
+    try:
+        return ENTRY.pack(uuid, batch.sequence, batch.created_ns, len(batch.data), hashlib.sha256(batch.data).digest())
+    except struct.error as wrong:
+        raise ValueError(f"sequence {batch.sequence}, created_ns {batch.created_ns}: {wrong}") from None
 
 
-def pack_entry(entry: Entry) -> bytes:
-    """ENTRY bytes. Raises struct.error for a number out of range."""
-    return ENTRY.pack(bytes.fromhex(entry.process_uuid), entry.sequence, entry.created_ns, entry.length, entry.digest)
-
-
-def encode(job_id: str, window_start_ns: int, entries: Sequence[Entry], data: Sequence[bytes]) -> bytes:
-    """The object for entries, ordered as the format wants them, and their batches. Raises ValueError beyond a limit."""
+def encode(job_id: str, window_start_ns: int, content: Mapping[bytes, bytes]) -> bytes:
+    """The object for batches by their `pack_entry`. Raises ValueError beyond a limit."""
     job = job_id.encode()
     if len(job) > JOB_LIMIT:
         raise ValueError(f"a job id of {len(job)} bytes; the archive takes {JOB_LIMIT}")
-    if len(entries) > BATCHES_LIMIT:
-        raise ValueError(f"{len(entries)} batches; one archive object takes {BATCHES_LIMIT}: write them in parts")
+    if len(content) > BATCHES_LIMIT:
+        raise ValueError(f"{len(content)} batches; one archive object takes {BATCHES_LIMIT}: write them in parts")
     compressor = zstandard.ZstdCompressor(level=LEVEL)
+    entries = sorted(content)
+    data = [content[entry] for entry in entries]
     bodies, blocks = [], []
-    for first, last in _cut([entry.length for entry in entries]):
+    for first, last in _cut([len(batch) for batch in data]):
         raw = b"".join(data[first:last])
         body = compressor.compress(raw)
         bodies.append(body)
         blocks.append(BLOCK.pack(last - first, len(body), len(raw), zlib.crc32(body)))
-    index = compressor.compress(b"".join([job, *blocks, *map(pack_entry, entries)]))
+    index = compressor.compress(b"".join([job, *blocks, *entries]))
     head = HEAD.pack(
         MAGIC, VERSION, len(job), window_start_ns, len(blocks), len(entries), len(index), zlib.crc32(index), 0
     )
@@ -151,10 +148,7 @@ def decode_index(name: str, start: bytes, size: int) -> Index:
         blocks.append(Block(position, length, raw_length, crc, first, first + batches))
         first += batches
         position += length
-    entries = [
-        Entry(uuid.hex(), sequence, created_ns, length, digest)
-        for uuid, sequence, created_ns, length, digest in ENTRY.iter_unpack(raw[blocks_end:])
-    ]
+    entries: list[RawEntry] = list(ENTRY.iter_unpack(raw[blocks_end:]))
     if first != len(entries):
         raise CorruptObject(name, f"its blocks hold {first} batches, its index {len(entries)}")
     if position != size:
@@ -162,7 +156,7 @@ def decode_index(name: str, start: bytes, size: int) -> Index:
             name, f"it has {size} bytes, its index says {position}: {'cut short' if size < position else 'too long'}"
         )
     for block in blocks:
-        total = sum([entry.length for entry in entries[block.first : block.last]])
+        total = sum([entry[LENGTH] for entry in entries[block.first : block.last]])
         if total != block.raw or block.raw > max(BLOCK_BYTES, BATCH_LIMIT):
             raise CorruptObject(name, f"a block of {block.raw} bytes with batches of {total}")
     try:
@@ -172,13 +166,15 @@ def decode_index(name: str, start: bytes, size: int) -> Index:
     return Index(job_id, window_start_ns, blocks, entries)
 
 
-def decode_block(name: str, block: Block, entries: Sequence[Entry], frame: bytes | memoryview) -> Iterator[bytes]:
-    """The batches of a block, in order, from its compressed bytes. Raises CorruptObject."""
+def decode_block(name: str, block: Block, entries: Sequence[RawEntry], frame: bytes | memoryview) -> list[bytes]:
+    """The batches of a block, in order, from its compressed bytes. entries: of the object. Raises CorruptObject."""
     raw = _decompress(name, frame, block.crc, block.raw)
-    position = 0
+    batches, position = [], 0
     for entry in entries[block.first : block.last]:
-        yield raw[position : position + entry.length]
-        position += entry.length
+        end = position + entry[LENGTH]
+        batches.append(raw[position:end])
+        position = end
+    return batches
 
 
 def _head(name: str, start: bytes) -> tuple[int, int, int, int, int, int]:

@@ -1,0 +1,216 @@
+"""The shipper: a process beside the job that tees its output, cuts batches, writes the outbox and sends.
+
+    python -m tracewinnow.logger.shipper DIR PROCESS_UUID [--stdout FD --stderr FD --lane NAME] [--done FD]
+
+It outlives the job: it notices the job's death, says how the job ended, sends what is left, and goes. Descriptors 1 and 2
+are the job's original output. It is the only process of the two that has librdkafka.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tracewinnow.logger import outbox, session, spool, wire
+from tracewinnow.logger.cutter import Batch, Cutter
+from tracewinnow.logger.process import Watched
+from tracewinnow.logger.tee import Tee
+from tracewinnow.schemas.errors import BadInput, TracewinnowError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tracewinnow.logger.sender import Sender
+
+IDLE_SECONDS = 0.05
+GRACE_SECONDS = 1.0  # for output that is still in the pipes when the job has ended, while others hold them open
+DRAIN_SECONDS = 10.0  # to reach the broker when the job has ended
+
+
+def open_cutter(directory: Path, known: session.Session) -> tuple[outbox.Outbox, Cutter]:
+    """The outbox of a process and its cutter, where they were when the last one died. Raises BadInput and OSError."""
+    box = outbox.Outbox(directory, known.identity.process_uuid)
+    if box.last is None:
+        return box, Cutter(directory, known.identity)
+    return box, Cutter(directory, known.identity, box.last.state, box.last.sequence + 1)
+
+
+class Shipper:
+    """Cuts, writes and sends for one process. Call `step` in a loop, `end` when nothing more can come."""
+
+    def __init__(self, directory: Path, known: session.Session) -> None:
+        self.directory, self.known = directory, known
+        self.uuid = known.identity.process_uuid
+        self.outbox, self.cutter = open_cutter(directory, known)
+        self.problem = ""  # what a person should know
+        self.sender: Sender | None = None
+        self._unwritten: Batch | None = None
+        self._retry_at = 0.0
+        if known.bootstrap:
+            from tracewinnow.logger.sender import Sender
+
+            acked = outbox.load_acked(directory, self.uuid)
+            try:
+                self.sender = Sender(directory, self.uuid, known.bootstrap, known.topic, known.identity.job_id, acked)
+            except BadInput as wrong:
+                self.problem = f"the broker {known.bootstrap} cannot be used: {wrong.reason}"
+
+    def step(self, final: bool = False) -> bool:
+        """Read, cut, write, send, without waiting. Whether there was anything to do."""
+        busy = False
+        if self._write():
+            busy = self.cutter.read(final)
+            if (self.cutter.due or final) and (batch := self.cutter.cut()):
+                self._unwritten = batch
+                busy = True
+                self._write()
+        self.send()
+        return busy
+
+    def _write(self) -> bool:
+        """Put the batch that was cut into the outbox; False while that is not possible. Then nothing more is cut."""
+        if self._unwritten is None:
+            return True
+        if time.monotonic() < self._retry_at:
+            return False
+        try:
+            self.outbox.append(*self._unwritten)
+        except OSError as wrong:
+            self.problem = f"the outbox in {self.directory} cannot be written: {wrong.strerror}"
+            self._retry_at = time.monotonic() + spool.RETRY_SECONDS
+            return False
+        self._unwritten = None
+        self.cutter.release()
+        return True
+
+    def send(self, wait: float = 0.0) -> None:
+        if self.sender is not None:
+            try:
+                self.sender.pump(wait)
+            except (TracewinnowError, OSError) as wrong:
+                self.problem = str(wrong)
+
+    def say_crash(self, status: int | None, reported_by: str = "shipper") -> None:
+        """Record that the process ended without a word, with its wait status where that is known."""
+        if status is None:
+            payload = wire.crash(reported_by, "process ended without saying goodbye")
+        elif os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            payload = wire.crash(reported_by, f"killed by {signal_name(number)}", signal=number)
+        elif code := os.waitstatus_to_exitcode(status):
+            payload = wire.crash(reported_by, f"process ended with exit code {code}", exit_code=code)
+        else:
+            payload = wire.crash(reported_by, "process ended without saying goodbye", exit_code=0)
+        self.cutter.crash(payload, time.time_ns())
+
+    def end(self, seconds: float = DRAIN_SECONDS) -> None:
+        """Cut and write everything, and send it for at most that long."""
+        until = time.monotonic() + seconds
+        while self.step(final=True) or (self._unwritten and time.monotonic() < until):
+            if self._unwritten:
+                time.sleep(IDLE_SECONDS)
+        if self.sender is not None:
+            try:
+                self.sender.flush(max(0.0, until - time.monotonic()))
+            except (TracewinnowError, OSError) as wrong:
+                self.problem = str(wrong)
+
+    def left(self) -> int:
+        """Batches that the broker has not acknowledged."""
+        return 0 if self.sender is None else self.cutter.sequence - self.sender.acked
+
+    def report(self) -> str:
+        """One line for the person at the job's end, or "" when all is well."""
+        if self._unwritten is not None:
+            return f"tracewinnow: {self.problem}; the rest stays in the spool until `tracewinnow sync {self.directory}`"
+        if self.known.bootstrap and (self.sender is None or self.left()):
+            count = self.cutter.sequence if self.sender is None else self.left()
+            why = self.problem or (self.sender.error if self.sender else "") or "the broker does not answer"
+            return (
+                f"tracewinnow: {count} {'batch is' if count == 1 else 'batches are'} in {self.directory} ({why}). "
+                f"Send with: tracewinnow sync {self.directory} --bootstrap {self.known.bootstrap}"
+            )
+        return f"tracewinnow: {self.problem}" if self.problem else ""
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> None:
+    """Until the job has ended or said so, and its output has come to an end.
+
+    What is known is sent when the job has gone; children that still hold its output keep this process, not the record.
+    """
+    told = False
+    while True:
+        over = job.ended()
+        gone = over or shipper.cutter.ended
+        busy = shipper.step()
+        output_open = tee is not None and tee.is_alive()
+        if gone and not busy and not told:
+            waited = time.monotonic() - tee.quiet_since if tee else 0.0
+            if not output_open or waited > GRACE_SECONDS:
+                if not shipper.cutter.said:
+                    shipper.say_crash(job.status())
+                shipper.end()
+                told = True
+                if line := shipper.report():
+                    print(line, file=sys.stderr, flush=True)
+                if done is not None:
+                    os.close(done)
+        if told and not output_open:
+            if busy:
+                shipper.end()
+            return
+        if not busy:
+            time.sleep(IDLE_SECONDS)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="tracewinnow.logger.shipper", description="Started by tracewinnow.logger.start()."
+    )
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("process_uuid")
+    parser.add_argument("--stdout", type=int, help="read end of the pipe that is the job's standard output")
+    parser.add_argument("--stderr", type=int)
+    parser.add_argument("--lane", default="tee", help="of the spool, for that output")
+    parser.add_argument("--done", type=int, help="closed when everything is done")
+    options = parser.parse_args(arguments)
+    # It ends with the job, not with the job's terminal or its user's Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        return _main(options)
+    except (TracewinnowError, OSError) as wrong:
+        print(f"tracewinnow: nothing is sent: {wrong}", file=sys.stderr)
+        return 1
+
+
+def _main(options: argparse.Namespace) -> int:
+    directory, uuid = options.directory, options.process_uuid
+    # First of all the output: the job's pipes must never be full because of what follows.
+    tee = None
+    if options.stdout is not None:
+        pipes = {options.stdout: (1, spool.STDOUT), options.stderr: (2, spool.STDERR)}
+        tee = Tee(pipes, spool.Writer(directory, uuid, options.lane))
+        tee.start()
+    known = session.load(directory, uuid)
+    job = Watched(known.identity.pid)
+    held = session.lock(directory, uuid)
+    if held is None:
+        raise BadInput("busy", f"another process ships {uuid} in {directory} already")
+    shipper = Shipper(directory, known)
+    ship(shipper, job, tee, options.done)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

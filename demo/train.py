@@ -114,8 +114,7 @@ class Trainer:
             mean = self.model.unflatten(self.ring.mean(self.model.flatten(gradients)))
         watchdog.phase(f"step {self.step}: optimizer")
         self.optimizer.step(mean, rate)
-        norms = {name: float(np.linalg.norm(tensor)) for name, tensor in mean.items()}
-        self.report(epoch, loss, rate, norms, time.perf_counter() - began)
+        self.report(epoch, loss, rate, mean, time.perf_counter() - began)
         train = self.config["train"]
         if self.step % train["eval_every"] == 0:
             self.evaluate()
@@ -132,7 +131,8 @@ class Trainer:
             log.info("schedule: learning rate is %g from step %d on", current["rate"], self.step)
         return float(current["rate"])
 
-    def report(self, epoch: int, loss: float, rate: float, norms: dict[str, float], seconds: float) -> None:
+    def report(self, epoch: int, loss: float, rate: float, gradients: dict[str, Floats], seconds: float) -> None:
+        norms = {name: float(np.linalg.norm(tensor)) for name, tensor in gradients.items()}
         norm = float(np.sqrt(sum(value**2 for value in norms.values())))
         per_second = 128 / seconds
         log.info(
@@ -150,7 +150,7 @@ class Trainer:
         )  # fmt: skip
         self.run.metrics(self.step, {"loss": loss, "lr": rate, "grad_norm": norm, "windows_per_s": per_second})
         if self.step % 5 == 0:
-            self.run.layers(self.step, norms, statistic="grad_norm")
+            self.run.layers(self.step, gradients, statistic="grad_norm")
             self.run.memory()
 
     def evaluate(self) -> None:

@@ -33,7 +33,7 @@ class Position(CheckpointMark):
 
     def finalize_checkpoint(self) -> None:
         """Commit; blocks on the broker. Idempotent. A failure is logged: the archive already has what was read."""
-        if not self.source.group or self.source.stop is not None:
+        if not self.source.group or self.source.stop is not None or self.offset < 0:
             return
         try:
             kafka_client.commit(
@@ -65,6 +65,7 @@ class KafkaReader(UnboundedReader):
         self.offset = offset
         self.current: list[Record] = []
         self.watermark_ms = 0
+        self.warm = False
         self.idle_since = time.monotonic()
         self.consumer = kafka_client.borrow(source.bootstrap, source.topic, source.partition, offset)
 
@@ -72,7 +73,7 @@ class KafkaReader(UnboundedReader):
         return self.advance()
 
     def advance(self) -> bool:
-        """Poll for at most 50 ms; False when nothing is there."""
+        """Poll for 50 ms, or 2 s by a fresh consumer that knows there is something; False when nothing is there."""
         stop = self.source.stop
         if stop is not None and self.offset >= stop:
             return False
@@ -82,9 +83,13 @@ class KafkaReader(UnboundedReader):
             want = CLAIM_RECORDS - len(records)
             if stop is not None:
                 want = min(want, stop - self.offset)
-            polled = kafka_client.poll(self.consumer, min(want, 20), 0.05 if not records else 0.0)
+            polled = kafka_client.poll(self.consumer, min(want, 20), 0.0 if records else 0.05)
+            if not polled and not self.warm and not self._caught_up():
+                # Connecting takes longer than a poll. Without this wait a reader that a runner rebuilds every time starves.
+                polled = kafka_client.poll(self.consumer, min(want, 20), 2.0)
             if not polled:
                 break
+            self.warm = True
             for message in polled:
                 value = message.value() or b""
                 headers = tuple((name, data or b"") for name, data in message.headers() or ())
@@ -129,8 +134,8 @@ class KafkaReader(UnboundedReader):
         kafka_client.give_back(self.source.bootstrap, self.consumer)
 
     def _caught_up(self) -> bool:
-        _, end = kafka_client.bounds(self.consumer, self.source.topic, self.source.partition)
-        return self.offset >= end
+        start, end = kafka_client.bounds(self.consumer, self.source.topic, self.source.partition)
+        return max(self.offset, start) >= end
 
 
 class KafkaSource(UnboundedSource):

@@ -1,4 +1,4 @@
-"""The derived schemas as files, for readers and for Terraform: `python -m tracewinnow.schemas.copies` writes them again.
+"""The derived schemas as files, for readers and for Terraform: `python -m tracewinnow.schemas.copies` writes them.
 
 schemas/bigquery/<table>.json     schema, partition and clustering
 schemas/arrow/<table>.txt         one column a line

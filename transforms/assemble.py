@@ -76,9 +76,7 @@ class _Numbers:
                 self.point(name, layers.statistic, rank, layers.step, value, event.time_ns)
         elif kind == "memory":
             step = len(self.points[event.memory.device, "memory_used", rank].steps)
-            self.point(
-                event.memory.device, "memory_used", rank, step, float(event.memory.used_bytes), event.time_ns
-            )
+            self.point(event.memory.device, "memory_used", rank, step, float(event.memory.used_bytes), event.time_ns)
         elif kind == "span":
             self._span(event)
         elif kind == "sparse":
@@ -179,7 +177,12 @@ class _Lines:
 
 
 def assemble(
-    batches: Iterable[TelemetryBatch], *, window_start_ns: int = 0, window_end_ns: int = 0, part: int = 0, revision: int = 0
+    batches: Iterable[TelemetryBatch],
+    *,
+    window_start_ns: int = 0,
+    window_end_ns: int = 0,
+    part: int = 0,
+    revision: int = 0,
 ) -> Trace:
     """Put the events of one job in order: by (time_ns, rank, process_uuid, sequence, place in the batch).
 

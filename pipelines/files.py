@@ -63,7 +63,7 @@ def open_plain(path: str) -> BinaryIO:
     if magic == ZSTD:
         import zstandard
 
-        return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)  # type: ignore[no-any-return]
+        return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
     return file
 
 

@@ -108,7 +108,7 @@ def partitions(bootstrap: str, topics: list[str], used: Any = None) -> list[Part
 
     asked = used or consumer(bootstrap)
     try:
-        found = []
+        found: list[Partition] = []
         for topic in topics:
             about = asked.list_topics(topic, timeout=TIMEOUT).topics.get(topic)
             if about is not None and about.error is None:

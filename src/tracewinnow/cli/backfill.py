@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from typing import Any
 
 import click
 
-from tracewinnow.cli.common import log_to_stderr, pipeline_options, settings_of
+from tracewinnow.cli.common import beam_arguments, log_to_stderr, pipeline_options, settings_of
 
 
 @click.command(
@@ -23,21 +24,19 @@ Examples:
 @click.option("--job", "job_id", default=None, help="Job of all files; without it each file's name is its job.")
 @click.option("--again", is_flag=True, help="Read files again that are in already; nothing is doubled.")
 @pipeline_options
-@click.argument("beam_options", nargs=-1, type=click.UNPROCESSED)
-def command(
-    paths: tuple[str, ...], job_id: str | None, again: bool, beam_options: tuple[str, ...], **options: Any
-) -> None:
+def command(paths: tuple[str, ...], job_id: str | None, again: bool, **options: Any) -> None:
     """Archive and winnow plain logs, JSON lines, Parquet and outboxes, also as .gz and .zst; folders are searched.
 
     Goes on where it was when it was broken off. A file that has grown since is read from its old end.
     """
+    log_to_stderr()
     from tracewinnow.pipelines import backfill
     from tracewinnow.pipelines.files import find
     from tracewinnow.pipelines.single import only_one
     from tracewinnow.stores.objects import open_objects
 
-    log_to_stderr()
     settings = settings_of(options)
+    arguments = beam_arguments(options)
     with only_one(settings.warehouse, "backfill"):
         tasks, refused = backfill.plan(
             find(paths), job_id, backfill.done_before(open_objects(settings.warehouse)), again
@@ -48,7 +47,7 @@ def command(
             click.echo("Nothing to do: every file is in already (--again reads them again).", err=True)
         elif options["runner"] != "local":
             click.echo(
-                f"The job ended: {backfill.submit_backfill(options['runner'], tasks, settings, beam_options)}", err=True
+                f"The job ended: {backfill.submit_backfill(options['runner'], tasks, settings, arguments)}", err=True
             )
         else:
             _run_local(tasks, settings, options["as_json"])
@@ -61,7 +60,7 @@ def _run_local(tasks: list[Any], settings: Any, as_json: bool) -> None:
 
     total: Counter[str] = Counter()
     size = sum(task.stop - task.start for task in tasks)
-    with click.progressbar(length=size, label="Backfill", file=click.get_text_stream("stderr"), width=30) as bar:
+    with click.progressbar(length=size, label="Backfill", file=sys.stderr, width=30) as bar:
 
         def report(group: list[Any], counters: dict[str, int]) -> None:
             total.update(counters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -47,7 +48,13 @@ def pipeline_options(command: Command) -> Command:
                 type=click.Choice(["local", "flink", "prism", "dataflow"]),
                 default="local",
                 show_default=True,
-                help="local: in this process. Others take Beam's own options behind `--`.",
+                help="Where the graph runs; local: in this process.",
+            ),
+            click.option(
+                "--beam-options",
+                default="",
+                metavar="TEXT",
+                help="Options of Beam for a runner that is not local, as one text.",
             ),
             click.option("--json", "as_json", is_flag=True, help="Counters as JSON lines on stdout."),
         )
@@ -68,6 +75,16 @@ def settings_of(options: dict[str, Any]) -> Any:
         registry=options.get("registry") or "",
         stage=Options(budget=options["budget"], store_tokens=options["store_tokens"]),
     )
+
+
+def beam_arguments(options: dict[str, Any]) -> list[str]:
+    """What --beam-options holds, split as a shell would. Raises BadUse for the local runner, which takes none."""
+    from tracewinnow.schemas.errors import BadUse
+
+    found = shlex.split(options["beam_options"])
+    if found and options["runner"] == "local":
+        raise BadUse("--beam-options are for other runners; the local one takes none. Did you forget --runner?")
+    return found
 
 
 def log_to_stderr() -> None:

@@ -25,10 +25,10 @@ def command(date: str | None, warehouse: str, as_json: bool) -> None:
 
     The same traces give the same bytes; export/dt=DATE/manifest.json is written last and holds counts, versions and checksums.
     """
+    log_to_stderr()
     from tracewinnow.pipelines.export import export
     from tracewinnow.schemas.errors import BadUse
 
-    log_to_stderr()
     day = date or (datetime.now(timezone.utc) - timedelta(days=1)).strftime("%Y-%m-%d")
     try:
         datetime.strptime(day, "%Y-%m-%d")

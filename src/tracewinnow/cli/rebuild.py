@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from typing import Any
 
 import click
 
-from tracewinnow.cli.common import log_to_stderr, pipeline_options, settings_of
+from tracewinnow.cli.common import beam_arguments, log_to_stderr, pipeline_options, settings_of
 
 
 @click.command(
@@ -20,27 +21,25 @@ Examples:
 )
 @click.option("--job", "job_id", default=None, help="Only this job.")
 @pipeline_options
-@click.argument("beam_options", nargs=-1, type=click.UNPROCESSED)
-def command(job_id: str | None, beam_options: tuple[str, ...], **options: Any) -> None:
+def command(job_id: str | None, **options: Any) -> None:
     """Make traces and tables again from the archive of raw telemetry.
 
     After an upgrade, or when a table was lost. --window must be what the warehouse was begun with.
     """
+    log_to_stderr()
     from tracewinnow.pipelines import rebuild
 
-    log_to_stderr()
     settings = settings_of(options)
+    arguments = beam_arguments(options)
     keys = list(rebuild.windows(settings, job_id))
     if not keys:
         click.echo(f"The archive of {settings.warehouse} is empty.", err=True)
         return
     if options["runner"] != "local":
-        click.echo(
-            f"The job ended: {rebuild.submit_rebuild(options['runner'], keys, settings, beam_options)}", err=True
-        )
+        click.echo(f"The job ended: {rebuild.submit_rebuild(options['runner'], keys, settings, arguments)}", err=True)
         return
     total: Counter[str] = Counter()
-    with click.progressbar(length=len(keys), label="Rebuild", file=click.get_text_stream("stderr"), width=30) as bar:
+    with click.progressbar(length=len(keys), label="Rebuild", file=sys.stderr, width=30) as bar:
 
         def report(windows: int, counters: dict[str, int]) -> None:
             total.update(counters)

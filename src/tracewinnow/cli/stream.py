@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from tracewinnow.cli.common import log_to_stderr, pipeline_options, settings_of
+from tracewinnow.cli.common import beam_arguments, log_to_stderr, pipeline_options, settings_of
 
 TOPICS = "telemetry.tpu.v1,telemetry.gpu.v1,telemetry.cpu.v1"
 POLL_SECONDS = 0.3
@@ -37,8 +37,8 @@ class Stop:
 Examples:
   tracewinnow stream --bootstrap localhost:9092 --warehouse warehouse
   tracewinnow stream --bootstrap localhost:9092 --warehouse warehouse --until-idle 30s
-  tracewinnow stream --bootstrap kafka:9092 --warehouse gs://telemetry/prod --runner flink -- \\
-      --job_endpoint=localhost:8099 --environment_type=LOOPBACK --checkpointing_interval=10000
+  tracewinnow stream --bootstrap kafka:9092 --warehouse gs://telemetry/prod --runner flink \\
+      --beam-options "--job_endpoint=localhost:8099 --environment_type=LOOPBACK --checkpointing_interval=10000"
 """
 )
 @click.option("--bootstrap", required=True, envvar="TRACEWINNOW_BOOTSTRAP", metavar="HOST:PORT", help="Kafka brokers.")
@@ -55,14 +55,12 @@ Examples:
 )
 @click.option("--registry", default="", metavar="URL", help="Schema registry, for records in Confluent framing.")
 @pipeline_options
-@click.argument("beam_options", nargs=-1, type=click.UNPROCESSED)
 def command(
     bootstrap: str,
     topics: str,
     group: str,
     disorder: str,
     until_idle: str | None,
-    beam_options: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Read telemetry from Kafka, archive it, winnow it, write the results.
@@ -74,19 +72,18 @@ def command(
 
     log_to_stderr()
     settings = settings_of(options)
+    arguments = beam_arguments(options)
     names = [name.strip() for name in topics.split(",") if name.strip()]
     if not names:
         raise BadUse("--topics names no topic")
     disorder_ms = duration_ns(disorder) // 1_000_000
     idle_seconds = duration_ns(until_idle) / 1e9 if until_idle else None
     if options["runner"] == "local":
-        if beam_options:
-            raise BadUse(f"the local runner takes no Beam options ({beam_options[0]}); did you mean --runner?")
         _run_local(bootstrap, names, settings, group, disorder_ms, idle_seconds, options["as_json"])
     else:
         from tracewinnow.pipelines.stream import submit_stream
 
-        state = submit_stream(options["runner"], bootstrap, names, settings, group, disorder_ms, beam_options)
+        state = submit_stream(options["runner"], bootstrap, names, settings, group, disorder_ms, arguments)
         click.echo(f"The job ended: {state}", err=True)
 
 

@@ -63,7 +63,8 @@ def numbers(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iter
 
 def bounded(words: Iterable[object], longest: int = LONGEST_LIST) -> list[str]:
     """Texts until their bytes come to that many; a last one says how many were left out."""
-    taken, room, found = [], longest, list(words)
+    taken: list[str] = []
+    room, found = longest, list(words)
     for word in found:
         text = clip(word, 10_000)
         room -= len(text) + 8

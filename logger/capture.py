@@ -1,7 +1,7 @@
 """Captures what the process prints, at the level of descriptors 1 and 2, so that native code is captured too.
 
-Both become pipes; the shipper reads them, passes everything on to where it would have gone, and records it. This process
-keeps the read ends open: when a shipper dies there is no EPIPE, and a new one (or a thread in here) goes on reading.
+Both become pipes; the shipper reads them, passes everything on to where it would have gone, and records it. This
+process keeps the read ends open: when a shipper dies there is no EPIPE, and a new one (or a thread in here) goes on reading.
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tracewinnow.logger import spool
-from tracewinnow.logger.tee import Tee, write_all
+from tracewinnow.logger.tee import Tee, mark, marked, write_all
 
 PIPE_BYTES = 1 << 20
 RESTARTS = 3
 LIVED_SECONDS = 2.0  # a shipper that lived shorter is not started again
 # Not `python -m`: that would look into the job's working directory first, where any module name may stand.
-BOOT = "import sys; sys.path[:1] = []; sys.path += [p for p in {path!r} if p not in sys.path]; from tracewinnow.logger.shipper import main; sys.exit(main())"
+BOOT = """import sys
+sys.path[:1] = []
+sys.path += [entry for entry in {path!r} if entry not in sys.path]
+from tracewinnow.logger.shipper import main
+sys.exit(main())
+"""
 
 
 class Companion:
@@ -36,6 +41,7 @@ class Companion:
         self.directory, self.process_uuid, self.lane, self.warn = directory, process_uuid, lane, warn
         self.pid = os.getpid()
         self.originals: dict[int, int] = {}  # 1 and 2 -> where they led before; empty while nothing is captured
+        self.captured: frozenset[int] = frozenset()  # descriptors whose output is recorded, by us or around us
         self._reads: dict[int, int] = {}  # 1 and 2 -> read end of their pipe
         self._wanted = capture
         self._leaving = False
@@ -46,7 +52,9 @@ class Companion:
 
     def start(self) -> None:
         """Raises OSError when no process can be started; then nothing has changed."""
-        writes = self._pipes() if self._wanted else {}
+        # A process around this one may capture what we print already: once is enough.
+        self.captured = frozenset(fd for fd in (1, 2) if marked(fd))
+        writes = self._pipes() if self._wanted and not self.captured else {}
         try:
             self._spawn()
         except OSError:
@@ -57,9 +65,11 @@ class Companion:
         if writes:
             flush()
             _keep_line_buffering()
+            os.environ["TRACEWINNOW_TEE"] = mark(*writes.values())
             for target, fd in writes.items():
                 os.dup2(fd, target)
                 os.close(fd)
+            self.captured = frozenset(writes)
         threading.Thread(target=self._watch, name="tracewinnow-watch", daemon=True).start()
 
     def _pipes(self) -> dict[int, int]:
@@ -143,6 +153,8 @@ class Companion:
         """
         for target, fd in self.originals.items():
             os.dup2(fd, target)
+            self.captured = frozenset()
+            os.environ.pop("TRACEWINNOW_TEE", None)
         self.originals, self._reads = {}, {}
 
     def leave(self, timeout: float) -> bool:

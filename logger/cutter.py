@@ -1,7 +1,7 @@
 """Cuts what the lanes of a process hold into batches.
 
-Plain state and no I/O but reading lanes: given the state of the last batch in the outbox, the next batch begins with the
-very next record, so nothing is lost and nothing doubled, whoever was killed.
+Plain state and no I/O but reading lanes: given the state of the last batch in the outbox, the next batch begins with
+the very next record, so nothing is lost and nothing doubled, whoever was killed.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Cutter:
         self._events: list[bytes] = []
         self._bytes = 0
         self._oldest = 0.0  # monotonic time when the first event of the pending batch was read
-        self._latest_ns = 0
+        self.latest_ns = 0
         self._urgent = False
         self._look_at = 0.0
         self._released: dict[str, int] = {}
@@ -106,37 +106,36 @@ class Cutter:
         }
         return json.dumps(state, separators=(",", ":")).encode()
 
-    @property
     def full(self) -> bool:
         return self._bytes >= BATCH_BYTES or len(self._events) >= BATCH_EVENTS
 
     @property
     def due(self) -> bool:
         """Whether a batch should be cut now."""
-        return bool(self._events) and (self.full or self._urgent or time.monotonic() - self._oldest >= BATCH_SECONDS)
+        return bool(self._events) and (self.full() or self._urgent or time.monotonic() - self._oldest >= BATCH_SECONDS)
 
     def read(self, final: bool = False) -> bool:
         """Take what the lanes hold now, until a batch is full; whether there was anything.
 
         final: nothing more will be written, so a line without its end is a line.
         """
-        taken = any(self._lines(stream) for stream in self._partial)
+        taken = any([self._lines(stream) for stream in self._partial])  # noqa: C419 - each of them
         for reader in self._lanes(final):
             damaged = reader.corrupt
-            while not self.full:
+            while not self.full():
                 found = False
                 for record in reader.read():
                     found = taken = True
                     self._take(record)
                     self._positions[reader.lane] = record.after
-                    if self.full:
+                    if self.full():
                         break
                 if not found:
                     break
             if reader.corrupt > damaged:
                 self.corrupt += reader.corrupt - damaged
                 self.note(f"a spool segment of {reader.lane} was damaged on disk; events behind the damage are lost")
-            if self.full:
+            if self.full():
                 return True
         now = time.time_ns()
         for stream, partial in self._partial.items():
@@ -151,7 +150,7 @@ class Cutter:
             self._look_at = now + LANES_SECONDS
             for lane in spool.lanes(self.directory, self.identity.process_uuid):
                 if lane not in self._readers:
-                    at = self._positions.get(lane, spool.Position(0, 0))
+                    at = self._positions.get(lane)
                     self._readers[lane] = spool.Reader(self.directory, self.identity.process_uuid, lane, at)
         # The captured output first: when its shipper died, the job's lane holds what came behind it.
         return sorted(self._readers.values(), key=lambda reader: spool.order(reader.lane))
@@ -167,7 +166,7 @@ class Cutter:
         if record.kind == spool.END:
             self.ended = True
         else:
-            self._add(record.time_ns, record.payload)
+            self.add(record.time_ns, record.payload)
         if record.kind in (spool.STOP, spool.CRASH):
             self.said = "stop" if record.kind == spool.STOP else "crash"
         self._urgent |= record.kind in spool.URGENT
@@ -176,7 +175,7 @@ class Cutter:
         """Cut whole lines off a stream until the batch is full; what is left keeps the time of its chunk."""
         partial = self._partial[stream]
         data, start = partial.data, 0
-        while not self.full:
+        while not self.full():
             end = data.find(b"\n", start)
             if end < 0:
                 if len(data) - start <= wire.LONGEST_TEXT:
@@ -193,31 +192,32 @@ class Cutter:
         return start > 0
 
     def _line(self, stream: int, time_ns: int, text: bytes) -> None:
-        self._add(time_ns, wire.log(text, wire.STDOUT if stream == spool.STDOUT else wire.STDERR))
+        self.add(time_ns, wire.log(text, wire.STDOUT if stream == spool.STDOUT else wire.STDERR))
 
     def note(self, text: str) -> None:
         """A warning of our own among the events."""
-        self._add(time.time_ns(), wire.log(wire.text_bytes(f"tracewinnow: {text}"), wire.API, 30, "tracewinnow"))
+        self.add(time.time_ns(), wire.log(wire.text_bytes(f"tracewinnow: {text}"), wire.API, 30, "tracewinnow"))
 
     def crash(self, payload: bytes, time_ns: int) -> None:
         """The end of the job as somebody else saw it."""
-        self._add(time_ns, payload)
+        self.add(time_ns, payload)
         self.said, self._urgent = "crash", True
 
-    def _add(self, time_ns: int, payload: bytes) -> None:
+    def add(self, time_ns: int, payload: bytes) -> None:
+        """An event; the lanes' own come here, and what the shipper itself saw."""
         event = wire.blob(15, wire.event(time_ns, payload))
         if not self._events:
             self._oldest = time.monotonic()
         self._events.append(event)
         self._bytes += len(event)
-        self._latest_ns = max(self._latest_ns, time_ns)
+        self.latest_ns = max(self.latest_ns, time_ns)
 
     def cut(self) -> Batch | None:
         """The pending events as a batch, or None where there are none."""
         if not self._events:
             return None
         # The record time is that of the newest event: the same whether it is sent now or by a later `sync`.
-        self.created_ns = max(self.created_ns, min(self._latest_ns, time.time_ns()))
+        self.created_ns = max(self.created_ns, min(self.latest_ns, time.time_ns()))
         data = self.identity.head(self.sequence, self.created_ns) + b"".join(self._events)
         batch = Batch(self.sequence, self.created_ns, self._state(), data)
         self.sequence += 1

@@ -1,4 +1,4 @@
-"""What Python tells about itself: log records, uncaught exceptions, fatal signals, the exit. All of it is put back by `remove`.
+"""What Python tells about itself: log records, uncaught exceptions, fatal signals, the exit; `remove` undoes it.
 
 A log record that a handler prints to the captured output is recorded once, as the printed line; every other record is
 recorded from here, with its level and logger. `logging` itself is left as it is: a root handler of ours would make the
@@ -163,11 +163,13 @@ def describe(kind: type[BaseException], value: BaseException | None, trace: Trac
         text = "".join(traceback.format_exception(kind, value, trace))
     except Exception as wrong:  # noqa: BLE001 - an exception whose __str__ raises
         text = f"{kind.__name__} (its description raised {type(wrong).__name__})"
-    name = (
-        kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
-    )
+    module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
     try:
         message = str(value)
     except Exception:  # noqa: BLE001
         message = ""
-    return {"exception_type": name, "message": message[:LONGEST_TRACEBACK], "traceback": text[-LONGEST_TRACEBACK:]}
+    return {
+        "exception_type": module + kind.__qualname__,
+        "message": message[:LONGEST_TRACEBACK],
+        "traceback": text[-LONGEST_TRACEBACK:],
+    }

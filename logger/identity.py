@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tracewinnow.logger import arguments, session
+from tracewinnow.logger.cutter import Identity
 from tracewinnow.version import VERSION
 
 JOB = (
@@ -54,7 +55,7 @@ def new_session(
     environ: Mapping[str, str] = os.environ,
 ) -> session.Session:
     """A session for this process; what is not given comes from the environment."""
-    who = session.Identity(
+    who = Identity(
         job_id=arguments.clip(job_name(environ) if job is None or job == "" else job, 256),
         process_uuid=uuid.uuid4().hex,
         accelerator=str(accelerator).lower() if str(accelerator).lower() in ("tpu", "gpu", "cpu") else "cpu",
@@ -100,7 +101,9 @@ def versions() -> dict[str, str]:
     """Of the interpreter, the system, and the libraries that are imported already."""
     found = {"python": platform.python_version(), "linux": platform.release(), "tracewinnow": VERSION}
     for name, module in list(sys.modules.items()):
-        version = getattr(module, "__version__", None) if "." not in name else None
+        version = (
+            getattr(module, "__version__", None) if "." not in name and name not in sys.stdlib_module_names else None
+        )
         if isinstance(version, str) and len(found) < 200:
             found[name] = version
     return found

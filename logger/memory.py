@@ -12,7 +12,7 @@ Reading = tuple[str, int, int, int, int]  # device, used, reserved, peak, limit 
 
 def readings() -> list[Reading]:
     """Microseconds for the host; counters of torch's allocator for CUDA, which wait for no device."""
-    found = [_host()]
+    found = [of_process("self", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)]
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         for index in range(torch.cuda.device_count()):
@@ -24,10 +24,10 @@ def readings() -> list[Reading]:
     return found
 
 
-def _host() -> Reading:
-    pages, resident = (int(word) for word in Path("/proc/self/statm").read_text().split()[:2])
+def of_process(pid: int | str, peak: int = 0) -> Reading:
+    """Resident and virtual memory of a process. Raises OSError where there is none."""
+    pages, resident = (int(word) for word in Path(f"/proc/{pid}/statm").read_text().split()[:2])
     page = os.sysconf("SC_PAGE_SIZE")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return "host", resident * page, pages * page, peak, _limit()
 
 

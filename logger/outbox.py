@@ -114,7 +114,7 @@ class Outbox:
         self._size = 0
 
     def append(self, sequence: int, created_ns: int, state: bytes, batch: bytes) -> None:
-        """In the page cache when it returns. Raises OSError, with the file as it was before, when it cannot be written."""
+        """In the page cache when it returns. Raises OSError when it cannot be written; the file is as it was before."""
         head = HEAD.pack(RECORD_MAGIC, len(state), len(batch), sequence, created_ns)
         body = state + batch
         record = b"".join((head, CRC.pack(crc32(head)), body, CRC.pack(crc32(body))))
@@ -134,10 +134,12 @@ class Outbox:
             self._number += 1
         if self._file is None:
             path = self.directory / f"{self.process_uuid}-{self._number:06d}.outbox"
-            file = open(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "r+b", buffering=0)
+            file = open(  # noqa: SIM115 - kept open
+                os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "r+b", buffering=0
+            )
             try:
                 size = len(MAGIC) if os.fstat(file.fileno()).st_size >= len(MAGIC) else 0
-                for entry in entries(file) if size else ():  # type: ignore[arg-type]
+                for entry in entries(file) if size else ():
                     size = entry.end
                 os.ftruncate(file.fileno(), size)
                 if not size:
@@ -145,8 +147,8 @@ class Outbox:
             except BaseException:
                 file.close()
                 raise
-            self._file, self._size = file, size  # type: ignore[assignment]
-        return self._file  # type: ignore[return-value]
+            self._file, self._size = file, size
+        return self._file
 
     def close(self) -> None:
         if self._file is not None:
@@ -176,9 +178,9 @@ class Tail:
             with open(self._path, "rb") as file:
                 for entry in entries(file, self._offset):
                     self._offset = entry.end
-                    if entry.sequence == self.sequence:
+                    if entry.sequence >= self.sequence:
                         found.append(entry)
-                        self.sequence += 1
+                        self.sequence = entry.sequence + 1
                         if len(found) == count:
                             return found
             if len(found) == before:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import select
+import signal
 import struct
+from pathlib import Path
 
-# linux/pidfd.h (Linux 6.13): struct pidfd_info { u64 mask, cgroupid; u32 pid, tgid, ppid, ruid .. fsgid; s32 exit_code; }
+# linux/pidfd.h, Linux 6.13:
+# struct pidfd_info { u64 mask, cgroupid; u32 pid, tgid, ppid, ruid, ... (8 of them) fsgid; s32 exit_code; }
 _PIDFD_GET_INFO = 0xC0000000 | 0xFF << 8 | 11
 _INFO_SIZE = 64
 _INFO_EXIT = 1 << 3  # Linux 6.15
@@ -45,12 +48,27 @@ class Watched:
     def status(self) -> int | None:
         """The wait status of a process that ended (see os.WIFSIGNALED); None where this kernel does not tell."""
         if self._fd < 0:
-            return None
+            return self._zombie_status()
         info = bytearray(struct.pack("<Q", _INFO_EXIT).ljust(_INFO_SIZE, b"\0"))
         try:
             fcntl.ioctl(self._fd, _PIDFD_GET_INFO | _INFO_SIZE << 16, info)
         except OSError:
-            return None
+            return self._zombie_status()
         if not struct.unpack_from("<Q", info)[0] & _INFO_EXIT:
-            return None
+            return self._zombie_status()
         return int(struct.unpack_from("<i", info, _EXIT_CODE_AT)[0])
+
+    def _zombie_status(self) -> int | None:
+        """From /proc, for as long as the parent has not asked for it."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return int(stat[49]) if stat[0] == "Z" else None
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -38,7 +38,7 @@ def _quiet(method: _F) -> _F:
 
 
 class Run:
-    """A job, or one rank of it, while it runs. Made by `start`; thread-safe; a forked child writes to a lane of its own.
+    """A job, or one rank of it, while it runs; `start` makes it. Thread-safe; a forked child writes to a lane of its own.
 
     dropped: events that could not be recorded, in this process.
     """
@@ -180,10 +180,10 @@ class Run:
     def captured(self, stream: Any) -> bool:
         """Whether what is written to a Python stream goes through the tee."""
         companion = self._companion
-        if companion is None or not companion.originals:
+        if companion is None or not companion.captured:
             return False
         try:
-            return stream.fileno() in companion.originals
+            return stream.fileno() in companion.captured
         except Exception:  # noqa: BLE001 - closed, or not a real file
             return False
 
@@ -231,7 +231,8 @@ class Run:
             self._append(spool.EVENT, wire.log(text.encode(), wire.API, 30, "tracewinnow"))
 
     def _begin(self, capture: bool, config: Mapping[str, Any] | None) -> None:
-        assert self.directory is not None and self.session is not None and self._lane is not None
+        if self.directory is None or self.session is None or self._lane is None:
+            return
         self.session.save(self.directory)
         self._append(
             spool.START,
@@ -291,11 +292,14 @@ def start(
 ) -> Run:
     """Begin to record this process; returns within milliseconds and never raises.
 
-    job: id of the job, the same for all ranks; from the launcher's environment when None. accelerator: "tpu", "gpu" or
-    "cpu". bootstrap: "host:port,..." of Kafka; without it, and without TRACEWINNOW_BOOTSTRAP, batches stay in the spool.
-    spool: a directory on a local disk; /var/tmp/tracewinnow-<uid> when None. rank, world_size: from the environment when
-    None. config: what the job was started with. labels: short texts for every batch. capture: stdout, stderr, logging,
-    uncaught exceptions and SIGTERM. retain: seconds that batches stay in the spool after they were sent.
+    job: id of the job, the same for all ranks; from the launcher's environment when None.
+    accelerator: "tpu", "gpu" or "cpu"; it chooses the topic.
+    bootstrap: "host:port,..." of Kafka, else TRACEWINNOW_BOOTSTRAP; without both, batches stay in the spool.
+    spool: a directory on a local disk, else TRACEWINNOW_SPOOL, else /var/tmp/tracewinnow-<uid>.
+    rank, world_size: from the launcher's environment when None.
+    config: what the job was started with. labels: short texts for every batch.
+    capture: stdout and stderr as well, at the level of descriptors.
+    retain: seconds that batches stay in the spool after they were sent.
     """
     try:
         who = identity.new_session(job, accelerator, model, user, bootstrap, rank, world_size, labels, retain)

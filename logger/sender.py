@@ -1,13 +1,14 @@
 """Sends the batches of one process from its outbox to Kafka, in sequence, and keeps the acknowledged position.
 
-It always reads from the outbox, so its memory is bounded by what is in flight however far the broker is behind. The only
-module of the logger that imports confluent_kafka.
+It always reads from the outbox, so its memory is bounded by what is in flight, however far the broker is behind. The
+only module of the logger that imports confluent_kafka.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +26,29 @@ _quiet.propagate = False
 
 
 class Sender:
-    """Call `pump` often. `acked`: every batch before it is in the broker. `refused`: batches that it will never take.
+    """Call `pump` often. Sends from the sequence `first` on; with `stop`, up to there and without keeping the position.
+
+    acked: every batch before it is in the broker. acknowledged: how many are by us. refused: those it will never take.
 
     error: the last reason for not getting on, for people; "" while all is well.
     """
 
-    def __init__(self, directory: Path, process_uuid: str, bootstrap: str, topic: str, key: str, first: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        process_uuid: str,
+        bootstrap: str,
+        topic: str,
+        key: str,
+        first: int,
+        stop: int | None = None,
+    ) -> None:
         self.directory, self.process_uuid, self.topic, self.key = directory, process_uuid, topic, key.encode()
         self.acked = first
+        self.stop = stop
+        self.acknowledged = 0
         self.refused: dict[int, str] = {}
         self.error = ""
-        self.delivered = 0  # bytes
         self._done: set[int] = set()  # acknowledged, behind one that is not
         self._in_flight = 0
         self._generation = 0
@@ -79,20 +92,23 @@ class Sender:
                 self._resume_at = 0.0
                 self._open()
             for entry in self._tail.read(IN_FLIGHT - self._in_flight):
-                self._send(entry)
+                if self.stop is None or entry.sequence < self.stop:
+                    self._send(entry)
         self._producer.poll(wait)
-        if self.acked > self._saved:
+        if self.acked > self._saved and self.stop is None:
             outbox.save_acked(self.directory, self.process_uuid, self.acked)
             self._saved = self.acked
         return self._in_flight
 
     def _send(self, entry: outbox.Entry) -> None:
-        generation, sequence, size = self._generation, entry.sequence, len(entry.batch)
+        generation, sequence = self._generation, entry.sequence
+        if sequence > self.acked and not (self._in_flight or self._done or self.refused):
+            self.acked = sequence  # what was before is deleted: it was acknowledged, or its time was over
 
         def delivered(error: KafkaError | None, _: Any) -> None:
             if generation == self._generation:
                 self._in_flight -= 1
-                self._delivered(sequence, size, error)
+                self._delivered(sequence, error)
 
         if sequence in self.refused or sequence in self._done:
             return
@@ -106,10 +122,10 @@ class Sender:
             on_delivery=delivered,
         )
 
-    def _delivered(self, sequence: int, size: int, error: KafkaError | None) -> None:
+    def _delivered(self, sequence: int, error: KafkaError | None) -> None:
         if error is None:
             self.error = ""
-            self.delivered += size
+            self.acknowledged += 1
             self._done.add(sequence)
             while self.acked in self._done:
                 self._done.remove(self.acked)
@@ -118,16 +134,20 @@ class Sender:
             self.refused[sequence] = error.str()
             self.error = f"the broker refused batch {sequence}: {error.str()}"
         else:
-            # Begin again behind the last acknowledged batch, with a fresh producer: the same bytes, so doubles are dropped.
+            # Begin again behind the last acknowledged batch, with a fresh producer: doubles have the same bytes.
             self.error = error.str()
             self._resume_at = time.monotonic() + BACKOFF_SECONDS
 
-    def flush(self, seconds: float) -> bool:
-        """Send until everything in the outbox is acknowledged; whether it is. Gives up after that long without progress."""
+    def flush(self, seconds: float, progress: Callable[[], None] = lambda: None) -> bool:
+        """Send until everything in the outbox is acknowledged; whether it is.
+
+        Gives up after that many seconds without progress. progress: called after each step.
+        """
         until = time.monotonic() + seconds
         while True:
             before = self.acked
             in_flight = self.pump(min(0.05, max(0.0, until - time.monotonic())))
+            progress()
             if self.acked > before:
                 until = time.monotonic() + seconds
             elif not in_flight and not self._resume_at and not self.pump():

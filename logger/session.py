@@ -70,7 +70,7 @@ def sessions(directory: Path) -> list[str]:
 
 
 def lock(directory: Path, process_uuid: str) -> int | None:
-    """Become the one who cuts and sends: a file descriptor to keep open, or None where another one is. Raises OSError."""
+    """Become the one who cuts and sends: a descriptor to keep open; None where another one is. Raises OSError."""
     fd = os.open(directory / f"{process_uuid}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,22 +2,23 @@
 
     python -m tracewinnow.logger.shipper DIR PROCESS_UUID [--stdout FD --stderr FD --lane NAME] [--done FD]
 
-It outlives the job: it notices the job's death, says how the job ended, sends what is left, and goes. Descriptors 1 and 2
-are the job's original output. It is the only process of the two that has librdkafka.
+It outlives the job: it notices the job's death, says how the job ended, sends what is left, and goes. Descriptors 1 and
+2 are the job's original output. It is the only process of the two that has librdkafka.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
 import time
 from pathlib import Path
 
-from tracewinnow.logger import outbox, session, spool, wire
+from tracewinnow.logger import memory, outbox, session, spool, wire
 from tracewinnow.logger.cutter import Batch, Cutter
-from tracewinnow.logger.process import Watched
+from tracewinnow.logger.process import Watched, signal_name
 from tracewinnow.logger.tee import Tee
 from tracewinnow.schemas.errors import BadInput, TracewinnowError
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 IDLE_SECONDS = 0.05
 GRACE_SECONDS = 1.0  # for output that is still in the pipes when the job has ended, while others hold them open
-DRAIN_SECONDS = 10.0  # to reach the broker when the job has ended
+MEMORY_SECONDS = 10.0  # between two readings of the job's memory; a sign of life as well
+DRAIN_SECONDS = 4.0  # without progress, to send the rest when the job has ended; less than run.finish waits
 
 
 def open_cutter(directory: Path, known: session.Session) -> tuple[outbox.Outbox, Cutter]:
@@ -47,7 +49,7 @@ class Shipper:
         self.outbox, self.cutter = open_cutter(directory, known)
         self.problem = ""  # what a person should know
         self.sender: Sender | None = None
-        self._unwritten: Batch | None = None
+        self.unwritten: Batch | None = None
         self._retry_at = 0.0
         if known.bootstrap:
             from tracewinnow.logger.sender import Sender
@@ -64,7 +66,7 @@ class Shipper:
         if self._write():
             busy = self.cutter.read(final)
             if (self.cutter.due or final) and (batch := self.cutter.cut()):
-                self._unwritten = batch
+                self.unwritten = batch
                 busy = True
                 self._write()
         self.send()
@@ -72,17 +74,17 @@ class Shipper:
 
     def _write(self) -> bool:
         """Put the batch that was cut into the outbox; False while that is not possible. Then nothing more is cut."""
-        if self._unwritten is None:
+        if self.unwritten is None:
             return True
         if time.monotonic() < self._retry_at:
             return False
         try:
-            self.outbox.append(*self._unwritten)
+            self.outbox.append(*self.unwritten)
         except OSError as wrong:
             self.problem = f"the outbox in {self.directory} cannot be written: {wrong.strerror}"
             self._retry_at = time.monotonic() + spool.RETRY_SECONDS
             return False
-        self._unwritten = None
+        self.unwritten = None
         self.cutter.release()
         return True
 
@@ -93,7 +95,7 @@ class Shipper:
             except (TracewinnowError, OSError) as wrong:
                 self.problem = str(wrong)
 
-    def say_crash(self, status: int | None, reported_by: str = "shipper") -> None:
+    def say_crash(self, status: int | None, reported_by: str = "shipper", time_ns: int | None = None) -> None:
         """Record that the process ended without a word, with its wait status where that is known."""
         if status is None:
             payload = wire.crash(reported_by, "process ended without saying goodbye")
@@ -104,13 +106,18 @@ class Shipper:
             payload = wire.crash(reported_by, f"process ended with exit code {code}", exit_code=code)
         else:
             payload = wire.crash(reported_by, "process ended without saying goodbye", exit_code=0)
-        self.cutter.crash(payload, time.time_ns())
+        self.cutter.crash(payload, time_ns or time.time_ns())
+
+    def sample_memory(self) -> None:
+        """A reading of the job's memory, at no cost for the job."""
+        with contextlib.suppress(OSError):
+            self.cutter.add(time.time_ns(), wire.memory(*memory.of_process(self.known.identity.pid)))
 
     def end(self, seconds: float = DRAIN_SECONDS) -> None:
         """Cut and write everything, and send it for at most that long."""
         until = time.monotonic() + seconds
-        while self.step(final=True) or (self._unwritten and time.monotonic() < until):
-            if self._unwritten:
+        while self.step(final=True) or (self.unwritten and time.monotonic() < until):
+            if self.unwritten:
                 time.sleep(IDLE_SECONDS)
         if self.sender is not None:
             try:
@@ -118,13 +125,20 @@ class Shipper:
             except (TracewinnowError, OSError) as wrong:
                 self.problem = str(wrong)
 
+    def clean(self) -> None:
+        """Delete the spool, when all of it is in the outbox; lanes of children that live are left to them."""
+        if self.unwritten is None:
+            for lane in spool.lanes(self.directory, self.uuid):
+                if not lane.startswith("fork") or not session.process_start(int(lane[4:].split("x")[0])):
+                    spool.delete_before(self.directory, self.uuid, lane, spool.END_OF_LANE)
+
     def left(self) -> int:
         """Batches that the broker has not acknowledged."""
         return 0 if self.sender is None else self.cutter.sequence - self.sender.acked
 
     def report(self) -> str:
         """One line for the person at the job's end, or "" when all is well."""
-        if self._unwritten is not None:
+        if self.unwritten is not None:
             return f"tracewinnow: {self.problem}; the rest stays in the spool until `tracewinnow sync {self.directory}`"
         if self.known.bootstrap and (self.sender is None or self.left()):
             count = self.cutter.sequence if self.sender is None else self.left()
@@ -136,20 +150,17 @@ class Shipper:
         return f"tracewinnow: {self.problem}" if self.problem else ""
 
 
-def signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
 def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> None:
     """Until the job has ended or said so, and its output has come to an end.
 
     What is known is sent when the job has gone; children that still hold its output keep this process, not the record.
     """
     told = False
+    sample_at = time.monotonic() + MEMORY_SECONDS
     while True:
+        if time.monotonic() >= sample_at and not told:
+            sample_at += MEMORY_SECONDS
+            shipper.sample_memory()
         over = job.ended()
         gone = over or shipper.cutter.ended
         busy = shipper.step()
@@ -166,8 +177,8 @@ def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> N
                 if done is not None:
                     os.close(done)
         if told and not output_open:
-            if busy:
-                shipper.end()
+            shipper.end()
+            shipper.clean()
             return
         if not busy:
             time.sleep(IDLE_SECONDS)

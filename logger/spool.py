@@ -127,6 +127,9 @@ class Position(NamedTuple):
     offset: int
 
 
+END_OF_LANE = Position(1 << 62, 0)
+
+
 class Record(NamedTuple):
     time_ns: int
     kind: int
@@ -140,9 +143,9 @@ class Reader:
     corrupt: records that were damaged in the file, each with what stood behind it in the segment.
     """
 
-    def __init__(self, directory: Path, process_uuid: str, lane: str, position: Position = Position(0, 0)) -> None:
+    def __init__(self, directory: Path, process_uuid: str, lane: str, position: Position | None = None) -> None:
         self.directory, self.process_uuid, self.lane = directory, process_uuid, lane
-        self.position = position
+        self.position = position or Position(0, 0)
         self.corrupt = 0
         self._fd = -1
 

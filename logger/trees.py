@@ -16,7 +16,7 @@ def leaves(tree: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, A
     elif isinstance(tree, (list, tuple)):
         # A NamedTuple, such as the states of optimizers in optax, has names for its parts.
         names = getattr(tree, "_fields", None) or range(len(tree))
-        for key, value in zip(names, tree):
+        for key, value in zip(names, tree, strict=False):
             yield from leaves(value, f"{prefix}.{key}" if prefix else str(key), depth + 1)
     elif tree is not None:
         yield prefix or "value", tree

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timezone
+
+import numpy as np
 
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
 from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
+from tracewinnow.serving.warehouse import Warehouse
 from tracewinnow.stores.archive import Archive
+from tracewinnow.stores.errors import CorruptObject
 from tracewinnow.transforms.assemble import assemble
-from tracewinnow.transforms.trace import Trace
+from tracewinnow.transforms.trace import Series, Trace
+
+CHART_BYTES = 64 << 20
 
 
 class NotArchived(TracewinnowError):
@@ -77,3 +86,31 @@ def read_trace(archive: Archive, job_id: str, start_ns: int, max_bytes: int = 64
     return assemble(
         (TelemetryBatch.FromString(batch.data) for batch in batches), window_start_ns=start_ns, revision=len(batches)
     )
+
+
+def series_of(warehouse: Warehouse, job_id: str, windows: Sequence[int]) -> tuple[list[Series], str]:
+    """The numbers of a job, one Series a name, statistic and rank, from at most CHART_BYTES of its archive, newest first.
+
+    Returns them with a sentence about what was left out, or "". Blocks.
+    """
+    archive = Archive(warehouse.store)
+    room, read, found = CHART_BYTES, 0, []
+    for start in sorted(set(windows), reverse=True):
+        try:
+            size = sum(entry.length for entry in archive.index(job_id, start))
+            if not size or size > room:
+                break
+            found.append(read_trace(archive, job_id, start, room).series)
+        except (NotArchived, CorruptObject):
+            continue
+        room -= size
+        read += 1
+    parts: defaultdict[tuple[str, str, int], list[Series]] = defaultdict(list)
+    for one in itertools.chain.from_iterable(reversed(found)):
+        parts[one.name, one.statistic, one.rank].append(one)
+    joined = [
+        Series(*key, *(np.concatenate([getattr(s, field) for s in of]) for field in ("steps", "values", "times_ns")))
+        for key, of in parts.items()
+    ]
+    total = len(set(windows))
+    return joined, "" if read == total else f"From the last {read} of {total} windows; the archive holds all."

@@ -49,6 +49,14 @@ def duration(ns: int) -> str:
     return f"{seconds // 86400} d {seconds % 86400 // 3600:02} h"
 
 
+def size(count: float) -> str:
+    """Bytes: "512 B", "47.0 MB", "1.25 GB"."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if abs(count) >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count:.0f} B"
+
+
 def number(value: int) -> str:
     """With a thin separator: 1,234,567."""
     return f"{value:,}"

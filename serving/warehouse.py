@@ -60,6 +60,17 @@ class Job:
     ranks: tuple[int, ...] = ()  # seen
     holes: tuple[Hole, ...] = ()
 
+    @property
+    def begun_ns(self) -> int:
+        """When it started, or was first heard of."""
+        return self.started_ns or self.first_time_ns
+
+    @property
+    def lasted_ns(self) -> int:
+        """Until its end, or until it was last heard of; 0 where unknown."""
+        until = self.ended_ns if self.state in ("stopped", "crashed") else self.last_time_ns
+        return max(until - self.begun_ns, 0) if self.begun_ns else 0
+
 
 def find_holes(ranges: Iterable[tuple[str, int, int, int]]) -> list[Hole]:
     """Missing batches of each process. ranges: (process_uuid, rank or -1, first, last), in any order, may overlap.

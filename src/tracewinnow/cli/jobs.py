@@ -57,8 +57,6 @@ HEAD = ("JOB", "STATE", "STARTED (UTC)", "LASTED", "RANKS", "LINES", "TOKENS", "
 
 
 def _row(job: Job) -> list[str]:
-    begun = job.started_ns or job.first_time_ns
-    until = job.ended_ns if job.state in ("stopped", "crashed") else job.last_time_ns
     ranks = f"{len(job.ranks)}/{job.world_size}" if job.world_size else str(len(job.ranks) or "")
     why = plain(job.reason) or (f"exit code {job.exit_code}" if job.exit_code else "")
     if job.holes:
@@ -67,8 +65,8 @@ def _row(job: Job) -> list[str]:
     return [
         plain(job.job_id),
         click.style(job.state, fg=COLOURS[job.state]),
-        utc(begun),
-        duration(until - begun) if begun and until >= begun else "",
+        utc(job.begun_ns),
+        duration(job.lasted_ns) if job.lasted_ns else "",
         ranks,
         number(job.lines),
         f"{number(job.tokens_before)} -> {number(job.tokens_after)}",

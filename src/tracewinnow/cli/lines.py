@@ -61,7 +61,7 @@ def command(job: str, lines: str, window: str | None, part: int, warehouse: str,
     if sys.stdout.isatty():
         click.echo(printable(text), nl=False)
     else:
-        click.get_binary_stream("stdout").write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
 
 
 def _trace(archive: Archive, job_id: str, start: int, part: int, warehouse: str) -> Trace:

@@ -57,7 +57,7 @@ class SchemaRegistry:
             if refused.http_status_code in (401, 403):
                 raise BadUse(f"The schema registry at {self.url} refuses this pipeline: {refused}") from refused
             raise Transient(f"The schema registry at {self.url} failed: {refused}") from refused
-        except Exception as failed:  # noqa: BLE001 - the client passes on what its HTTP library raises
+        except Exception as failed:  # what its HTTP library raises comes through as it is
             raise Transient(f"The schema registry at {self.url} does not answer: {failed}") from failed
         return str(found.schema_str) if found.schema_type == "PROTOBUF" else ""
 

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
+from tracewinnow.schemas.trace_pb2 import Note, PreprocessedTrace
+from tracewinnow.transforms.lines import decode, split
+from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.preprocess import preprocess
+from tracewinnow.transforms.reading import template_names
 from tracewinnow.transforms.reference import Reference
+from tracewinnow.transforms.trace import Trace
 
 
 def winnow(
@@ -17,6 +22,28 @@ def winnow(
 ) -> PreprocessedTrace:
     """Winnow one log down to a token budget.
 
-    text: a whole log; bytes may be UTF-8 or UTF-16 with a byte order mark. reference: logs of healthy runs, or their profile.
+    text: a whole log; bytes may be UTF-8, or UTF-16 or UTF-32 with a byte order mark; what is no text comes through as replacement
+    characters. budget: the most tokens that `text` of the result has. query: what the reader asks. reference: logs of healthy runs of the
+    same job, or their profile. workload: what kind of job this is, in a word. Raises BadUse for a budget that cannot be.
     """
-    raise NotImplementedError
+    options = Options(budget, query or "", workload or "", profile(reference))
+    note = ""
+    if isinstance(text, bytes):
+        size = len(text)
+        text, note = decode(text)
+    else:
+        size = len(text) if text.isascii() else len(text.encode("utf8", "surrogatepass"))
+    result = preprocess(Trace(lines=split(text), bytes_before=size), options)
+    if note:
+        result.notes.append(Note(stage="read", what="fallback", reason=note))
+    return result
+
+
+def profile(reference: Reference | str | bytes | Sequence[str | bytes] | None) -> Reference | None:
+    """The profile of healthy logs."""
+    if reference is None or isinstance(reference, Reference):
+        return reference
+    found = Reference()
+    for log in [reference] if isinstance(reference, (str, bytes)) else reference:
+        found.add(template_names(split(decode(log)[0] if isinstance(log, bytes) else log)))
+    return found

@@ -1,0 +1,35 @@
+"""Print what was kept: in order, verbatim, with a mark for every gap that names the lines it stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+HEADER = "…A-B: lines A to B left out; ×N: said N times"
+
+
+def gap(first: int, last: int) -> str:
+    """The mark that stands for lines first to last."""
+    return f"…{first}" if first == last else f"…{first}-{last}"
+
+
+def marker_tokens(lines: int) -> int:
+    """Most tokens that a gap's mark and its line end take in a log of that many lines; a digit is a token."""
+    return 3 + 2 * len(str(lines))
+
+
+def clean(text: str) -> str:
+    """Text that can be encoded: bytes that were no UTF-8 become the replacement character."""
+    return text if text.isascii() else text.encode("utf8", "surrogateescape").decode("utf8", "replace")
+
+
+def render(pieces: Sequence[tuple[int, int, str]], lines: int) -> str:
+    """pieces: (first, last, text) of kept lines, ascending, 1-based. lines: how many the log has."""
+    out, at = [], 1
+    for first, last, text in pieces:
+        if first > at:
+            out.append(gap(at, first - 1))
+        out.append(text)
+        at = last + 1
+    if at <= lines:
+        out.append(gap(at, lines))
+    return "\n".join(out)

@@ -67,7 +67,7 @@ def bounded(words: Iterable[object], longest: int = LONGEST_LIST) -> list[str]:
     room, found = longest, list(words)
     for word in found:
         text = clip(word, 10_000)
-        room -= len(text) + 8
+        room -= len(text.encode()) + 8
         if room < 0:
             return [*taken, f"... ({len(found) - len(taken)} more)"]
         taken.append(text)
@@ -80,7 +80,7 @@ def bounded_map(values: Mapping[Any, Any] | None, longest: int = LONGEST_LIST) -
     room, values = longest, dict(values or {})
     for key, value in values.items():
         name, text = clip(key, 256), clip(value, 10_000)
-        room -= len(name) + len(text) + 8
+        room -= len(name.encode()) + len(text.encode()) + 8
         if room < 0:
             taken["..."] = f"{len(values) - len(taken)} more"
             break

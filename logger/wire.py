@@ -92,7 +92,7 @@ def event(time_ns: int, payload: bytes) -> bytes:
 def log(text: bytes, stream: int, level: int = 0, logger: str = "") -> bytes:
     """A LogLine."""
     size = len(text)
-    if logger or not 0 < size < 8192 or not 0 <= level < 128:
+    if logger or not stream or not 0 < size < 8192 or not 0 <= level < 128:
         body = (blob(1, text) if size else b"") + _number(2, stream) + _text(3, logger) + _number(4, level)
         return kind(2, body)
     # The hot path, unrolled.

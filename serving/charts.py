@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.serving.html import Markup, el
-from tracewinnow.serving.text import size
+from tracewinnow.transforms.series import number, size, tell
 from tracewinnow.transforms.trace import Series
 
 Floats = npt.NDArray[np.float64]
 WIDTH, HEIGHT, PAD = 320, 96, 6
 POINTS = 160  # a line has at most twice as many: the least and the largest of each stretch
 LINES = 8  # in one chart
-JUMP = 20.0  # a step is a jump when it is so many times the median step of the series, and
-JUMP_SHARE = 0.15  # so much of its range
+JUMPS = 3  # marked in one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +57,6 @@ def interest(series: Series) -> float:
     return kind * (1000.0 * bool(bad.any() and not bad.all()) + min(jump, 500.0))
 
 
-def jumps(values: Floats) -> npt.NDArray[np.int64]:
-    """Places whose value left the one before by far (see JUMP and JUMP_SHARE); the three largest, ascending."""
-    steps = _steps(values)
-    if len(steps) < 8:
-        return np.array([], np.int64)
-    finite = values[np.isfinite(values)]
-    span = float(finite.max() / 2 - finite.min() / 2)
-    found = np.flatnonzero((steps > JUMP * np.median(steps)) & (steps > JUMP_SHARE * span))
-    largest = found[np.argsort(steps[found])[-3:]]
-    where = np.flatnonzero(np.isfinite(values))
-    return np.sort(where[largest + 1])
-
-
 def _steps(values: Floats) -> Floats:
     finite = values[np.isfinite(values)]
     # Halved before the difference, so that the largest floats do not overflow; a factor does not matter here.
@@ -78,52 +64,43 @@ def _steps(values: Floats) -> Floats:
 
 
 def draw(chart: Chart) -> Markup:
-    """The chart as an SVG with its first, last, least and largest value in words beside it."""
+    """The chart as an SVG, with what it shows in words below."""
     shown = chart.series[:LINES]
     values = np.concatenate([one.values for one in shown])
     finite = values[np.isfinite(values)]
     steps = np.concatenate([one.steps for one in shown])
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-    shown_as = size if chart.statistic.startswith("memory") else "{:.4g}".format
-    logarithmic = low > 0 and high / low > 1000
-    scale = _Scale(float(steps.min()), float(steps.max()), low, high, logarithmic)
-    marks: list[Markup] = []
+    word = size if chart.statistic.startswith("memory") else number
+    scale = _Scale(float(steps.min()), float(steps.max()), low, high, logarithmic=low > 0 and high / low > 1000)
+    lines: list[Markup] = []
     bands: dict[tuple[str, str], Markup] = {}  # ranks mostly fail together: one band for all of them
-    for number, one in enumerate(shown):
-        marks += [el("polyline", points=points, class_=f"line l{number}") for points in scale.lines(one)]
-        for at in jumps(one.values):
-            x, y = scale.x(one.steps[at : at + 1])[0], scale.y(one.values[at : at + 1])[0]
-            marks.append(
-                el(
-                    "circle",
-                    _title(f"step {one.steps[at]}: {one.values[at]:.6g}"),
-                    cx=f"{x:.1f}",
-                    cy=f"{y:.1f}",
-                    r=3,
-                    class_="jump",
-                )
-            )
+    for place, one in enumerate(shown):
+        lines += [el("polyline", points=points, class_=f"line l{place}") for points in scale.lines(one)]
+        lines += scale.jumps(one, word)
         bands.update(scale.bad(one))
-    marks = [*bands.values(), *marks]
-    bad = int((~np.isfinite(values)).sum())
-    ranks = [one.rank for one in chart.series if one.rank >= 0]
-    about = [f"{len(values):,} values", f"{shown_as(low)} to {shown_as(high)}" if len(finite) else "no finite value"]
-    if logarithmic:
+
+    about = [f"{len(values):,} values", f"{word(low)} to {word(high)}" if len(finite) else "no finite value"]
+    if scale.logarithmic:
         about.append("log scale")
+    ranks = [one.rank for one in chart.series if one.rank >= 0]
     if len(ranks) > 1:
         about.append(f"ranks {min(ranks)} to {max(ranks)}" + (f" ({LINES} drawn)" if len(ranks) > LINES else ""))
-    told = ", ".join(about) + (f", {bad:,} not finite" if bad else "")
-    first_bad = min(
-        (int(one.steps[np.argmin(np.isfinite(one.values))]) for one in shown if not np.isfinite(one.values).all()),
-        default=None,
-    )
+    if len(finite) < len(values):
+        about.append(f"{len(values) - len(finite):,} not finite")
+    told = ", ".join(about)
+    alarm = None
+    if bands:
+        first = min(
+            int(one.steps[np.argmin(np.isfinite(one.values))]) for one in shown if not np.isfinite(one.values).all()
+        )
+        alarm = el("p", f"not finite from step {first:,} on", class_="alarm")
     return el(
         "figure",
         el("figcaption", el("b", chart.name), el("span", "" if chart.statistic == "metric" else chart.statistic)),
-        el("svg", marks, viewBox=f"0 0 {WIDTH} {HEIGHT}", preserveAspectRatio="none", role="img",
+        el("svg", *bands.values(), lines, viewBox=f"0 0 {WIDTH} {HEIGHT}", preserveAspectRatio="none", role="img",
            aria_label=f"{chart.name} {chart.statistic}: {told}"),
         el("p", told, class_="dim"),
-        el("p", f"not finite from step {first_bad:,} on", class_="alarm") if first_bad is not None else None,
+        alarm,
         class_="chart",
     )  # fmt: skip
 
@@ -141,7 +118,7 @@ class _Scale:
     def y(self, values: Floats) -> Floats:
         """Only of finite values."""
         values = np.log(values) if self.logarithmic else values / 2
-        return HEIGHT - PAD - (HEIGHT - 2 * PAD) * (values - self.low) / self.span
+        return HEIGHT - PAD - (HEIGHT - 2 * PAD) * ((values - self.low) / self.span)
 
     def lines(self, series: Series) -> list[str]:
         """Points of the stretches between values that are not finite."""
@@ -154,13 +131,21 @@ class _Scale:
             found.append(" ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True)))
         return found[:POINTS]
 
+    def jumps(self, series: Series, word: Callable[[float], str]) -> Iterator[Markup]:
+        """A circle at each jump that the summary of the series speaks of."""
+        for at in tell(series).jumped[:JUMPS].tolist():
+            x, y = self.x(series.steps[at : at + 1])[0], self.y(series.values[at : at + 1])[0]
+            before, after = word(float(series.values[at - 1])), word(float(series.values[at]))
+            title = el("title", f"jump at step {series.steps[at]}: {before} → {after}")
+            yield el("circle", title, cx=f"{x:.1f}", cy=f"{y:.1f}", r=3, class_="jump")
+
     def bad(self, series: Series) -> Iterator[tuple[tuple[str, str], Markup]]:
         """A band where values are not finite, by its place and width."""
         bad = ~np.isfinite(series.values)
         edges = np.flatnonzero(np.diff(np.concatenate([[False], bad, [False]]).astype(np.int8)))
         for begin, end in list(zip(edges[::2], edges[1::2], strict=True))[:20]:
             left, right = self.x(series.steps[[begin, end - 1]])
-            title = _title(f"not finite from step {series.steps[begin]} to {series.steps[end - 1]}")
+            title = el("title", f"not finite from step {series.steps[begin]} to {series.steps[end - 1]}")
             x, width = f"{left:.1f}", f"{max(right - left, 2):.1f}"
             yield (x, width), el("rect", title, x=x, y=0, width=width, height=HEIGHT, class_="bad")
 
@@ -174,7 +159,3 @@ def _extremes(values: Floats) -> npt.NDArray[np.int64]:
     for begin, end in itertools.pairwise(edges.tolist()):
         places |= {begin + int(values[begin:end].argmin()), begin + int(values[begin:end].argmax())}
     return np.array(sorted(places))
-
-
-def _title(text: str) -> Markup:
-    return el("title", text)

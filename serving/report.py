@@ -64,10 +64,15 @@ def _section(title: str, *content: Markup | list[Markup] | None, id_: str | None
 def _header(job: Job) -> Markup:
     ranks = f"{len(job.ranks)} of {job.world_size} seen" if job.world_size else str(len(job.ranks) or "")
     facts = {
-        "model": job.model, "accelerator": job.accelerator, "user": job.user, "started": f"{utc(job.begun_ns)} UTC" if job.begun_ns else "",
-        "lasted": duration(job.lasted_ns) if job.lasted_ns else "", "ranks": ranks,
-        "exit code": "" if job.exit_code is None else str(job.exit_code), "lines": number(job.lines),
-    }  # fmt: skip
+        "model": job.model,
+        "accelerator": job.accelerator,
+        "user": job.user,
+        "started": f"{utc(job.begun_ns)} UTC" if job.begun_ns else "",
+        "lasted": duration(job.lasted_ns) if job.lasted_ns else "",
+        "ranks": ranks,
+        "exit code": "" if job.exit_code is None else str(job.exit_code),
+        "lines": number(job.lines),
+    }
     cause = None
     if job.reason:
         cause = el(

@@ -10,16 +10,15 @@ from datetime import datetime, timezone
 
 SECOND = 1_000_000_000
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
-# Control and format characters may move the cursor, hide text or turn its direction round.
-_HARMFUL = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def plain(text: str) -> str:
-    """One line that a terminal shows as it is: other characters become visible escapes."""
-    if text.isascii() and text.isprintable():
+    """One line that a terminal shows as it is: characters that move the cursor, hide or turn text become visible escapes."""
+    if text.isprintable():
         return text
     return "".join(
-        char if unicodedata.category(char) not in _HARMFUL else char.encode("unicode_escape").decode() for char in text
+        char if char.isprintable() or unicodedata.category(char) == "Zs" else char.encode("unicode_escape").decode()
+        for char in text
     )
 
 
@@ -47,14 +46,6 @@ def duration(ns: int) -> str:
     if seconds < 86400:
         return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"
     return f"{seconds // 86400} d {seconds % 86400 // 3600:02} h"
-
-
-def size(count: float) -> str:
-    """Bytes: "512 B", "47.0 MB", "1.25 GB"."""
-    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if abs(count) >= scale:
-            return f"{count / scale:.3g} {unit}"
-    return f"{count:.0f} B"
 
 
 def number(value: int) -> str:

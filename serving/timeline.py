@@ -21,7 +21,9 @@ SAMPLES = 1_000_000  # lines of a trace beyond this are counted by every n-th
 def line_times(trace: PreprocessedTrace, lines: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Unix nanoseconds of raw lines, between the times of those that are known; lines stand in time order."""
     known = [(1, trace.job.first_time_ns or trace.window_start_ns)]
-    known += sorted((s.first, s.first_time_ns) for s in trace.segments if s.first and s.first_time_ns)
+    # A segment that stands for repeats has their times, not that of its own line.
+    alone = (s for s in trace.segments if s.first and s.first_time_ns == s.last_time_ns > 0)
+    known += sorted((s.first, s.first_time_ns) for s in alone)
     known.append((max(trace.lines_before, 1), trace.job.last_time_ns or trace.window_end_ns))
     at = np.array([line for line, _ in known], np.float64)
     times = np.maximum.accumulate(np.array([time for _, time in known], np.float64))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.serving.conftest import START, WINDOW, Writer, batch
@@ -24,6 +24,7 @@ def test_what_is_no_range(text: str) -> None:
         line_range(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=12))
 def test_any_text_is_a_range_or_bad_use(text: str) -> None:
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.serving.conftest import SECOND, START, Writer, batch
@@ -62,6 +62,7 @@ def test_holes_over_windows(writer: Writer) -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 40), min_size=1), st.randoms())
 def test_holes_are_what_is_missing_below_the_last(came: set[int], random: object) -> None:
     runs = [list(group) for _, group in itertools.groupby(sorted(came), key=lambda n: n - sorted(came).index(n))]

@@ -70,7 +70,7 @@ def construct(pipeline: beam.Pipeline, tasks: Sequence[Task], settings: Settings
         | "SpreadFiles" >> beam.Reshuffle()
         | "ReadFiles" >> beam.ParDo(ReadFileFn(settings))
     )
-    graph.whole(records, None, settings)
+    graph.whole(records, settings)
 
 
 def backfill(tasks: Sequence[Task], settings: Settings, report: Callable[[list[Task], dict[str, int]], None]) -> None:

@@ -1,4 +1,7 @@
-"""The graph: a list of named steps, the same for streaming, backfill and rebuild, and for every runner."""
+"""The graph: a list of named steps, the same for streaming, backfill and rebuild, and for every runner.
+
+Streaming runners and backfill run it whole; the local runner runs its two halves in two processes, and keeps the windows between them.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,11 @@ from tracewinnow.pipelines.windows import FireWindows
 from tracewinnow.transforms.dofns import Stages
 
 
-def ingest(records: beam.PCollection, settings: Settings) -> beam.PCollection:
-    """list[Record] -> keys of windows to build. What was accepted is in the archive by then, the rest in the dead letters."""
+def archive(records: beam.PCollection, settings: Settings) -> beam.PCollection:
+    """list[Record] -> (key of a window, build at once?) for what is in the archive by then; the rest is in the dead letters."""
     decoded = records | "Decode" >> beam.ParDo(DecodeFn(settings)).with_outputs(DEAD, main="accepted")
     _ = decoded[DEAD] | "WriteRefused" >> beam.ParDo(WriteDeadLettersFn(settings))
-    return (
-        decoded.accepted
-        | "Archive" >> beam.ParDo(ArchiveFn(settings)).with_output_types(tuple[WindowKey, bool])
-        | "FireWindows" >> FireWindows(settings)
-    )
+    return decoded.accepted | "Archive" >> beam.ParDo(ArchiveFn(settings)).with_output_types(tuple[WindowKey, bool])
 
 
 def build(keys: beam.PCollection, settings: Settings) -> None:
@@ -34,9 +33,6 @@ def build(keys: beam.PCollection, settings: Settings) -> None:
     _ = staged.done | "WriteTraces" >> beam.ParDo(WriteTraceFn(settings))
 
 
-def whole(records: beam.PCollection | None, due: beam.PCollection | None, settings: Settings) -> None:
-    """From records to stores. due: keys of windows that are built anyway (rebuild, or left open by an earlier run)."""
-    keys = [] if due is None else [due]
-    if records is not None:
-        keys.append(ingest(records, settings))
-    build(keys[0] if len(keys) == 1 else keys | "AllKeys" >> beam.Flatten(), settings)
+def whole(records: beam.PCollection, settings: Settings) -> None:
+    """From records to stores, in one job."""
+    build(archive(records, settings) | "FireWindows" >> FireWindows(settings), settings)

@@ -12,7 +12,7 @@ from tracewinnow.schemas.errors import Transient
 
 LOG = logging.getLogger(__name__)
 TIMEOUT = 10.0  # seconds, for one question
-OFFSET_BEGINNING = -2
+OFFSET_GONE = "offset-gone"  # in the text of an error: Beam keeps the text of what a step raised, not its type
 
 Partition = tuple[str, int]
 
@@ -85,7 +85,7 @@ def poll(used: Any, count: int, seconds: float) -> list[Any]:
         elif good:
             break  # hand over what is good; the error comes again with the next poll
         elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-            raise Transient(f"offset-gone: the broker no longer has what was asked for: {error.str()}")
+            raise Transient(f"{OFFSET_GONE}: the broker no longer has what was asked for: {error.str()}")
         else:
             raise Transient(f"the broker at fault while reading: {error.str()}")
     return good

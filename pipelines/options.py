@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
 
@@ -24,19 +25,16 @@ def duration_ns(text: str) -> int:
 class Settings:
     """warehouse: a folder or gs://bucket/prefix. window_ns: length of a window; must stay the same for a warehouse.
 
-    part_bytes: a window that holds more raw bytes is built as several traces. fire_before_ns: set by the local runner; a
-    window that ends after it stays open. late_ns: how long the runner waits for late data of a window; older data is
-    built at once instead. registry: URL of a schema registry, or "".
+    part_bytes: a window that holds more raw bytes is built as several traces. late_ns: how long the runner waits for late
+    data of a window; older data is built at once instead. registry: URL of a schema registry, or "".
     """
 
     warehouse: str
     window_ns: int = 60 * SECOND
     part_bytes: int = 64 << 20
-    fire_before_ns: int | None = None
     late_ns: int = 86400 * SECOND
     registry: str = ""
     tables: str = ""  # where they are not in the warehouse: bq://project/dataset
-    plan: str = ""  # name of the local runner's plan, for what it must find again
     stage: Options = field(default_factory=lambda: Options(budget=2000, store_tokens=8000))
 
     def __post_init__(self) -> None:
@@ -46,3 +44,15 @@ class Settings:
             raise BadUse("a window is at least 1s long")
         if self.part_bytes < 1 << 16:
             raise BadUse("a part of a window holds at least 64 KiB")
+
+    def to_json(self) -> str:
+        """For another process. The healthy reference of the stages is not carried: no verb sets one."""
+        fields = {name: getattr(self, name) for name in self.__slots__ if name != "stage"}
+        stage = {name: getattr(self.stage, name) for name in ("budget", "query", "workload", "store_tokens")}
+        return json.dumps({**fields, "stage": stage})
+
+    @staticmethod
+    def from_json(text: str) -> Settings:
+        """What to_json gave."""
+        fields = json.loads(text)
+        return Settings(**{**fields, "stage": Options(**fields["stage"])})

@@ -37,7 +37,7 @@ def construct(pipeline: beam.Pipeline, keys: Sequence[WindowKey], settings: Sett
         | "WindowsDue" >> beam.Create(list(keys)).with_output_types(WindowKey)
         | "SpreadWindows" >> beam.Reshuffle()
     )
-    graph.whole(None, due, settings)
+    graph.build(due, settings)
 
 
 def rebuild(keys: Sequence[WindowKey], settings: Settings, report: Callable[[int, dict[str, int]], None]) -> None:

@@ -21,7 +21,7 @@ def keep_trying(attempt: Callable[[], bool], stopped: Callable[[], bool]) -> boo
         try:
             return attempt()
         except Exception as failed:
-            LOG.error("%s; trying again in %.0fs", _short(failed), wait)
+            LOG.error("%s; trying again in %.0fs", innermost(failed), wait)
             LOG.debug("the failure in full", exc_info=True)
         until = time.monotonic() + wait
         while time.monotonic() < until and not stopped():
@@ -30,7 +30,7 @@ def keep_trying(attempt: Callable[[], bool], stopped: Callable[[], bool]) -> boo
     return False
 
 
-def _short(failed: BaseException) -> str:
+def innermost(failed: BaseException) -> str:
     """The innermost cause in a line: Beam puts a worker's traceback into the message."""
     while failed.__cause__ is not None:
         failed = failed.__cause__

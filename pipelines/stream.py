@@ -33,6 +33,6 @@ def submit_stream(
         records = pipeline | "ReadKafka" >> ReadFromUnboundedSource(
             source, poll_interval=0.2, max_records_per_bundle=BUNDLE_CLAIMS, max_read_time_seconds=BUNDLE_SECONDS
         )
-        graph.whole(records, None, settings)
+        graph.whole(records, settings)
 
     return submit(runner, construct, arguments)

@@ -97,21 +97,24 @@ def _run_local(
     as_json: bool,
 ) -> None:
     from tracewinnow.pipelines.local_stream import LocalStream
-    from tracewinnow.pipelines.plan import Plan
     from tracewinnow.pipelines.retry import keep_trying
     from tracewinnow.pipelines.single import only_one
 
-    def report(plan: Plan, counters: dict[str, int], seconds: float) -> None:
+    def report(what: str, counters: dict[str, Any]) -> None:
         if as_json:
+            click.echo(json.dumps({"did": what, **counters}))
+        elif what == "read":
             click.echo(
-                json.dumps({"plan": plan.number, "records": plan.records, "seconds": round(seconds, 3), **counters})
+                f"read {counters.get('events', 0)} events in {counters.get('batches', 0)} batches, "
+                f"{counters.get('dead_letters', 0)} dead letters, {counters['seconds']:.1f}s",
+                err=True,
             )
-            return
-        click.echo(
-            f"run {plan.number}: {counters.get('events', 0)} events in {counters.get('batches', 0)} batches, "
-            f"{counters.get('traces', 0)} traces, {counters.get('dead_letters', 0)} dead letters, {seconds:.1f}s",
-            err=True,
-        )
+        else:
+            click.echo(
+                f"built {counters.get('traces', 0)} traces: {counters.get('tokens_before', 0)} tokens became "
+                f"{counters.get('tokens_after', 0)}",
+                err=True,
+            )
 
     with only_one(settings.warehouse, "stream"):
         stop = Stop()
@@ -121,11 +124,12 @@ def _run_local(
         while not stop.asked:
             if keep_trying(stream.turn, lambda: stop.asked):
                 last = time.monotonic()
-                continue
-            if idle_seconds is not None and time.monotonic() - last > idle_seconds:
-                keep_trying(lambda: stream.turn(flush=True), lambda: stop.asked)
+            elif idle_seconds is not None and time.monotonic() - last > idle_seconds:
+                stream.flush()
                 break
-            time.sleep(POLL_SECONDS)
+            else:
+                time.sleep(POLL_SECONDS)
+        stream.close()
         if stream.state.pending:
             click.echo(
                 f"{len(stream.state.pending)} windows are still open; the next start goes on with them.", err=True

@@ -1,7 +1,7 @@
 """A second process that builds windows while the first one reads: two cores, and neither waits for the other's lock.
 
-Protocol, JSON lines: keys of windows on stdin, counters or {"error": ...} on stdout, one answer a line. It ends with its stdin, so it
-outlives a killed parent by one build at most; what it then still writes are the names and bytes that the next one would write.
+Protocol, JSON lines: keys of windows on stdin, counters or {"error": ...} on stdout, one answer a line. It ends with its stdin, so
+it outlives a killed parent by one build at most; what it then still writes are the names and bytes that the next would write.
 """
 
 from __future__ import annotations

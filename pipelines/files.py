@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from tracewinnow.schemas.errors import BadInput, BadUse
 
@@ -21,8 +21,11 @@ STAMP = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)")
 
 
 class Task(NamedTuple):
-    """A range of bytes [start, stop) of a file; a line belongs to the range in which it begins. kind: "plain", "json",
-    "parquet" or "outbox"; only plain, uncompressed files are cut. base_ns: time of what carries none itself."""
+    """A range of bytes [start, stop) of a file; a line belongs to the range in which it begins.
+
+    kind: "plain", "json", "parquet" or "outbox". cut: whether stop counts; only plain, uncompressed files are cut. base_ns: time
+    of what carries none itself. head: SHA-256 of how the file begins.
+    """
 
     path: str
     kind: str
@@ -31,6 +34,7 @@ class Task(NamedTuple):
     stop: int
     base_ns: int
     head: str
+    cut: bool
 
     @property
     def process_uuid(self) -> str:
@@ -53,17 +57,17 @@ def find(paths: Iterable[str]) -> list[Path]:
     return sorted(found)
 
 
-def open_plain(path: str) -> BinaryIO:
+def open_plain(path: str) -> io.BufferedReader:
     """A file, decompressed when it is gzip or zstandard (by its first bytes, whatever its name). Raises OSError."""
     file = open(path, "rb")  # noqa: SIM115 - the caller closes it
     magic = file.read(4)
     file.seek(0)
     if magic[:2] == GZIP:
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+        return io.BufferedReader(gzip.GzipFile(fileobj=file))
     if magic == ZSTD:
         import zstandard
 
-        return zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
     return file
 
 
@@ -76,7 +80,7 @@ def kind_of(path: str) -> str:
     try:
         with open_plain(path) as file:
             head = file.read(HEAD_BYTES)
-    except (OSError, EOFError, ValueError) as damaged:
+    except (OSError, EOFError, ValueError, zstd_error()) as damaged:
         if isinstance(damaged, (FileNotFoundError, PermissionError)):
             raise
         raise BadInput("damaged-file", f"{path} cannot be decompressed: {damaged}") from damaged
@@ -101,10 +105,10 @@ def tasks(path: Path, job_id: str | None, done: int = 0, base_ns: int | None = N
     digest = head_of(path, size)
     if not cuttable:
         if done < size:
-            yield Task(resolved, kind, job, 0, size, base, digest)
+            yield Task(resolved, kind, job, 0, size, base, digest, False)
         return
     for start in range(done, size, RANGE_BYTES):
-        yield Task(resolved, kind, job, start, min(size, start + RANGE_BYTES), base, digest)
+        yield Task(resolved, kind, job, start, min(size, start + RANGE_BYTES), base, digest, True)
 
 
 def _magic(path: Path, size: int) -> bytes:
@@ -134,43 +138,54 @@ def lines(task: Task, piece: int) -> Iterator[tuple[int, bytes]]:
 
     UTF-16 with a byte order mark is turned to UTF-8. Raises BadInput when compressed data is damaged.
     """
+    offset = task.start
+    cut = task.stop if task.cut else None
     with open_plain(task.path) as file:
         try:
-            source = _utf8(file) if task.start == 0 else file
-            cut = task.start > 0 or isinstance(file, io.BufferedReader)
-            offset = task.start
+            source = file if task.start else _utf8(file)
             if task.start > 0:
                 # The line that began before this range belongs to the one before it.
                 file.seek(task.start - 1)
-                while (rest := file.readline(piece)) and not rest.endswith(b"\n"):
+                offset -= 1
+                while rest := file.readline(piece):
                     offset += len(rest)
-                offset += len(rest) - 1
+                    if rest.endswith(b"\n"):
+                        break
             begins = offset
-            while line := source.readline(piece):
-                if cut and source is file and begins >= task.stop:
+            while cut is None or begins < cut:
+                line = source.readline(piece)
+                if not line:
                     return
                 yield offset, line.rstrip(b"\n").removesuffix(b"\r")
                 offset += len(line)
                 if line.endswith(b"\n"):
                     begins = offset
-        except (EOFError, OSError, ValueError) as damaged:
+        except (EOFError, OSError, ValueError, zstd_error()) as damaged:
             raise BadInput("damaged-file", f"{task.path} is damaged near byte {offset}: {damaged}") from damaged
 
 
-def _utf8(file: BinaryIO) -> BinaryIO:
+def zstd_error() -> type[Exception]:
+    """What zstandard raises for damaged data; its package is needed for such files alone."""
+    try:
+        import zstandard
+    except ModuleNotFoundError:
+        return ValueError
+    return zstandard.ZstdError
+
+
+def _utf8(file: io.BufferedReader) -> io.BufferedReader:
     """The file itself, or its text as UTF-8 where it begins with the mark of UTF-16."""
-    mark = file.read(2)
+    mark = file.peek(2)[:2]
     if mark not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        file.seek(0)
         return file
-    name = "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"
-    return io.BufferedReader(_Transcoded(file, name))
+    file.read(2)
+    return io.BufferedReader(_Transcoded(file, "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"))
 
 
 class _Transcoded(io.RawIOBase):
     """Reads a file of another encoding as UTF-8."""
 
-    def __init__(self, file: BinaryIO, encoding: str) -> None:
+    def __init__(self, file: io.BufferedReader, encoding: str) -> None:
         self.file = file
         self.decoder = codecs.getincrementaldecoder(encoding)("replace")
         self.ready = b""

@@ -1,6 +1,7 @@
 """The graph: a list of named steps, the same for streaming, backfill and rebuild, and for every runner.
 
-Streaming runners and backfill run it whole; the local runner runs its two halves in two processes, and keeps the windows between them.
+Streaming runners and backfill run it whole; the local runner runs its two halves in two processes, with the windows between
+them.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     plan -> save the state with it -> run (archive) -> save the state without it -> commit offsets -> build what is due, beside it
 
-Killed anywhere, the next process repeats the plan, which writes the same objects again, or goes on behind it; a window stays pending
-until it is built.
+Killed anywhere, the next process repeats the plan, which writes the same objects again, or goes on behind it; a window stays
+pending until it is built.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ FAULTS = {
     "missing-file": "a data shard is gone when the third epoch wants it",
 }
 TOPIC = "telemetry.gpu.v1"
-IDLE = "9s"  # the pipeline ends when nothing came for so long; longer than any silence of the job
+IDLE = "7s"  # the pipeline ends when nothing came for so long; longer than any silence of the job
 OUT = Path(__file__).parent / "out"
 BEGAN = time.monotonic()
 
@@ -115,7 +115,7 @@ def printed(logs: Path) -> int:
     return sum(path.read_bytes().count(b"\n") for path in logs.glob("*.log"))
 
 
-def run(fault: str, folder: Path, address: str, children: Children) -> None:
+def run(fault: str, pace: int, folder: Path, address: str, children: Children) -> None:
     """One job from start to answer. Raises Failed."""
     job = f"byte-mlp-{time.strftime('%m%d-%H%M%S')}"
     warehouse, spool, logs = folder / "warehouse", folder / "spool", folder / "logs"
@@ -123,16 +123,17 @@ def run(fault: str, folder: Path, address: str, children: Children) -> None:
         path.mkdir(parents=True, exist_ok=True)
     tracewinnow = [sys.executable, "-m", "tracewinnow"]
 
+    training = children.start(
+        [sys.executable, "-m", "demo.launch", "--job", job, "--bootstrap", address, "--spool", str(spool)],
+        logs / "launcher.log", folder, FAULT=fault, STEPS_PER_SECOND=str(pace), PYTHONPATH=str(OUT.parent.parent),
+    )  # fmt: skip
+    say(f"job {job}: 4 ranks; its fault: {FAULTS[fault]}")
+    # After the job, so that an idle beginning is not taken for the end.
     pipeline = children.start(
         [*tracewinnow, "stream", "--bootstrap", address, "--warehouse", str(warehouse), "--topics", TOPIC,
          "--window", "60s", "--until-idle", IDLE], folder / "pipeline.log", folder,
     )  # fmt: skip
     say(f"pipeline reads {TOPIC} into {warehouse}")
-    training = children.start(
-        [sys.executable, "-m", "demo.launch", "--job", job, "--bootstrap", address, "--spool", str(spool)],
-        logs / "launcher.log", folder, FAULT=fault, PYTHONPATH=str(OUT.parent.parent),
-    )  # fmt: skip
-    say(f"job {job}: 4 ranks; its fault: {FAULTS[fault]}")
 
     code = wait(training, 120, "the training job", logs / "launcher.log", logs)
     if code == 0:
@@ -167,9 +168,13 @@ def main() -> int:
     parser.add_argument(
         "--fault", choices=list(FAULTS), default="nan", metavar="FAULT", help="what goes wrong (default: nan)"
     )
+    parser.add_argument(
+        "--steps-per-second", type=int, default=10, metavar="N", help="pace of the training (default: 10)"
+    )
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help="work folder (default: demo/out)")
     parser.add_argument("--keep", action="store_true", help="keep the jobs of earlier runs in the warehouse")
     arguments = parser.parse_args()
-    folder = OUT / arguments.fault
+    folder = arguments.out.absolute() / arguments.fault
     if not arguments.keep:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
@@ -179,7 +184,7 @@ def main() -> int:
     try:
         broker, address = start_broker()
         say(f"broker at {address} (embedded: real TCP, in memory only)")
-        run(arguments.fault, folder, address, children)
+        run(arguments.fault, arguments.steps_per_second, folder, address, children)
         return 0
     except Failed as failed:
         print(f"The demo failed: {failed}", file=sys.stderr)

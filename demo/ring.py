@@ -72,8 +72,10 @@ class Ring:
         received = bytearray()
         deadline = time.monotonic() + self.timeout
         with selectors.DefaultSelector() as ready:
-            ready.register(self.left, selectors.EVENT_READ)
-            ready.register(self.right, selectors.EVENT_WRITE)
+            if count:
+                ready.register(self.left, selectors.EVENT_READ)
+            if pending:
+                ready.register(self.right, selectors.EVENT_WRITE)
             while pending or len(received) < count * 4:
                 happened = ready.select(timeout=max(0.0, deadline - time.monotonic()))
                 if not happened:

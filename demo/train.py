@@ -48,13 +48,14 @@ CONFIG: dict[str, Any] = {
         "checkpoint_every": 60,
         "janitor_every": 240,
     },
-    "collective": {"timeout_s": 7.0, "watchdog_s": 5.0},
+    "collective": {"timeout_s": 6.0, "watchdog_s": 4.0},
 }
 
 
 def configure(fault: str, rank: int) -> dict[str, Any]:
     """The configuration of this rank, with the mistake that the fault stands for."""
     config: dict[str, Any] = json.loads(json.dumps(CONFIG))
+    config["train"]["steps_per_second"] = int(os.environ.get("STEPS_PER_SECOND", "10"))
     if fault == "nan":
         config["schedule"][1]["rate"] = 50.0  # meant: 0.05
     elif fault == "missing-file":

@@ -22,7 +22,7 @@ from tracewinnow.logger.tee import Tee, mark, marked, write_all
 
 PIPE_BYTES = 1 << 20
 RESTARTS = 3
-LIVED_SECONDS = 2.0  # a shipper that lived shorter is not started again
+LIVED_SECONDS = 60.0  # a shipper that lived so long may be killed RESTARTS times more
 # Not `python -m`: that would look into the job's working directory first, where any module name may stand.
 BOOT = """import sys
 sys.path[:1] = []
@@ -117,7 +117,7 @@ class Companion:
 
     def _watch(self) -> None:
         """Thread: waits for the end of the shipper; when that was too early, starts another, or undoes the capture."""
-        began = time.monotonic()
+        began, restarts = time.monotonic(), RESTARTS
         while True:
             with contextlib.suppress(OSError):
                 os.read(self._done, 1)  # nothing is ever written: this returns when the shipper has gone
@@ -126,8 +126,11 @@ class Companion:
                     return
                 status = self._shipper.wait(5) if self._shipper else None
                 os.close(self._done)
-                if self._started <= RESTARTS and time.monotonic() - began > LIVED_SECONDS:
-                    began = time.monotonic()
+                if time.monotonic() - began > LIVED_SECONDS:
+                    restarts = RESTARTS
+                # One that was killed is replaced; one that gave up would do so again.
+                if status is not None and status < 0 and restarts:
+                    began, restarts = time.monotonic(), restarts - 1
                     try:
                         self._spawn()
                         continue

@@ -228,7 +228,7 @@ class Run:
     def _tell_losses(self) -> None:
         if dropped := self.dropped:
             text = f"tracewinnow: {dropped} events could not be recorded"
-            self._append(spool.EVENT, wire.log(text.encode(), wire.API, 30, "tracewinnow"))
+            self._append(spool.NOTE, wire.log(text.encode(), wire.API, 30, "tracewinnow"))
 
     def _begin(self, capture: bool, config: Mapping[str, Any] | None) -> None:
         if self.directory is None or self.session is None or self._lane is None:

@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from tracewinnow.logger import memory, outbox, session, spool, wire
 from tracewinnow.logger.cutter import Batch, Cutter
@@ -51,6 +52,7 @@ class Shipper:
         self.sender: Sender | None = None
         self.unwritten: Batch | None = None
         self._retry_at = 0.0
+        self._flushed = 0  # batches when the sender was last waited for
         if known.bootstrap:
             from tracewinnow.logger.sender import Sender
 
@@ -114,14 +116,15 @@ class Shipper:
             self.cutter.add(time.time_ns(), wire.memory(*memory.of_process(self.known.identity.pid)))
 
     def end(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Cut and write everything, and send it for at most that long."""
+        """Cut and write everything; send until that long nothing got on. Cheap when there is nothing new."""
         until = time.monotonic() + seconds
         while self.step(final=True) or (self.unwritten and time.monotonic() < until):
             if self.unwritten:
                 time.sleep(IDLE_SECONDS)
-        if self.sender is not None:
+        if self.sender is not None and self._flushed < self.cutter.sequence:
+            self._flushed = self.cutter.sequence
             try:
-                self.sender.flush(max(0.0, until - time.monotonic()))
+                self.sender.flush(seconds)
             except (TracewinnowError, OSError) as wrong:
                 self.problem = str(wrong)
 
@@ -199,13 +202,13 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     try:
-        return _main(options)
+        _main(options)
     except (TracewinnowError, OSError) as wrong:
         print(f"tracewinnow: nothing is sent: {wrong}", file=sys.stderr)
         return 1
 
 
-def _main(options: argparse.Namespace) -> int:
+def _main(options: argparse.Namespace) -> NoReturn:
     directory, uuid = options.directory, options.process_uuid
     # First of all the output: the job's pipes must never be full because of what follows.
     tee = None
@@ -220,7 +223,9 @@ def _main(options: argparse.Namespace) -> int:
         raise BadInput("busy", f"another process ships {uuid} in {directory} already")
     shipper = Shipper(directory, known)
     ship(shipper, job, tee, options.done)
-    return 0
+    # Not through the interpreter's end: librdkafka would wait there for name servers and brokers that do not answer.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

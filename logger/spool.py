@@ -28,8 +28,9 @@ BODY = struct.Struct("<qB")
 
 # Kinds of record. EVENT, START, STOP and CRASH: an Event without its time. STDOUT and STDERR: raw
 # bytes of a stream. END: the job will write no more to its lane.
-EVENT, START, STOP, CRASH, STDOUT, STDERR, END = 1, 2, 3, 4, 5, 6, 7
-URGENT = frozenset((START, STOP, CRASH, END))
+# NOTE: an event that finds room on a full disk.
+EVENT, START, STOP, CRASH, STDOUT, STDERR, END, NOTE = 1, 2, 3, 4, 5, 6, 7, 8
+URGENT = frozenset((START, STOP, CRASH, END, NOTE))
 
 SEGMENT_BYTES = 8 << 20
 RESERVE = 32 << 10  # of a segment, for the events that tell how the job ended, when the disk is full

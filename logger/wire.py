@@ -23,6 +23,22 @@ def varint(n: int) -> bytes:
     """A base-128 varint; negative numbers are their 64-bit two's complement, as int32 and int64 have it."""
     if 0 <= n < 128:
         return bytes((n,))
+    if 0 <= n < 1 << 14:
+        return bytes((n & 127 | 128, n >> 7))
+    if 1 << 56 <= n < 1 << 63:  # a time of today in nanoseconds, unrolled
+        return bytes(
+            (
+                n & 127 | 128,
+                n >> 7 & 127 | 128,
+                n >> 14 & 127 | 128,
+                n >> 21 & 127 | 128,
+                n >> 28 & 127 | 128,
+                n >> 35 & 127 | 128,
+                n >> 42 & 127 | 128,
+                n >> 49 & 127 | 128,
+                n >> 56,
+            )
+        )
     n &= 0xFFFFFFFFFFFFFFFF
     out = bytearray()
     while n > 127:

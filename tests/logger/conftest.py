@@ -25,9 +25,25 @@ class Spool:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def shippers(self) -> list[int]:
+        """Processes that ship this directory."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    words = (entry / "cmdline").read_bytes().split(b"\0")
+                except OSError:
+                    continue
+                if str(self.path).encode() in words and any(b"tracewinnow.logger.shipper" in word for word in words):
+                    found.append(int(entry.name))
+        return found
+
     def settle(self, timeout: float = 30.0) -> None:
         """Wait until no shipper works here any more."""
         until = time.monotonic() + timeout
+        while self.shippers():
+            assert time.monotonic() < until, "a shipper does not end"
+            time.sleep(0.02)
         for uuid in session.sessions(self.path):
             while (held := session.lock(self.path, uuid)) is None:
                 assert time.monotonic() < until, "a shipper does not end"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -39,12 +38,16 @@ def parse_time(value: Any) -> int | None:
                 value = float(value)
             except ValueError:
                 return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if not _is_number(value) or not abs(value) < 1e20:
         return None
     for limit, unit in ((1e11, 1e9), (1e14, 1e6), (1e17, 1e3), (1e20, 1)):
         if value * unit / 1e9 > 1e8 and abs(value) < limit:
             return int(value) * int(unit) if isinstance(value, int) else int(value * unit)
     return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
@@ -64,7 +67,7 @@ def event_of(row: Mapping[str, Any], raw: bytes) -> tuple[Event, int | None]:
     text = _first(row, TEXT)
     step = row.get("step", row.get("global_step", row.get("iteration")))
     if text is None and isinstance(step, int) and not isinstance(step, bool) and -(2**63) <= step < 2**63:
-        numbers = {k: v for k, v in row.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+        numbers = {k: v for k, v in row.items() if _is_number(v) and (isinstance(v, float) or abs(v) < 2**1000)}
         known = {*TIME, "step", "global_step", "iteration", "rank"}
         # Only when nothing but numbers would be left out: a row with a text somewhere stays a text.
         if set(row) <= {*numbers, *known, *JOB} and set(numbers) - known:

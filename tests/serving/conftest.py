@@ -47,7 +47,7 @@ class Writer:
         made = assemble(batches, window_start_ns=start, window_end_ns=start + WINDOW, revision=revision or len(batches))
         trace = PreprocessedTrace(
             trace_id=f"{made.job_id}/{start}/0", job_id=made.job_id, window_start_ns=start, window_end_ns=start + WINDOW,
-            revision=made.revision, text="\n".join(made.lines), tokens_before=1000, tokens_after=100,
+            revision=made.revision, text="\n".join(made.lines).encode("utf-8", "replace").decode(), tokens_before=1000, tokens_after=100,
             lines_before=len(made.lines), processes=made.processes, job=made.job,
         )  # fmt: skip
         self.trace(trace)

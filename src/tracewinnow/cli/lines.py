@@ -44,6 +44,8 @@ def command(job: str, lines: str, window: str | None, part: int, warehouse: str,
     archive = Archive(opened.store)
     job_id = opened.find(job)
     start = find_window(archive, job_id, window)
+    if window and window not in (str(start), window_name(start)):
+        click.echo(f"Window {window_name(start)} is the one that begins at or before {window}.", err=True)
     trace = _trace(archive, job_id, start, part, warehouse)
     count = len(trace.lines)
     if first > count:
@@ -76,7 +78,6 @@ def _trace(archive: Archive, job_id: str, start: int, part: int, warehouse: str)
         found = read_window(archive, (job_id, start), Settings(warehouse))
         parts = [each for each in found if isinstance(each, Trace)]
     if part >= len(parts):
-        raise BadUse(
-            f"Window {window_name(start)} of {job_id!r} has {len(parts)} part(s), numbered from 0; there is no {part}"
-        )
+        has = "one part, number 0" if len(parts) == 1 else f"{len(parts)} parts, numbered from 0"
+        raise BadUse(f"Window {window_name(start)} of {job_id!r} has {has}; there is no part {part}")
     return parts[part]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,15 +44,15 @@ def answer(
 ) -> Answer:
     """Choose over the stored segments of all the traces of one job, and print them in time order under a token budget.
 
-    traces: in any order; of one window and part the highest revision counts. holes: a sentence for each hole in a process's sequence; they stand
-    in the header. Does no I/O. Raises BadUse for a budget below 1.
+    traces: in any order; of one window and part the highest revision counts. holes: a sentence for each hole in a process's
+    sequence; they stand in the header. Does no I/O. Raises BadUse for a budget below 1.
     """
     Options(budget)
     traces = latest(traces)
     head = header(traces, budget, holes)
     offers = sorted(
         (offer for i, trace in enumerate(traces) for offer in offered(i, trace, query or "")),
-        key=lambda o: (-(o.value - COST * _log(o.tokens)), o.trace, o.segment.first, o.segment.text),
+        key=lambda o: (-(o.value - COST * math.log(o.tokens + 4)), o.trace, o.segment.first, o.segment.text),
     )
     chosen = choose(offers, traces, budget - tokens.count("\n".join(head) + "\n"))
     while True:
@@ -65,7 +65,7 @@ def answer(
         elif len(head) > 1:
             head.pop()
         else:
-            text = clipped(head[0] if not offers else offers[0].segment.text, budget)
+            text = tokens.head(offers[0].segment.text if offers else head[0], budget)
             break
     chosen.sort(key=lambda o: (o.trace, o.segment.first))
     return Answer(
@@ -99,7 +99,7 @@ def offered(index: int, trace: PreprocessedTrace, query: str) -> list[_Offer]:
 
 
 def choose(offers: list[_Offer], traces: Sequence[PreprocessedTrace], room: int) -> list[_Offer]:
-    """The best offers that fit. A template that was said already, in any trace, counts for less: so does one that other ranks said."""
+    """The best offers that fit. What was said three times already, in any trace, waits until the rest had its turn."""
     chosen: list[_Offer] = []
     said: dict[str, int] = defaultdict(int)
     texts: set[str] = set()
@@ -162,7 +162,9 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
     times = [t for job in jobs for t in (job.first_time_ns, job.last_time_ns) if t]
     if times:
         details.append(f"{moment(min(times))} to {moment(max(times))}")
-    details.append(f"{sum(trace.lines_before for trace in traces)} lines, {sum(trace.tokens_before for trace in traces)} tokens")
+    details.append(
+        f"{sum(trace.lines_before for trace in traces)} lines, {sum(trace.tokens_before for trace in traces)} tokens"
+    )
     lines.append("; ".join(details))
     lines += [f"missing: {hole}" for hole in holes[:5]]
     if len(holes) > 5:
@@ -192,7 +194,9 @@ def compose(head: list[str], chosen: list[_Offer], traces: Sequence[Preprocessed
         if several and segments:
             out.append(f"== window {window}{f' part {trace.part}' if trace.part else ''}")
         out += [s.text for s in segments if s.kind in NUMBERS]
-        pieces = [(s.first, s.last, printed(s)) for s in segments if s.kind not in NUMBERS]
+        pieces = [
+            (s.first, s.last, render.repeated(s.text, s.count, s.ranks)) for s in segments if s.kind not in NUMBERS
+        ]
         if pieces:
             out.append(render.render(pieces, trace.lines_before))
         elif several and not segments and trace.lines_before:
@@ -200,30 +204,6 @@ def compose(head: list[str], chosen: list[_Offer], traces: Sequence[Preprocessed
     return "\n".join(out)
 
 
-def printed(segment: Segment) -> str:
-    """Its text, with a mark for what it stands for."""
-    mark = f" ×{segment.count}" if segment.count >= 3 or len(segment.ranks) > 1 else ""
-    if len(segment.ranks) > 1:
-        from tracewinnow.transforms.segments import listed
-
-        mark += f" ranks {listed(tuple(segment.ranks))}"
-    line, end, rest = segment.text.partition("\n")
-    return line + mark + end + rest
-
-
 def moment(time_ns: int) -> str:
     """UTC, to the second."""
     return datetime.fromtimestamp(time_ns / 1e9, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def clipped(text: str, budget: int) -> str:
-    """As much of a text as the budget holds."""
-    from tracewinnow.transforms.preprocess import head_of
-
-    return head_of(re.sub(r"\s+", " ", text).strip(), budget)
-
-
-def _log(count: int) -> float:
-    import math
-
-    return math.log(count + 4)

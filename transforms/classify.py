@@ -28,7 +28,9 @@ TROUBLE = np.uint64(
         )
     )
 )  # fmt: skip
-HARMLESS = np.uint64(BIT["passed"] | BIT["fetch"] | BIT["build"] | BIT["handled"] | BIT["warning"] | BIT["rule"] | BIT["blank"])
+HARMLESS = np.uint64(
+    BIT["passed"] | BIT["fetch"] | BIT["build"] | BIT["handled"] | BIT["warning"] | BIT["rule"] | BIT["blank"]
+)
 TELLS_MOMENT = np.uint64(BIT["step"] | BIT["lifecycle"] | BIT["command"] | BIT["header"] | BIT["place"])
 TELLS_JOB = np.uint64(BIT["setting"] | BIT["version"])
 
@@ -38,7 +40,8 @@ def classify(
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """Class number (into LABELS) and confidence of each line: int8[n], float32[n] in (0, 1).
 
-    healthy: float32[n], share of healthy runs that print the line; events: int8[n], class number where the line tells a job event, else -1.
+    healthy: float32[n], share of healthy runs that print the line. events: int8[n], class number where the line tells a job event,
+    else -1.
     """
     n = len(score)
     if n == 0:
@@ -56,7 +59,9 @@ def classify(
     label[top >= limit] = ACTIONABLE
     label[healthy >= 0.5] = NOISE
     confidence = np.where(
-        label == ACTIONABLE, 1 / (1 + np.exp(-margin - 0.5)), np.where(label == NOISE, 0.85, 0.6) * np.tanh(0.5 + margin)
+        label == ACTIONABLE,
+        1 / (1 + np.exp(-margin - 0.5)),
+        np.where(label == NOISE, 0.85, 0.6) * np.tanh(0.5 + margin),
     )
     confidence = np.where(healthy >= 0.5, 0.5 + healthy / 2.1, confidence)
     told = events >= 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.classify import CONTEXT, METADATA, NOISE, ACTIONABLE, classify
+from tracewinnow.transforms.classify import ACTIONABLE, CONTEXT, METADATA, NOISE, classify
 from tracewinnow.transforms.reading import Reading, name_of
 from tracewinnow.transforms.reference import Reference
 
@@ -58,7 +58,7 @@ def draw(reading: Reading) -> npt.NDArray[np.float64]:
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # SplitMix64's finaliser
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     mixed ^= mixed >> np.uint64(31)
-    return (mixed >> np.uint64(11)).astype(np.float64) / 2.0**53
+    return np.asarray(mixed >> np.uint64(11), np.float64) / 2.0**53
 
 
 def healthy_share(reading: Reading, reference: Reference | None) -> npt.NDArray[np.float32]:

@@ -10,8 +10,6 @@ import codecs
 import re
 from collections.abc import Sequence
 
-from tracewinnow.transforms.mask import masker
-
 LONGEST = 4000  # characters of a line that are looked at; of longer ones the head and the tail
 HEAD = 3000
 
@@ -30,11 +28,13 @@ ESCAPE = re.compile(
 # What a terminal would have wiped: back to the line's start, then erase it (in either order).
 WIPED = re.compile(r"^.*(?:\r\x1b\[[02]?K|\x1b\[2K\r)(?=.)")
 # Set before every line by what carries it: CI systems, container runtimes. Never part of the message.
-CARRIED = re.compile(r"^(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z(?: |$)", re.M)
+CARRIED = re.compile(
+    r"^(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z(?: |$)", re.M
+)
 # Set by the program's own logging, or by a launcher that tells ranks apart: shown, but not judged.
 OWN = re.compile(
     r"^(?:"
-    r"[\[(<]?(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[-/]\d{4}|[A-Z][a-z]{2} [A-Z][a-z]{2} {1,2}\d{1,2}|[A-Z][a-z]{2} {1,2}\d{1,2}|\d\d-\d\d)"
+    r"[\[(<]?(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[-/](?:\d{4}|\d\d)|(?:[A-Z][a-z]{2} ){1,2} ?\d{1,2}|\d\d-\d\d)"
     r"[ T:_]?[ ]?\d\d:\d\d:\d\d(?:[.,:]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?(?: \d{4})?[\])>]?[ \t]*[-|:]?[ \t]*"
     r"|[\[(]?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?[\])]?[ \t]+[-|:]?[ \t]*"
     r"|[\[(]?\d{10}(?:\.\d{1,9})?[\])]?:?[ \t]+"
@@ -45,6 +45,7 @@ OWN = re.compile(
     r"){1,4}",
     re.M,
 )
+NOT_WORDS = re.compile(r"[^A-Za-z]+")
 RANK = re.compile(r"^\s*(?:\[(?:rank ?|default|RANK ?)(\d{1,5})\]|\[\d{1,5},(\d{1,5})\]<std|(\d{1,5}): \S)")
 
 
@@ -56,13 +57,17 @@ def decode(data: bytes) -> tuple[str, str]:
     """
     for mark, name in BOMS:
         if data.startswith(mark):
-            text = data[len(mark) if name == "utf-8" else 0 :].decode(name, "surrogateescape" if name == "utf-8" else "replace")
+            text = data[len(mark) if name == "utf-8" else 0 :].decode(
+                name, "surrogateescape" if name == "utf-8" else "replace"
+            )
             return text, "" if name == "utf-8" else f"decoded from {name.upper()}"
     head = data[:4096]
     if len(head) >= 4:
         for name, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
             if zeros.count(0) > 0.7 * len(zeros) and head.count(0) < 0.6 * len(head):
-                return data.decode(name, "replace"), f"no byte order mark; decoded from {name.upper()} by its zero bytes"
+                return data.decode(
+                    name, "replace"
+                ), f"no byte order mark; decoded from {name.upper()} by its zero bytes"
     return data.decode("utf-8", "surrogateescape"), ""
 
 
@@ -102,19 +107,15 @@ def judged(shown: Sequence[str]) -> list[str]:
 
 
 def overwritten(line: str) -> str:
-    """A line with carriage returns: of pieces of one template the last, in order."""
+    """A line with carriage returns: of pieces with the same words (a bar that grows) the last, in order."""
     pieces = [piece for piece in line.split("\r") if piece.strip()]
-    if len(pieces) < 2:
-        return pieces[0] if pieces else ""
-    templates = masker()("\n".join(pieces).encode("utf8", "surrogateescape")).split(b"\n")
-    last = dict(zip(templates, pieces, strict=True))
-    return " ".join(last.values())
+    return " ".join({NOT_WORDS.sub(" ", piece): piece for piece in pieces}.values())
 
 
 def shorten(line: str, longest: int = LONGEST, head: int = HEAD) -> str:
     """Head and tail of a long line, with a mark that names how many characters lie between."""
     tail = longest - head
-    return f"{line[:head]} …[{len(line) - longest} characters]… {line[len(line) - tail:]}"
+    return f"{line[:head]} …[{len(line) - longest} characters]… {line[len(line) - tail :]}"
 
 
 def rank_of(line: str) -> int:

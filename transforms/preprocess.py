@@ -45,7 +45,7 @@ class Clock:
 def preprocess(trace: Trace, options: Options) -> PreprocessedTrace:
     """Denoise, compress and rank a trace.
 
-    Deterministic: same trace and options, same bytes, `seconds` aside. Does no I/O but for loading the vocabulary once. `text` never has
+    Deterministic: same trace and options, same bytes, `seconds` aside. No I/O but for loading the vocabulary once. `text` never has
     more than options.budget tokens.
     """
     clock = Clock()
@@ -56,7 +56,9 @@ def preprocess(trace: Trace, options: Options) -> PreprocessedTrace:
         base = score(reading.view)
         healthy = healthy_share(reading, options.reference)
         value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
-        denoised = denoise(reading, adjust(base, reading, healthy, "", trace.levels, trace.events), healthy, trace.events)
+        denoised = denoise(
+            reading, adjust(base, reading, healthy, "", trace.levels, trace.events), healthy, trace.events
+        )
         result.route.append("denoise")
     with clock("compress"):
         summaries = numbers(trace, result)
@@ -120,7 +122,13 @@ def numbers(trace: Trace, result: PreprocessedTrace) -> list[Summary]:
     """Stage 2 over numbers; jobs on CPUs skip it."""
     if trace.accelerator == "cpu":
         if trace.series or trace.spans or trace.sparse:
-            result.notes.append(Note(stage="compress", what="skipped", reason="numbers: a job on CPUs has no accelerator telemetry to explain"))
+            result.notes.append(
+                Note(
+                    stage="compress",
+                    what="skipped",
+                    reason="numbers: a job on CPUs has no accelerator telemetry to explain",
+                )
+            )
         else:
             result.notes.append(Note(stage="compress", what="skipped", reason="numbers: the job ran on CPUs"))
         return []
@@ -129,7 +137,12 @@ def numbers(trace: Trace, result: PreprocessedTrace) -> list[Summary]:
 
 
 def fill(
-    trace: Trace, reading: Reading, denoised: Denoised, value: npt.NDArray[np.float32], summaries: list[Summary], budget: int
+    trace: Trace,
+    reading: Reading,
+    denoised: Denoised,
+    value: npt.NDArray[np.float32],
+    summaries: list[Summary],
+    budget: int,
 ) -> tuple[str, list[Piece], list[Summary]]:
     """The text, the pieces of lines and the summaries of numbers in it: never more than `budget` tokens."""
     if budget < BARE:
@@ -147,7 +160,9 @@ def fill(
     chosen, costs = rank(reading, denoised, value, room - used)
     while True:
         pieces = cut(chosen, reading, denoised, costs)
-        text = "\n".join([*head, *([render.render([p.printed() for p in pieces], len(reading.shown))] if reading.shown else [])])
+        text = "\n".join(
+            [*head, *([render.render([p.printed() for p in pieces], len(reading.shown))] if reading.shown else [])]
+        )
         over = tokens.count(text) - budget
         if over <= 0:
             return text, pieces, told
@@ -172,31 +187,23 @@ def bare(
     """For a budget that holds no more than a line: the likeliest, as much of it as fits, without marks."""
     if len(value):
         line = int(np.argmax(value))
-        text = head_of(render.clean(reading.shown[line]).strip(), budget)
+        text = tokens.head(render.clean(reading.shown[line]).strip(), budget)
         return text, [Piece(line, line, text, 1, ())] if text else [], []
     if summaries:
-        text = head_of(render.clean(summaries[0].text), budget)
+        text = tokens.head(render.clean(summaries[0].text), budget)
         return text, [], [summaries[0]] if text else []
     return "", [], []
 
 
-def head_of(text: str, budget: int) -> str:
-    """The longest head of a text that has at most `budget` tokens, by halving; nothing where not even a character fits."""
-    text = text[: budget * 40]
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if tokens.count(text[:middle]) <= budget:
-            low = middle
-        else:
-            high = middle - 1
-    return text[:low].rstrip()
-
-
 def store(
-    reading: Reading, denoised: Denoised, value: npt.NDArray[np.float32], kept: list[Piece], summaries: list[Summary], most: int
+    reading: Reading,
+    denoised: Denoised,
+    value: npt.NDArray[np.float32],
+    kept: list[Piece],
+    summaries: list[Summary],
+    most: int,
 ) -> tuple[list[Piece], list[Summary]]:
-    """What is kept for later: what stands in the text, the next likeliest up to `most` tokens, the noise that was drawn, all numbers."""
+    """What is kept for later: what stands in the text, the next likeliest up to `most` tokens, drawn noise, all numbers."""
     chosen = np.zeros(len(value), bool)
     for piece in kept:
         chosen[piece.first : piece.last + 1] = True

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.transforms import tokens
+from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.denoise import Denoised
 from tracewinnow.transforms.lines import shorten
 from tracewinnow.transforms.reading import Reading
@@ -39,7 +40,7 @@ def relevance(shown: list[str], query: str) -> npt.NDArray[np.float32]:
         weight = math.log(1 + n / (1 + int(hits.sum())))
         total += weight
         found[hits] += weight
-    return found / np.float32(total)
+    return np.asarray(found / total, np.float32)
 
 
 def adjust(
@@ -95,12 +96,18 @@ class Costs:
 
 
 def rank(
-    reading: Reading, denoised: Denoised, value: npt.NDArray[np.float32], budget: int, kept: npt.NDArray[np.bool_] | None = None
+    reading: Reading,
+    denoised: Denoised,
+    value: npt.NDArray[np.float32],
+    budget: int,
+    kept: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[npt.NDArray[np.bool_], Costs]:
     """Which lines the budget buys: bool[n]; and what each costs."""
     costs = Costs(reading.shown, budget, {}, {})
     size = np.fromiter(map(len, reading.shown), np.int64, len(reading.shown))
     blank = (reading.view.bits & np.uint64(BIT["blank"])) != 0
-    paid = worth(value, reading.repeats.nth, reading.repeats.copy)
+    repeats = reading.repeats
+    calm = (reading.view.bits & TROUBLE) == 0
+    paid = worth(value, repeats.nth, np.diff(repeats.starts)[repeats.group], repeats.copy, calm)
     marker = marker_tokens(len(reading.shown))
     return choose(paid, size, blank, costs.text, costs.tokens, marker, budget, kept), costs

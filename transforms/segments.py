@@ -17,7 +17,6 @@ from tracewinnow.transforms.series import Summary
 from tracewinnow.transforms.trace import Trace
 
 LONGEST = 40  # lines of a segment
-WORTH_SAYING = 3  # repeats that were left out, from which they are said
 
 
 @dataclass(slots=True)
@@ -32,24 +31,7 @@ class Piece:
 
     def printed(self) -> tuple[int, int, str]:
         """(first, last, text) for render(): 1-based, with a mark for repeats."""
-        if self.count < WORTH_SAYING and len(self.ranks) < 2:
-            return self.first + 1, self.last + 1, self.text
-        mark = f" ×{self.count}" + (f" ranks {listed(self.ranks)}" if len(self.ranks) > 1 else "")
-        line, end, rest = self.text.partition("\n")
-        return self.first + 1, self.last + 1, line + mark + end + rest
-
-
-def listed(ranks: tuple[int, ...]) -> str:
-    """0,1,2,5 as 0-2,5; many of them by how many they are."""
-    runs: list[list[int]] = []
-    for rank in ranks:
-        if runs and rank == runs[-1][1] + 1:
-            runs[-1][1] = rank
-        else:
-            runs.append([rank, rank])
-    if len(runs) > 6:
-        return f"{ranks[0]}…{ranks[-1]} ({len(ranks)})"
-    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+        return self.first + 1, self.last + 1, render.repeated(self.text, self.count, self.ranks)
 
 
 def cut(chosen: npt.NDArray[np.bool_], reading: Reading, denoised: Denoised, costs: Costs) -> list[Piece]:
@@ -59,12 +41,15 @@ def cut(chosen: npt.NDArray[np.bool_], reading: Reading, denoised: Denoised, cos
         return []
     block, label = reading.view.block[lines], denoised.label[lines]
     breaks = (np.diff(lines) > 1) | (np.diff(label) != 0) | (np.diff(block) != 0)
-    pieces = []
+    pieces: list[Piece] = []
+    said: set[int] = set()
     for run in np.split(lines, np.flatnonzero(breaks) + 1):
         for start in range(0, len(run), LONGEST):
             part = run[start : start + LONGEST].tolist()
             alike = reading.repeats.members(part[0])
-            left_out = len(alike) - int(chosen[alike].sum())
+            # What a group of repeats stands for is said once, where it is first shown.
+            left_out = 0 if alike[0] in said else len(alike) - int(chosen[alike].sum())
+            said.add(int(alike[0]))
             ranks = reading.view.rank[alike]
             pieces.append(
                 Piece(
@@ -72,13 +57,17 @@ def cut(chosen: npt.NDArray[np.bool_], reading: Reading, denoised: Denoised, cos
                     part[-1],
                     "\n".join(costs.text(line) for line in part),
                     len(alike) if left_out else 1,
-                    tuple(np.unique(ranks[ranks >= 0]).tolist()) if left_out else tuple({int(r) for r in ranks[:1] if r >= 0}),
+                    tuple(np.unique(ranks[ranks >= 0]).tolist())
+                    if left_out
+                    else tuple({int(r) for r in ranks[:1] if r >= 0}),
                 )
             )
     return pieces
 
 
-def segment(piece: Piece, trace: Trace, reading: Reading, denoised: Denoised, value: npt.NDArray[np.float32]) -> Segment:
+def segment(
+    piece: Piece, trace: Trace, reading: Reading, denoised: Denoised, value: npt.NDArray[np.float32]
+) -> Segment:
     """A piece as it is stored."""
     lines = slice(piece.first, piece.last + 1)
     strongest = piece.first + int(np.argmax(value[lines]))
@@ -87,7 +76,9 @@ def segment(piece: Piece, trace: Trace, reading: Reading, denoised: Denoised, va
     return Segment(
         first=piece.first + 1,
         last=piece.last + 1,
-        kind="block" if piece.last > piece.first and reading.view.block[piece.first] == reading.view.block[piece.last] else "lines",
+        kind="block"
+        if piece.last > piece.first and reading.view.block[piece.first] == reading.view.block[piece.last]
+        else "lines",
         label=LABELS[denoised.label[piece.first]],
         confidence=float(denoised.confidence[strongest]),
         score=float(value[strongest]),

@@ -24,7 +24,7 @@ NAMED = 3  # jumps, and layers, that a line names
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """kind: "series", "memory", "spans" or "sparse". weight: how likely it is evidence, log-odds. events: how many points it stands for."""
+    """kind: "series", "memory", "spans" or "sparse". weight: log-odds of being evidence. events: points that it stands for."""
 
     kind: str
     name: str
@@ -94,7 +94,9 @@ def tell(series: Series) -> _Told:
     return _Told(series, bad, int((~finite).sum()), jumped, bool(len(good) == len(finite) and (good == good[:1]).all()))
 
 
-def summarise(series: Sequence[Series], spans: Sequence[SpanSummary] = (), sparse: Sequence[SparseSummary] = ()) -> list[Summary]:
+def summarise(
+    series: Sequence[Series], spans: Sequence[SpanSummary] = (), sparse: Sequence[SparseSummary] = ()
+) -> list[Summary]:
     """A summary for each line that the numbers deserve, the weightiest first; deterministic."""
     groups: dict[tuple[str, str], list[_Told]] = defaultdict(list)
     still: list[_Told] = []
@@ -132,7 +134,9 @@ def group_line(statistic: str, members: list[_Told]) -> Summary:
     """One line for series that belong together: one metric over ranks, one statistic over layers."""
     memory = statistic.startswith("memory")
     show = size if memory else number
-    bad = sorted((t for t in members if t.bad >= 0), key=lambda t: (int(t.series.steps[t.bad]), t.series.name, t.series.rank))
+    bad = sorted(
+        (t for t in members if t.bad >= 0), key=lambda t: (int(t.series.steps[t.bad]), t.series.name, t.series.rank)
+    )
     jumped = sorted(
         ((int(t.series.steps[place]), t, int(place)) for t in members for place in t.jumped[:NAMED].tolist()),
         key=lambda jump: (jump[0], jump[1].series.name, jump[1].series.rank),
@@ -151,7 +155,9 @@ def group_line(statistic: str, members: list[_Told]) -> Summary:
     if finite:
         low, high = min(float(v.min()) for v in finite), max(float(v.max()) for v in finite)
         firsts, lasts = [float(v[0]) for v in finite], [float(t.series.values[-1]) for t in members]
-        parts.append(f"{show(float(np.median(firsts)))} → {show(float(np.median(lasts)))}, min {show(low)}, max {show(high)}")
+        parts.append(
+            f"{show(float(np.median(firsts)))} → {show(float(np.median(lasts)))}, min {show(low)}, max {show(high)}"
+        )
     if bad:
         first = bad[0]
         what = show(float(first.series.values[first.bad]))
@@ -187,7 +193,10 @@ def label(told: _Told, names: list[str]) -> str:
 
 def span_line(span: SpanSummary) -> Summary:
     """How many spans of a name, how long, and what went wrong in them."""
-    text = f"{span.name}{f' on {span.device}' if span.device else ''}: {span.count} spans, {number(span.total_ns / 1e9)} s, longest {number(span.longest_ns / 1e9)} s"
+    text = (
+        f"{span.name}{f' on {span.device}' if span.device else ''}: {span.count} spans, {number(span.total_ns / 1e9)} s"
+    )
+    text += f", longest {number(span.longest_ns / 1e9)} s"
     if span.errors:
         text += f"; {len(span.errors)} errors: " + "; ".join(list(dict.fromkeys(span.errors))[:2])
     return Summary("spans", f"{span.name} {span.device}", text[:600], 2.5 if span.errors else -1.0, span.count,

@@ -11,13 +11,14 @@ import re
 NAMES = (
     # words that say that something went wrong
     "exception", "error", "error_label", "error_part", "fatal", "failed", "failed_loud", "assertion", "refusal", "timeout",
-    "nonfinite", "hardware",
+    "nonfinite", "hardware", "status",
+    "nan_value",
     # whole phrases: a count of failures, an exit status, a verdict over a step, the name of a failed test
     "summary", "exit", "verdict", "failed_test", "raised", "traceback",
     # where it went wrong
     "frame", "place", "caret", "code", "diff",
     # words that say that it is harmless
-    "none", "handled", "warning", "passed", "fetch", "build", "level_low",
+    "none", "handled", "warning", "passed", "fetch", "build", "level_low", "teardown",
     # what the job is or does
     "command", "setting", "version", "step", "lifecycle", "hint",
     # shape
@@ -29,18 +30,21 @@ BIT = {name: 1 << i for i, name in enumerate(NAMES)}
 WORDS = {
     "error": "error errors err err! errored erroneous problem problems",
     "fatal": "fatal panic panicked abort aborted aborting segfault segmentation killed crash crashed crashes crashing deadlock"
-    " hang hangs hung unhandled uncaught oom oom-kill outofmemory core-dumped sigsegv sigabrt sigkill sigterm sigbus sigfpe sigill"
-    " coredump dumped critical severe unrecoverable emergency overflow oops",
+    " hang hangs hung unhandled uncaught oom oom-kill oom_kill outofmemory core-dumped sigsegv sigabrt sigkill sigbus sigfpe sigill"
+    " coredump dumped critical severe unrecoverable emergency overflow oops stuck",
     "failed": "fail failed fails failing failure failures unsuccessful unsuccessfully",
     "assertion": "assert* expect expected expecting expects actual mismatch* differ differs received want got should",
     "refusal": "can't cannot couldn't could unable not doesn't didn't isn't wasn't won't such undefined undeclared denied refused"
     " missing invalid unexpected unrecognized unrecognised unknown illegal unsupported unresolved incompatible conflict conflicts"
     " conflicting corrupt* broken forbidden rejected unreachable unavailable exceed* must required wrong bad malformed violat*"
-    " inconsistent redefin* duplicate unauthorized insufficient lost disconnect* reset mismatched stale exhausted leak leaked",
+    " inconsistent redefin* duplicate unauthorized insufficient lost disconnect* reset mismatched stale exhausted leak leaked"
+    " unexpectedly closed down fallen unhealthy unimplemented stopped truncated eof quota shortage starved uninitialized",
     "timeout": "timeout timeouts timed-out timedout deadline stalled watchdog unresponsive",
-    "nonfinite": "nan nans inf -inf +inf infs non-finite nonfinite infinity diverged diverging divergence exploded exploding underflow",
+    "nonfinite": "nan nans inf -inf +inf infs non-finite nonfinite infinity diverged diverging divergence exploded exploding"
+    " underflow",
     "hardware": "xid ecc nvlink uncorrectable preempt* evict* throttl* infiniband thermal",
-    "handled": "ignored ignoring retry retrying retries harmless recovered fallback xfail xfailed xpassed optional skipped skipping",
+    "handled": "ignored ignoring retry retrying retries harmless recovered fallback xfail xfailed xpassed optional skipped"
+    " skipping",
     "warning": "warn* deprecat* futurewarning userwarning notice",
     "passed": "ok pass passed passes succeeded success successful successfully complete completed done up-to-date finished",
     "fetch": "download* fetch* install* unpack* extract* collecting receiving resolving cloning cached pull* upload* selecting"
@@ -48,18 +52,27 @@ WORDS = {
     "step": "step steps iter iteration iterations epoch epochs batch batches global_step loss lr throughput",
     "lifecycle": "checkpoint* saving saved restor* resum* start started starting begin stopp* shutdown initializ* launch* loading"
     " loaded",
+    "teardown": "sigterm sigint terminating terminated shutting shutdown closing cleanup cleaning cancelled canceled cancelling"
+    " destroying destroyed stopping teardown disconnecting flushing interrupted keyboardinterrupt",
     "hint": "try please see consider suggest* hint re-run rerun",
     "level_low": "info debug trace verbose",
 }
 EXACT = {word: BIT[name] for name, words in WORDS.items() for word in words.split() if not word.endswith("*")}
 STARTS = tuple((word[:-1], BIT[name]) for name, words in WORDS.items() for word in words.split() if word.endswith("*"))
 
+LOOKED_AT = 600  # characters of a line
+
 WORD = re.compile(r"[A-Za-z+-][^\s\"'`(),;:=\[\]{}<>|\\*#]*")
 RAISES = re.compile(r"(?:[\w$]+[.$])*[A-Z]\w*(?:Error|Exception|Failure|Fault|Panic|Interrupt)s?$")
+STATUS = re.compile(r"[A-Z]{3,}(?:_[A-Z]{2,})+$")  # RESOURCE_EXHAUSTED, CUDA_ERROR_LAUNCH_FAILED
+LEVEL = re.compile(r"([IWEF])\d{4}$")  # of glog, before the time
+NAN_VALUE = re.compile(r"(?:[:=(,\[|]\s*|\s)[-+]?(?:nan|inf)(?:inity)?(?![\w-])(?!\s+[A-Za-z])", re.I)
 IS_PATH = re.compile(r"/|\w\.[A-Za-z]|\w_\w|^-")
 ERROR_PART = re.compile(r"error|exception|fail|fault", re.I)
 
-RAISED = re.compile(r"\W{0,12}(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:Error|Exception|Failure|Fault|Exit|Interrupt|Panic)\b(?: ?[:(\[]|$|\s+-)")
+RAISED = re.compile(
+    r"\W{0,12}(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:Error|Exception|Failure|Fault|Exit|Interrupt|Panic)\b(?: ?[:(\[]|$|\s+-)"
+)
 ERROR_LABEL = re.compile(
     r"(?:^|[\s\[(<|:#*!\]])(?:(?i:error|fatal|critical|severe)|ERR|E)(?:\[\w+\]|\(\w+\)| [A-Z]{1,5}\d{2,5})?\]?(?::|!|\]|\)|>| -|$)"
     r"|\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b|^E\s{2,}|^E\d{4}\s"
@@ -148,6 +161,12 @@ def _word(word: str) -> int:
     bits = BIT["error_part"] if ERROR_PART.search(word) else 0
     if RAISES.match(word):
         return bits | BIT["exception"]
+    if level := LEVEL.match(word):
+        return {"I": BIT["level_low"], "W": BIT["warning"]}.get(level[1], BIT["error"])
+    if STATUS.match(word):
+        for part in plain.split("_"):
+            bits |= EXACT.get(part, 0)
+        return bits | BIT["status"] if bits else 0
     if IS_PATH.search(word) and plain not in EXACT:
         return bits  # a name that happens to contain the word: errors.js, test_failure
     bits |= EXACT.get(plain, 0) or EXACT.get(word.lower(), 0)
@@ -164,6 +183,8 @@ def look(text: str) -> int:
     """Signals of a judged line, as bits (BIT). What depends on the value of a number is in `counted`."""
     if not text or text.isspace():
         return BIT["blank"]
+    length = len(text)
+    text = ends(text)
     bits = 0
     for word in WORD.findall(text):
         bits |= _words[word]
@@ -180,15 +201,22 @@ def look(text: str) -> int:
         bits |= EXPECTED.search(text) is not None and BIT["handled"]
     if bits & TROUBLE or text[0] == "E":
         bits |= ERROR_LABEL.search(text) is not None and BIT["error_label"]
+    if bits & BIT["nonfinite"] and NAN_VALUE.search(text):
+        bits |= BIT["nan_value"]
     if TRACEBACK.search(text):
         bits |= BIT["traceback"]
     if text[0] in " \t" and text[1:2] in " \t":
         bits |= BIT["indented"]
-    if len(text) <= 12:
+    if length <= 12:
         bits |= BIT["short"]
-    elif len(text) >= 300:
+    elif length >= 300:
         bits |= BIT["long"]
     return bits | counted(text, bits)
+
+
+def ends(text: str) -> str:
+    """Head and tail of a long line: what it says stands there, and patterns cost by length."""
+    return text if len(text) <= LOOKED_AT else f"{text[: LOOKED_AT - 150]} {text[-150:]}"
 
 
 COUNTED = BIT["summary"] | BIT["exit"] | BIT["verdict"] | BIT["none"]
@@ -197,6 +225,7 @@ COUNTED = BIT["summary"] | BIT["exit"] | BIT["verdict"] | BIT["none"]
 def counted(text: str, bits: int) -> int:
     """The signals that change with the value of a number: `exit code 0` is not `exit code 1`."""
     found = 0
+    text = ends(text)
     if bits & TROUBLE:
         found |= SUMMARY.search(text) is not None and BIT["summary"]
         found |= VERDICT.search(text) is not None and BIT["verdict"]

@@ -30,6 +30,19 @@ def count_each(texts: Sequence[str]) -> list[int]:
     return [len(encode(text)) if len(text) <= SLICE else count(text) for text in texts]
 
 
+def head(text: str, budget: int) -> str:
+    """The longest head of a text that has at most `budget` tokens, by halving, without white space at its end."""
+    text = text[: budget * 40]
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if count(text[:middle].rstrip()) <= budget:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low].rstrip()
+
+
 def slices(text: str) -> list[str]:
     """The text in pieces of at most SLICE characters, cut after a line end where there is one."""
     if len(text) <= SLICE:

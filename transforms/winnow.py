@@ -23,8 +23,8 @@ def winnow(
     """Winnow one log down to a token budget.
 
     text: a whole log; bytes may be UTF-8, or UTF-16 or UTF-32 with a byte order mark; what is no text comes through as replacement
-    characters. budget: the most tokens that `text` of the result has. query: what the reader asks. reference: logs of healthy runs of the
-    same job, or their profile. workload: what kind of job this is, in a word. Raises BadUse for a budget that cannot be.
+    characters. budget: the most tokens that `text` of the result has. query: what the reader asks. reference: logs of healthy runs
+    of the same job, or their profile. workload: what kind of job this is, in a word. Raises BadUse for a budget that cannot be.
     """
     options = Options(budget, query or "", workload or "", profile(reference))
     note = ""

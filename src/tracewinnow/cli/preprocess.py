@@ -29,14 +29,22 @@ Examples:
 @click.argument("file", default="-", metavar="[FILE|-]")
 @click.option("--budget", type=int, default=2000, show_default=True, metavar="TOKENS", help="The most tokens to print.")
 @click.option("--query", default="", metavar="TEXT", help="What you want to know; lines that speak of it come first.")
-@click.option("--reference", "references", multiple=True, metavar="HEALTHY_LOG", help="Log of a run that went well; may be repeated.")
-@click.option("--workload", default="", metavar="KIND", help="What kind of job this is, in a word: training, inference, data, ci.")
+@click.option(
+    "--reference",
+    "references",
+    multiple=True,
+    metavar="HEALTHY_LOG",
+    help="Log of a run that went well; may be repeated.",
+)
+@click.option(
+    "--workload", default="", metavar="KIND", help="What kind of job this is, in a word: training, inference, data, ci."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON: segments, classes, counts.")
 def command(file: str, budget: int, query: str, references: tuple[str, ...], workload: str, as_json: bool) -> None:
     """Winnow one log down to a token budget.
 
-    Reads FILE (plain text, .gz or .zst; standard input without one) and prints the text to send to a language model: evidence verbatim,
-    in order, with a mark …A-B for each range of lines that was left out.
+    Reads FILE (plain text, .gz or .zst; standard input without one) and prints the text to send to a language model: evidence
+    verbatim, in order, with a mark …A-B for each range of lines that was left out.
     """
     if budget < 1:
         raise BadUse(f"--budget is {budget}: give a number of tokens of at least 1")
@@ -58,13 +66,17 @@ def command(file: str, budget: int, query: str, references: tuple[str, ...], wor
         if note.stage == "read":
             click.echo(f"Note: {note.reason}", err=True)
     if as_json:
-        click.echo(MessageToJson(result, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, ensure_ascii=False))
+        click.echo(
+            MessageToJson(
+                result, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, ensure_ascii=False
+            )
+        )
     else:
         click.echo(result.text)
 
 
 def read(name: str) -> bytes:
-    """Bytes of a log: a file, unpacked if it is .gz or .zst, or standard input for "-". Raises BadUse where there is no such file."""
+    """Bytes of a log: a file, unpacked if it is .gz or .zst, or standard input for "-". Raises BadUse where it is not there."""
     if name == "-":
         return unpacked(sys.stdin.buffer.read(), "standard input")
     path = Path(name)

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-
 # The second may come while the interpreter ends, when only the kernel is left to handle it; a shell says 130 for both.
 INTERRUPTED = (130, -signal.SIGINT)
 

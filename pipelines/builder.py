@@ -28,6 +28,7 @@ class Builder:
         self.process: subprocess.Popen[str] | None = None
         self.answers: queue.Queue[str] = queue.Queue()
         self.busy = False
+        self._start()  # now: its imports take longer than an answer may
 
     def submit(self, keys: Sequence[WindowKey]) -> None:
         """Ask for windows to be built; does not block. Only when not busy."""

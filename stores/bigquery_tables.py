@@ -20,7 +20,9 @@ from tracewinnow.stores.tables import Row, check_table
 INSERT_BYTES = 5_000_000
 INSERT_ROWS = 500
 RETRY_SECONDS = 60.0  # the client retries what may pass for this long, then Transient is raised
+RETRIES = 6  # of an upload, after 1, 2, 4, ... seconds
 LOAD_SECONDS = 900.0
+LOAD_ATTEMPTS = 4
 _MAY_PASS = {"backendError", "internalError", "rateLimitExceeded", "quotaExceeded", "timeout", "stopped"}
 
 
@@ -68,25 +70,42 @@ class BigQueryTables:
                 _raise_for_rows(table, failed)
 
     def _load(self, table: str, date: str, name: str, rows: Sequence[Row]) -> None:
+        data = "\n".join(json_row(table, date, row) for row in rows).encode()
+        digest = hashlib.sha256(f"{table}\0{name}\0".encode() + data).hexdigest()
+        for attempt in range(LOAD_ATTEMPTS):
+            with _clear_errors(table):
+                job = self._load_job(table, f"tracewinnow-{digest}-{attempt}", data)
+                try:
+                    job.result(retry=_retry(), timeout=LOAD_SECONDS)
+                    return
+                except Exception:
+                    # The id of a job that failed is used up. What may pass is tried under the next one.
+                    if attempt + 1 == LOAD_ATTEMPTS or (job.error_result or {}).get("reason") not in _MAY_PASS:
+                        raise
+
+    def _load_job(self, table: str, job_id: str, data: bytes) -> Any:
+        """Start the job, or find the one of this id that was started before."""
         from google.api_core.exceptions import Conflict
         from google.cloud import bigquery
 
-        data = "\n".join(json_row(table, date, row) for row in rows).encode()
-        job_id = "tracewinnow-" + hashlib.sha256(f"{table}\0{name}\0".encode() + data).hexdigest()
+        client = self._connect()
         options = bigquery.LoadJobConfig(
             source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
             write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
             create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
         )
-        client = self._connect()
-        with _clear_errors(table):
-            try:
-                job = client.load_table_from_file(
-                    io.BytesIO(data), self._table(table), job_id=job_id, job_config=options, size=len(data)
-                )
-            except Conflict:  # loaded before, or by another worker just now
-                job = client.get_job(job_id, retry=_retry())
-            job.result(retry=_retry(), timeout=LOAD_SECONDS)
+        try:
+            return client.load_table_from_file(
+                io.BytesIO(data),
+                self._table(table),
+                size=len(data),
+                job_id=job_id,
+                job_config=options,
+                num_retries=RETRIES,
+            )
+        except Conflict:
+            location = client.get_table(self._table(table), retry=_retry()).location
+            return client.get_job(job_id, location=location, retry=_retry())
 
     def _table(self, table: str) -> str:
         return f"{self.project}.{self.dataset}.{table}"
@@ -128,6 +147,8 @@ def _value(column: Column, value: Any) -> Any:
         return {field.name: _value(field, value.get(field.name)) for field in column.fields}
     if column.kind == "bytes":
         return base64.b64encode(value).decode()
+    if column.kind == "int":
+        return str(value)  # a number of JSON may lose digits above 2^53
     if column.kind == "float" and not math.isfinite(value):
         return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
     return value

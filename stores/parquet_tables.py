@@ -52,7 +52,8 @@ def connect(root: str | os.PathLike[str]) -> Any:
 
     A view has the table's columns and `dt`, its day. Of each (job_id, window_start_ns) it keeps the highest revision.
     A table without files is empty; a column that old files lack is NULL. Files that are written later are seen, but
-    in a table that had none when this connected. Raises BadUse for a warehouse that is not a local folder.
+    in a table that had none when this connected. A query fails if a file is replaced by other rows while it reads it:
+    ask again, or put the revision into names. Raises BadUse for a warehouse that is not a local folder.
     """
     import duckdb
 

@@ -7,7 +7,6 @@ import http.server
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 import urllib.error
@@ -18,10 +17,11 @@ from pathlib import Path
 
 import pytest
 
+from tracewinnow.schemas.tables import TABLES, bigquery_table
 from tracewinnow.stores.local_objects import LocalObjects
 from tracewinnow.stores.objects import ObjectStore
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the servers that stand beside the tests
+from .bigquery_server import BigQueryServer
 
 SCRIPT = Path(__file__).parents[2] / "infra/local/fake-gcs.sh"
 
@@ -125,8 +125,20 @@ def faulty_gcs(gcs_server: str, gcs_bucket: str, monkeypatch: pytest.MonkeyPatch
     """A proxy between the client and the Cloud Storage server; set its `failures`."""
     handler = type("Handler", (FaultyProxy,), {"upstream": gcs_server})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server.server_port}")
     yield handler
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def bigquery_server() -> Iterator[BigQueryServer]:
+    """A stand-in for BigQuery with our four empty tables in p.d."""
+    server = BigQueryServer()
+    for table in TABLES:
+        server.make_table("p", "d", table, bigquery_table(table))
+    threading.Thread(target=server.serve, daemon=True).start()
+    yield server
     server.shutdown()
     server.server_close()

@@ -32,7 +32,7 @@ def report(job: Job, traces: Sequence[PreprocessedTrace], answer: Answer, wareho
     body = el(
         "main",
         _header(job),
-        _tokens(job, answer),
+        _tokens(answer),
         _section("Timeline", timeline(job, traces, kept), _legend()),
         _section("What explains it", list(_kept(job, traces, answer)), id_="kept"),
         _section(
@@ -90,7 +90,7 @@ def _header(job: Job) -> Markup:
     )
 
 
-def _tokens(job: Job, answer: Answer) -> Markup:
+def _tokens(answer: Answer) -> Markup:
     before, after = max(answer.tokens_before, 1), answer.tokens
     share = 100 * after / before
     told = f"{share:.1f} %" if share >= 1 else f"{share:.2g} %"
@@ -104,7 +104,10 @@ def _tokens(job: Job, answer: Answer) -> Markup:
         "div", el("strong", number(answer.tokens_before)), el("span", "→", class_="arrow"), el("strong", number(after)),
         el("span", f"tokens, {told} of what the job printed", class_="dim"), class_="tokens",
     )  # fmt: skip
-    return _section("Tokens", numbers, bar)
+    text = el(
+        "details", el("summary", "The answer as a language model gets it"), el("pre", answer.text), class_="gap text"
+    )
+    return _section("Tokens", numbers, bar, text)
 
 
 def _legend() -> Markup:

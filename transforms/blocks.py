@@ -37,7 +37,7 @@ def blocks(bits: npt.NDArray[np.uint64], ranks: npt.NDArray[np.int32]) -> npt.ND
     traceback = (b[heads] & np.uint64(BIT["traceback"])) != 0
     ends = np.zeros(n, bool)
     ends[1:] = hangs[:-1] & ~hangs[1:] & traceback[number[:-1] - 1]
-    ends &= (b & np.uint64(BIT["blank"] | BIT["traceback"])) == 0
+    ends &= (b & np.uint64(BIT["raised"] | BIT["exception"] | BIT["setting"])) != 0
     if order is not None:
         ends[1:] &= r[1:] == r[:-1]
     number = np.cumsum(~(hangs | ends))

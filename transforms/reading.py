@@ -76,7 +76,10 @@ def signals_of(judged: Sequence[str], numbers: npt.NDArray[np.int64], templates:
             found = _signals_of[template] = signals.look(judged[line])
         kinds.append(found)
     bits = np.array(kinds, np.uint64)[numbers] if kinds else np.zeros(0, np.uint64)
-    for line in np.flatnonzero(bits & np.uint64(signals.TROUBLE | signals.COUNTED)).tolist():
+    # Without a masked part all lines of a template are one text, and the first was looked at.
+    varies = np.fromiter((b"#" in template for template in templates), bool, len(templates))[numbers] if templates else np.zeros(0, bool)
+    varies[first] = False
+    for line in np.flatnonzero(varies & ((bits & np.uint64(signals.TROUBLE | signals.COUNTED)) != 0)).tolist():
         known = int(bits[line])
         bits[line] = (known & ~signals.COUNTED) | signals.counted(judged[line], known)
     return bits

@@ -115,6 +115,7 @@ TRACEBACK = re.compile(
 FRAME = re.compile(
     r"\s+at \S|\s*File \"|\s*(?:from )?\S+\.\w{1,5}:\d+:in\b|\s*#\d+[: ]|\s+\.\.\. \d+ more|\s*\d+: +0x"
     r"|\s+[\w./@-]+\.\w{1,5}:\d+\b|\S+\(0x[0-9a-f]+|.*\+0x[0-9a-f]+\s*$|\s*\S+ in \S+ at \S+:\d+|\s*frame #\d+"
+    r"|[\w.$*/-]+\.(?:\(\*?\w+\)\.)?[\w.]+\((?:0x|\{|\.\.\.\)$|\)$)|created by \S+ in goroutine"
 )
 PLACE = re.compile(r"[\w@+-]\.[A-Za-z]\w{0,9}[:(\[] ?\d|\bline \d|:\d+:\d+\b")
 CARET = re.compile(r"[\s|]*(?:\d+ \|)?[\s|.]*[\^~]+[\^~\-\s]*$|\s*-+\^|[>E] {2,}|\s*\|? *\^|\s*-->\s")
@@ -138,11 +139,12 @@ PHRASES = (
     ("too ", re.compile(r"\btoo (?:many|large|long|few|small|big|old|deep)\b", re.I), BIT["refusal"]),
 )
 TROUBLE = BIT["error"] | BIT["failed"] | BIT["fatal"] | BIT["exception"] | BIT["error_part"]
-ENDS = re.compile(r"exit|return|status|kill|died|terminat|finish|complete", re.I)
+ENDS = ("exit", "return", "status", "kill", "died", "terminat", "finish", "complete", "fail")
+TRACES = ("trace", "caused by", "exception", "goroutine", "thread", "panic")
+# Matched at the line's start: cheap enough for every line. Searches stand behind a test for a word that they need.
 SHAPES = (
-    ("raised", RAISED.match), ("failed_test", FAILED_TEST.search), ("frame", FRAME.match), ("place", PLACE.search),
-    ("caret", CARET.match), ("code", CODE.match), ("diff", DIFF.match), ("command", COMMAND.match), ("build", BUILD.match),
-    ("setting", SETTING.match), ("version", VERSION.search), ("rule", RULE.match), ("header", HEADER.match),
+    ("raised", RAISED.match), ("frame", FRAME.match), ("caret", CARET.match), ("code", CODE.match), ("diff", DIFF.match),
+    ("command", COMMAND.match), ("build", BUILD.match), ("setting", SETTING.match), ("rule", RULE.match), ("header", HEADER.match),
 )  # fmt: skip
 
 
@@ -195,16 +197,20 @@ def look(text: str) -> int:
     for name, finds in SHAPES:
         if finds(text):
             bits |= BIT[name]
-    if bits & TROUBLE or bits & BIT["refusal"]:
+    if ("." in text and (":" in text or "(" in text)) or "line " in text:
+        bits |= PLACE.search(text) is not None and BIT["place"]
+    if text.count(".") > 1:
+        bits |= VERSION.search(text) is not None and BIT["version"]
+    if bits & TROUBLE or text[0] == "E":
         bits |= ERROR_LABEL.search(text) is not None and BIT["error_label"]
         bits |= LOUD.search(text) is not None and BIT["failed_loud"]
         bits |= EXPECTED.search(text) is not None and BIT["handled"]
-    if bits & TROUBLE or text[0] == "E":
-        bits |= ERROR_LABEL.search(text) is not None and BIT["error_label"]
+    if bits & TROUBLE or ") " in text[:9] or "not ok" in text[:20] or text.lstrip()[:1] in "✗✖✘×❌●✕[":
+        bits |= FAILED_TEST.search(text) is not None and BIT["failed_test"]
     if bits & BIT["nonfinite"] and NAN_VALUE.search(text):
         bits |= BIT["nan_value"]
-    if TRACEBACK.search(text):
-        bits |= BIT["traceback"]
+    if any(word in lower for word in TRACES):
+        bits |= TRACEBACK.search(text) is not None and BIT["traceback"]
     if text[0] in " \t" and text[1:2] in " \t":
         bits |= BIT["indented"]
     if length <= 12:
@@ -226,11 +232,13 @@ def counted(text: str, bits: int) -> int:
     """The signals that change with the value of a number: `exit code 0` is not `exit code 1`."""
     found = 0
     text = ends(text)
+    lower = text.lower()
+    ended = any(word in lower for word in ENDS)
     if bits & TROUBLE:
         found |= SUMMARY.search(text) is not None and BIT["summary"]
         found |= VERDICT.search(text) is not None and BIT["verdict"]
-        found |= NONE.search(text) is not None and BIT["none"]
-    if ENDS.search(text):
+    if ended:
         found |= EXIT.search(text) is not None and BIT["exit"]
+    if ended or bits & TROUBLE:
         found |= NONE.search(text) is not None and BIT["none"]
     return found

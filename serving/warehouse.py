@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,7 +108,7 @@ _JOBS = """
 WITH size AS (
   SELECT job_id, count(DISTINCT window_start_ns) AS windows, sum(lines_before) AS lines,
          sum(tokens_before) AS tokens_before, sum(tokens_after) AS tokens_after
-  FROM traces GROUP BY job_id
+  FROM traces WHERE $job IS NULL OR job_id = $job GROUP BY job_id
 ),
 told AS (
   SELECT job_id, min(outcome) FILTER (outcome <> '') AS outcome,
@@ -120,15 +121,25 @@ told AS (
          arg_min(reason, window_start_ns) FILTER (reason <> '') AS reason,
          max(accelerator) AS accelerator, max(model) AS model, max("user") AS "user",
          coalesce(max(world_size), 0) AS world_size
-  FROM jobs GROUP BY job_id
+  FROM jobs WHERE $job IS NULL OR job_id = $job GROUP BY job_id
 )
 SELECT told.*, size.* EXCLUDE job_id FROM told LEFT JOIN size USING (job_id) ORDER BY last_time_ns DESC, job_id
 """
 _PROCESSES = """
-SELECT p.process_uuid, coalesce(p."rank", -1), p."first", p."last"
-FROM (SELECT unnest(processes) AS p FROM jobs WHERE job_id = ?)
+SELECT job_id, p.process_uuid, coalesce(p."rank", -1), p."first", p."last"
+FROM (SELECT job_id, unnest(processes) AS p FROM jobs WHERE list_contains(?, job_id))
 """
 _TRACES = "SELECT DISTINCT window_start_ns, part, revision FROM traces WHERE job_id = ? ORDER BY ALL"
+
+
+def _job(told: dict[str, Any], ranges: list[tuple[str, int, int, int]]) -> Job:
+    """A row of _JOBS with what its processes tell."""
+    for name in ("reason", "accelerator", "model", "user"):
+        told[name] = told[name] or ""
+    for name in ("windows", "lines", "tokens_before", "tokens_after"):
+        told[name] = int(told[name] or 0)
+    ranks = tuple(sorted({rank for _, rank, _, _ in ranges if rank >= 0}))
+    return Job(**told, ranks=ranks, holes=tuple(find_holes(ranges)))
 
 
 class Warehouse:
@@ -153,31 +164,26 @@ class Warehouse:
 
         return connect(self.uri)
 
-    def jobs(self, state: str | None = None, limit: int | None = None, now_ns: int | None = None) -> list[Job]:
-        """Jobs, the one heard of last first; only those in `state`, at most `limit`. now_ns: for tests."""
+    def jobs(
+        self, state: str | None = None, limit: int | None = None, job_id: str | None = None, now_ns: int | None = None
+    ) -> list[Job]:
+        """Jobs, the one heard of last first; only those in `state`, only `job_id`, at most `limit`. now_ns: for tests."""
         now = time.time_ns() if now_ns is None else now_ns
-        cursor = self.tables.execute(_JOBS)
+        cursor = self.tables.execute(_JOBS, {"job": job_id})
         names = [column[0] for column in cursor.description]
-        found: list[Job] = []
+        chosen: list[dict[str, Any]] = []
         for row in cursor.fetchall():
-            if limit is not None and len(found) == limit:
-                break
             told = dict(zip(names, row, strict=True))
-            of = state_of(
-                told.pop("outcome") or "", told.pop("started_last"), told["ended_ns"], told["last_time_ns"], now
-            )
-            if state is None or of == state:
-                found.append(self._with_processes(told, of))
-        return found
-
-    def _with_processes(self, told: dict[str, Any], state: str) -> Job:
-        ranges = self.tables.execute(_PROCESSES, [told["job_id"]]).fetchall()
-        ranks = tuple(sorted({rank for _, rank, _, _ in ranges if rank >= 0}))
-        for name in ("reason", "accelerator", "model", "user"):
-            told[name] = told[name] or ""
-        for name in ("windows", "lines", "tokens_before", "tokens_after"):
-            told[name] = int(told[name] or 0)
-        return Job(**told, state=state, ranks=ranks, holes=tuple(find_holes(ranges)))
+            begun, outcome = told.pop("started_last"), told.pop("outcome") or ""
+            told["state"] = state_of(outcome, begun, told["ended_ns"], told["last_time_ns"], now)
+            if state is None or told["state"] == state:
+                chosen.append(told)
+            if len(chosen) == limit:
+                break
+        ranges: defaultdict[str, list[tuple[str, int, int, int]]] = defaultdict(list)
+        for job, *run in self.tables.execute(_PROCESSES, [[told["job_id"] for told in chosen]]).fetchall():
+            ranges[job].append(tuple(run))
+        return [_job(told, ranges[told["job_id"]]) for told in chosen]
 
     def job_ids(self) -> list[str]:
         """Every job, in the order of names."""
@@ -202,18 +208,20 @@ class Warehouse:
 
     def job(self, job_id: str) -> Job:
         """The summary of one job. Raises UnknownJob."""
-        for found in self.jobs():
-            if found.job_id == job_id:
-                return found
+        for found in self.jobs(job_id=job_id):
+            return found
         raise UnknownJob(f"No job {job_id!r}.")
 
-    def traces(self, job_id: str) -> list[PreprocessedTrace]:
-        """The newest trace of each window and part, in time order, whole."""
+    def traces(self, job_id: str, line_classes: bool = True) -> list[PreprocessedTrace]:
+        """The newest trace of each window and part, in time order. Without line_classes they take a fraction of the memory."""
         found = []
         for start, part, revision in self.tables.execute(_TRACES, [job_id]).fetchall():
             name = f"{escape(job_id)}-{start:020d}-r{revision:08d}-p{part:04d}"
             data = self.store.get(f"traces/dt={date_of(start)}/{name}.binpb")
-            found.append(PreprocessedTrace.FromString(data))
+            trace = PreprocessedTrace.FromString(data)
+            if not line_classes:
+                trace.ClearField("line_classes")
+            found.append(trace)
         return found
 
     def dead_letters(self) -> dict[str, int]:

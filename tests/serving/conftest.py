@@ -45,9 +45,10 @@ class Writer:
         archived = [ArchivedBatch(b.process_uuid, b.sequence, b.created_ns, b.SerializeToString()) for b in batches]
         Archive(self.store).write(batches[0].job_id, start, archived)
         made = assemble(batches, window_start_ns=start, window_end_ns=start + WINDOW, revision=revision or len(batches))
+        text = "\n".join(made.lines).encode("utf-8", "replace").decode()
         trace = PreprocessedTrace(
             trace_id=f"{made.job_id}/{start}/0", job_id=made.job_id, window_start_ns=start, window_end_ns=start + WINDOW,
-            revision=made.revision, text="\n".join(made.lines).encode("utf-8", "replace").decode(), tokens_before=1000, tokens_after=100,
+            revision=made.revision, text=text, tokens_before=1000, tokens_after=100,
             lines_before=len(made.lines), processes=made.processes, job=made.job,
         )  # fmt: skip
         self.trace(trace)

@@ -40,7 +40,7 @@ def command(job: str, budget: int, query: str | None, html: Path | None, warehou
     """
     opened = Warehouse(warehouse)
     told = opened.job(opened.find(job))
-    traces = opened.traces(told.job_id)
+    traces = opened.traces(told.job_id, line_classes=html is not None)
     found = answer(traces, budget, query, holes=[str(hole) for hole in told.holes])
     if html:
         from tracewinnow.serving.report import report

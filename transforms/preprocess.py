@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -83,6 +84,7 @@ def preprocess(trace: Trace, options: Options) -> PreprocessedTrace:
 def account(trace: Trace, options: Options) -> PreprocessedTrace:
     """What is known before the stages ran."""
     result = PreprocessedTrace(
+        trace_id=f"{quote(trace.job_id, safe='')}/{trace.window_start_ns}/{trace.part}" if trace.job_id else "",
         job_id=trace.job_id,
         window_start_ns=trace.window_start_ns,
         window_end_ns=trace.window_end_ns,

@@ -50,16 +50,14 @@ def cut(chosen: npt.NDArray[np.bool_], reading: Reading, denoised: Denoised, cos
             # What a group of repeats stands for is said once, where it is first shown.
             left_out = 0 if alike[0] in said else len(alike) - int(chosen[alike].sum())
             said.add(int(alike[0]))
-            ranks = reading.view.rank[alike]
+            ranks = reading.view.rank[alike if left_out else part[:1]]
             pieces.append(
                 Piece(
                     part[0],
                     part[-1],
                     "\n".join(costs.text(line) for line in part),
                     len(alike) if left_out else 1,
-                    tuple(np.unique(ranks[ranks >= 0]).tolist())
-                    if left_out
-                    else tuple({int(r) for r in ranks[:1] if r >= 0}),
+                    tuple(np.unique(ranks[ranks >= 0]).tolist()),
                 )
             )
     return pieces
@@ -71,8 +69,8 @@ def segment(
     """A piece as it is stored."""
     lines = slice(piece.first, piece.last + 1)
     strongest = piece.first + int(np.argmax(value[lines]))
-    alike = reading.repeats.members(piece.first)
-    times = [trace.times_ns[i] for i in (*alike.tolist(), piece.last)] if trace.times_ns else [0]
+    alike = reading.repeats.members(piece.first).tolist() if piece.count > 1 else [piece.first]
+    times = [trace.times_ns[i] for i in (*alike, piece.last)] if trace.times_ns else [0]
     return Segment(
         first=piece.first + 1,
         last=piece.last + 1,

@@ -96,10 +96,9 @@ class Trainer:
             for number, batch in enumerate(loader):
                 self.one_step(epoch, batch)
                 bar = "#" * (30 * (number + 1) // total)
-                sys.stderr.write(
-                    f"rank {self.rank} epoch {epoch} |{bar:<30}| {number + 1}/{total}" + "\r\n"[number + 1 == total]
-                )
-                sys.stderr.flush()
+                end = "\n" if number + 1 == total else "\r"
+                sys.stdout.write(f"rank {self.rank} epoch {epoch} |{bar:<30}| {number + 1}/{total}{end}")
+                sys.stdout.flush()
 
     def one_step(self, epoch: int, batch: Bytes) -> None:
         began = time.perf_counter()

@@ -31,14 +31,20 @@ class Denoised:
 
 
 def denoise(
-    reading: Reading, score: npt.NDArray[np.float32], healthy: npt.NDArray[np.float32], events: list[str]
+    reading: Reading,
+    score: npt.NDArray[np.float32],
+    healthy: npt.NDArray[np.float32],
+    events: list[str],
+    went_well: bool = False,
 ) -> Denoised:
-    """Classify the lines and draw the noise that stays."""
+    """Classify the lines and draw the noise that stays. went_well: the job ended with 0, so what looks like a failure was none."""
     told = np.full(len(score), -1, np.int8)
     for line, event in enumerate(events):
         if event:
             told[line] = EVENT_CLASS.get(event, CONTEXT)
     label, confidence = classify(reading.view, score, healthy, told)
+    if went_well:
+        label[(label == ACTIONABLE) & (told < 0)] = NOISE
     probability = keep_probability(label, np.diff(reading.repeats.starts)[reading.repeats.group], reading.repeats.nth)
     return Denoised(label, confidence, probability, draw(reading) < probability)
 

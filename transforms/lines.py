@@ -86,9 +86,11 @@ def visible(lines: Sequence[str]) -> list[str]:
 
     A line longer than LONGEST keeps its head and tail, with a mark that names how many characters lie between.
     """
+    if not lines:
+        return []
     lines = [line if len(line) <= LONGEST else shorten(line) for line in lines]
     text = "\n".join(lines)
-    if text.count("\n") != max(0, len(lines) - 1):  # a line end inside a line would shift all numbers behind it
+    if text.count("\n") != len(lines) - 1:  # a line end inside a line would shift all numbers behind it
         text = "\n".join(line.replace("\n", " ") for line in lines)
     if "\r\x1b[" in text or "\x1b[2K\r" in text:
         text = "\n".join(WIPED.sub("", line) if "\r" in line else line for line in text.split("\n"))
@@ -103,7 +105,7 @@ def visible(lines: Sequence[str]) -> list[str]:
 
 def judged(shown: Sequence[str]) -> list[str]:
     """What the rules look at: the visible text without time stamps and rank prefixes of the program's own logging."""
-    return OWN.sub("", "\n".join(shown)).split("\n")
+    return OWN.sub("", "\n".join(shown)).split("\n") if shown else []
 
 
 def overwritten(line: str) -> str:

@@ -57,9 +57,8 @@ def preprocess(trace: Trace, options: Options) -> PreprocessedTrace:
         base = score(reading.view)
         healthy = healthy_share(reading, options.reference)
         value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
-        denoised = denoise(
-            reading, adjust(base, reading, healthy, "", trace.levels, trace.events), healthy, trace.events
-        )
+        for_labels = adjust(base, reading, healthy, "", trace.levels, trace.events)
+        denoised = denoise(reading, for_labels, healthy, trace.events, went_well(trace))
         result.route.append("denoise")
     with clock("compress"):
         summaries = numbers(trace, result)
@@ -106,6 +105,12 @@ def account(trace: Trace, options: Options) -> PreprocessedTrace:
     return result
 
 
+def went_well(trace: Trace) -> bool:
+    """The job said that it ended, and ended with 0."""
+    job = trace.job
+    return job is not None and job.outcome == "stopped" and job.HasField("exit_code") and job.exit_code == 0
+
+
 def content_address(trace: Trace, options: Options) -> str:
     """SHA-256, hex, of everything the result hangs on."""
     digest = hashlib.sha256(f"{VERSION}\0{STAGES_VERSION}\0{tokens.TOKENIZER}\0".encode() + options.canonical())
@@ -149,8 +154,8 @@ def fill(
     """The text, the pieces of lines and the summaries of numbers in it: never more than `budget` tokens."""
     if budget < BARE:
         return bare(reading, value, summaries, budget)
-    head = [render.HEADER] if budget >= HEADER_FROM and trace.lines else []
-    room = budget - sum(tokens.count(line + "\n") for line in head)
+    explained = [render.HEADER] if budget >= HEADER_FROM and trace.lines else []
+    room = budget - sum(tokens.count(line + "\n") for line in explained)
     limit = int(room * NUMBERS_SHARE) if trace.lines else room
     told, used = [], 0
     for summary in summaries:
@@ -158,13 +163,13 @@ def fill(
         if used + cost <= limit:
             told.append(summary)
             used += cost
-    head += [render.clean(summary.text) for summary in told]
+    head = [render.clean(summary.text) for summary in told]
     chosen, costs = rank(reading, denoised, value, room - used)
     while True:
         pieces = cut(chosen, reading, denoised, costs)
-        text = "\n".join(
-            [*head, *([render.render([p.printed() for p in pieces], len(reading.shown))] if reading.shown else [])]
-        )
+        body = render.render([piece.printed() for piece in pieces], len(reading.shown))
+        marked = explained if "…" in body or "×" in body else []
+        text = "\n".join([*marked, *head, *([body] if reading.shown else [])])
         over = tokens.count(text) - budget
         if over <= 0:
             return text, pieces, told

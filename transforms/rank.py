@@ -23,6 +23,7 @@ ASKED = 4.0  # log-odds that a line wins when it holds every word of the query
 LEVELS = ((50, 1.5), (40, 1.0), (30, 0.3), (20, 0.0), (1, -1.0))  # of Python's logging: from level on, log-odds
 EVENTS = {"crash": 20.0, "stop": 3.0, "start": 1.0}
 WORD = re.compile(r"\w{2,}")
+LARGEST_TOKEN = 16  # characters; a log of more of them for each token cannot fit
 LARGEST_SHARE = 3  # a line may take one part in three of the budget; what is longer is shortened
 
 
@@ -105,6 +106,8 @@ def rank(
     """Which lines the budget buys: bool[n]; and what each costs."""
     costs = Costs(reading.shown, budget, {}, {})
     size = np.fromiter(map(len, reading.shown), np.int64, len(reading.shown))
+    if int(size.sum()) < LARGEST_TOKEN * budget and sum(map(costs.tokens, range(len(size)))) <= budget:
+        return np.ones(len(size), bool), costs  # all of it fits
     blank = (reading.view.bits & np.uint64(BIT["blank"])) != 0
     repeats = reading.repeats
     calm = (reading.view.bits & TROUBLE) == 0

@@ -77,7 +77,11 @@ def signals_of(judged: Sequence[str], numbers: npt.NDArray[np.int64], templates:
         kinds.append(found)
     bits = np.array(kinds, np.uint64)[numbers] if kinds else np.zeros(0, np.uint64)
     # Without a masked part all lines of a template are one text, and the first was looked at.
-    varies = np.fromiter((b"#" in template for template in templates), bool, len(templates))[numbers] if templates else np.zeros(0, bool)
+    varies = (
+        np.fromiter((b"#" in template for template in templates), bool, len(templates))[numbers]
+        if templates
+        else np.zeros(0, bool)
+    )
     varies[first] = False
     for line in np.flatnonzero(varies & ((bits & np.uint64(signals.TROUBLE | signals.COUNTED)) != 0)).tolist():
         known = int(bits[line])

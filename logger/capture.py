@@ -6,12 +6,14 @@ process keeps the read ends open: when a shipper dies there is no EPIPE, and a n
 
 from __future__ import annotations
 
+import array
 import contextlib
 import fcntl
 import os
 import select
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from tracewinnow.logger.tee import Tee, mark, marked, write_all
 
 PIPE_BYTES = 1 << 20
 RESTARTS = 3
+DRAIN_SECONDS = 0.5
 LIVED_SECONDS = 60.0  # a shipper that lived so long may be killed RESTARTS times more
 # Not `python -m`: that would look into the job's working directory first, where any module name may stand.
 BOOT = """import sys
@@ -160,10 +163,28 @@ class Companion:
             os.environ.pop("TRACEWINNOW_TEE", None)
         self.originals, self._reads = {}, {}
 
+    def drain(self) -> None:
+        """Flush what was printed, and wait a moment until the shipper has read it, so that it stands before the end."""
+        if not self.originals:
+            return
+        flush_native()
+        until = time.monotonic() + DRAIN_SECONDS
+        with contextlib.suppress(OSError):
+            while any(self._waiting(fd) for fd in list(self._reads.values())) and time.monotonic() < until:
+                time.sleep(0.001)
+            time.sleep(0.001)
+
+    @staticmethod
+    def _waiting(fd: int) -> int:
+        """Bytes in a pipe."""
+        count = array.array("i", [0])
+        fcntl.ioctl(fd, termios.FIONREAD, count)
+        return count[0]
+
     def leave(self, timeout: float) -> bool:
         """Undo the capture and wait for the shipper to finish its work; whether it did in time."""
         if self.originals:
-            flush_native()
+            flush()
         with self._lock:
             if self._leaving:
                 return True

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tracewinnow.logger import arguments, identity, session, spool, wire
 from tracewinnow.logger.process import signal_name
-from tracewinnow.logger.shipper import DRAIN_SECONDS, GRACE_SECONDS, Shipper
+from tracewinnow.logger.shipper import GRACE_SECONDS, Shipper
 from tracewinnow.logger.tee import Tee, mark
 from tracewinnow.schemas.errors import TracewinnowError
 
@@ -77,7 +77,7 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
         lane.append(*_ending(code), time.time_ns())
     lane.append(spool.END, b"", time.time_ns())
     if shipper is not None:
-        shipper.end(DRAIN_SECONDS)
+        shipper.end()
         shipper.clean()
         if line := shipper.report():
             print(line, file=sys.stderr)

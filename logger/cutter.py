@@ -163,7 +163,9 @@ class Cutter:
             partial.data += record.payload
             self._lines(record.kind, record.time_ns)
             return
-        if record.kind == spool.END:
+        if record.kind == spool.LINE:
+            self.add(record.time_ns, wire.log(record.payload[1:], wire.API, record.payload[0] if record.payload else 0))
+        elif record.kind == spool.END:
             self.ended = True
         else:
             self.add(record.time_ns, record.payload)

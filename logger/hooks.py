@@ -41,7 +41,7 @@ class Hooks:
 
     def install(self) -> None:
         self._logging()
-        self._replace(sys, "excepthook", self._on_exception)
+        self._replace(sys, "excepthook", self._on_exception, after=True)
         self._replace(threading, "excepthook", self._on_thread_exception)
         self._replace(sys, "exit", self._on_exit)
         with contextlib.suppress(Exception):  # a notebook's stderr has no descriptor
@@ -58,13 +58,20 @@ class Hooks:
             with contextlib.suppress(Exception):
                 self._undo.pop()()
 
-    def _replace(self, module: Any, name: str, hook: Callable[..., Any]) -> None:
+    def _replace(self, module: Any, name: str, hook: Callable[..., Any], after: bool = False) -> None:
+        """Call a hook before (or after, whatever happens) what stood there."""
         previous = getattr(module, name)
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            with contextlib.suppress(Exception):
-                hook(*args, **kwargs)
-            return previous(*args, **kwargs)
+            try:
+                if not after:
+                    with contextlib.suppress(Exception):
+                        hook(*args, **kwargs)
+                return previous(*args, **kwargs)
+            finally:
+                if after:
+                    with contextlib.suppress(Exception):
+                        hook(*args, **kwargs)
 
         def undo() -> None:
             if getattr(module, name) is wrapper:  # else somebody wrapped us in turn; we do nothing any more

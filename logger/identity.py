@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
-import tempfile
 import time
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +36,7 @@ def job_name(environ: Mapping[str, str]) -> str:
     if found := first_of(JOB, environ):
         return found
     script = os.path.basename(sys.argv[0] if sys.argv and sys.argv[0] else "python").removesuffix(".py")
-    return f"{script or 'python'}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{uuid.uuid4().hex[:6]}"
+    return f"{script or 'python'}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"
 
 
 def new_session(
@@ -57,11 +54,11 @@ def new_session(
     """A session for this process; what is not given comes from the environment."""
     who = Identity(
         job_id=arguments.clip(job_name(environ) if job is None or job == "" else job, 256),
-        process_uuid=uuid.uuid4().hex,
+        process_uuid=os.urandom(16).hex(),
         accelerator=str(accelerator).lower() if str(accelerator).lower() in ("tpu", "gpu", "cpu") else "cpu",
         model=arguments.clip(model or ""),
         user=arguments.clip((environ.get("USER") or environ.get("LOGNAME") or "") if user is None else user),
-        host=arguments.clip(platform.node()),
+        host=arguments.clip(os.uname().nodename),
         pid=os.getpid(),
         rank=arguments.optional_int32(first_of(RANK, environ) if rank is None else rank),
         world_size=arguments.optional_int32(first_of(WORLD_SIZE, environ) if world_size is None else world_size),
@@ -85,9 +82,8 @@ def spool_directory(spool: str | os.PathLike[str] | None, environ: Mapping[str, 
         directory = Path(spool).absolute()
         directory.mkdir(parents=True, exist_ok=True)
     else:
-        # /var/tmp is on a disk and outlives a reboot; /tmp may be memory.
-        parent = Path("/var/tmp") if os.access("/var/tmp", os.W_OK) else Path(tempfile.gettempdir())  # noqa: S108
-        directory = parent / f"tracewinnow-{os.getuid()}"
+        # It is on a disk and outlives a reboot; /tmp may be memory.
+        directory = Path("/var/tmp") / f"tracewinnow-{os.getuid()}"  # noqa: S108
         directory.mkdir(mode=0o700, exist_ok=True)
         owner = directory.lstat()
         if directory.is_symlink() or owner.st_uid != os.getuid():
@@ -99,7 +95,7 @@ def spool_directory(spool: str | os.PathLike[str] | None, environ: Mapping[str, 
 
 def versions() -> dict[str, str]:
     """Of the interpreter, the system, and the libraries that are imported already."""
-    found = {"python": platform.python_version(), "linux": platform.release(), "tracewinnow": VERSION}
+    found = {"python": sys.version.split()[0], "linux": os.uname().release, "tracewinnow": VERSION}
     for name, module in list(sys.modules.items()):
         version = (
             getattr(module, "__version__", None) if "." not in name and name not in sys.stdlib_module_names else None

@@ -11,13 +11,17 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tracewinnow.logger import arguments, hooks, identity, session, spool, wire
 from tracewinnow.logger.capture import Companion
 
+_LEVEL_BYTES = [bytes((level,)) for level in range(256)]
 NAMES_IN_EVENT = 1000  # layers or metrics; larger sets become several events
 FINISH_SECONDS = 5.0
+
+if TYPE_CHECKING:
+    from tracewinnow.logger.watch import Watch
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _runs: weakref.WeakSet[Run] = weakref.WeakSet()
@@ -31,7 +35,7 @@ def _quiet(method: _F) -> _F:
         try:
             return method(self, *args, **kwargs)
         except Exception as wrong:  # noqa: BLE001
-            self._failed(f"run.{method.__name__}: {type(wrong).__name__}: {wrong}")
+            self.failed(f"run.{method.__name__}: {type(wrong).__name__}: {wrong}")
             return None
 
     return guarded  # type: ignore[return-value]
@@ -55,6 +59,7 @@ class Run:
         self._lane: spool.Writer | None = None
         self._companion: Companion | None = None
         self._hooks: hooks.Hooks | None = None
+        self._watches: list[Watch] = []
         if directory is not None:
             self._lane = spool.Writer(directory, self.process_uuid, "job")
         _runs.add(self)
@@ -64,15 +69,17 @@ class Run:
     def log(self, text: object, level: int | str = 20) -> None:
         """Record a line or a block of lines. level: of Python's logging, as number or name."""
         try:
-            data = wire.text_bytes(text) if type(text) is str else wire.text_bytes(str(text))
+            data = wire.text_bytes(text if type(text) is str else str(text))
             if type(level) is not int:
                 level = arguments.level(level)
-            if len(data) <= wire.LONGEST_TEXT:
-                self._append(spool.EVENT, wire.log(data, wire.API, level))
-            else:
+            if len(data) > wire.LONGEST_TEXT:
                 self._long(data, wire.API, level, "")
+            elif 0 <= level < 256:
+                self._append(spool.LINE, _LEVEL_BYTES[level] + data)
+            else:
+                self._append(spool.EVENT, wire.log(data, wire.API, level))
         except Exception as wrong:  # noqa: BLE001
-            self._failed(f"run.log: {type(wrong).__name__}: {wrong}")
+            self.failed(f"run.log: {type(wrong).__name__}: {wrong}")
 
     @_quiet
     def metrics(self, step: int, values: Mapping[str, Any]) -> None:
@@ -103,11 +110,15 @@ class Run:
             )
 
     @_quiet
-    def watch(self, model: Any, every: int = 1, optimizer: Any = None) -> None:
-        """Record gradient and weight norms of each parameter of a torch module, every so many optimizer steps."""
+    def watch(self, model: Any, every: int = 1, first_step: int = 0) -> None:
+        """Record gradient and weight norms of each parameter of a torch module, at every so many optimizer steps.
+
+        Steps are those of any torch optimizer that holds parameters of the module, counted from first_step. The device
+        is never waited for: norms are recorded one or more steps later.
+        """
         from tracewinnow.logger.watch import Watch
 
-        Watch(self, model, every, optimizer)
+        self._watches.append(Watch(self, model, arguments.integer(every), arguments.integer(first_step)))
 
     @contextlib.contextmanager
     def span(self, name: str, category: str = "", device: str = "") -> Iterator[None]:
@@ -144,6 +155,10 @@ class Run:
             return
         if self._hooks is not None:
             self._hooks.remove()
+        for watch in self._watches:
+            watch.close()
+        if self._companion is not None:
+            self._companion.drain()
         self._tell_losses()
         if not self._crashed:
             code = hooks.exit_code(exit_code)
@@ -194,6 +209,8 @@ class Run:
     @_quiet
     def crash(self, reported_by: str, message: str, **details: Any) -> None:
         """The job ends by an error. details: exit_code, signal, exception_type, traceback."""
+        if self._companion is not None and reported_by != "signal":
+            self._companion.drain()  # its traceback was printed a moment ago
         self._append(spool.CRASH, wire.crash(reported_by, message, **details))
         self._crashed = True
 
@@ -202,15 +219,16 @@ class Run:
     def _append(self, kind: int, payload: bytes) -> None:
         lane = self._lane
         if lane is None or self._finished:
-            self._failed("the run has no spool" if lane is None else "the run is finished")
+            self.failed("the run has no spool" if lane is None else "the run is finished")
         elif not lane.append(kind, payload, time.time_ns()):
-            self._failed(f"the spool cannot be written: {lane.error}", counted=True)
+            self.failed(f"the spool cannot be written: {lane.error}", counted=True)
 
     def _long(self, data: bytes, stream: int, level: int, logger: str) -> None:
         for piece in wire.split_text(data):
             self._append(spool.EVENT, wire.log(piece, stream, level, logger))
 
-    def _failed(self, reason: str, counted: bool = False) -> None:
+    def failed(self, reason: str, counted: bool = False) -> None:
+        """Count what could not be recorded, and tell the first of it."""
         if not counted:
             self._failures += 1
         if not self._told:
@@ -308,7 +326,7 @@ def start(
             run._warn(f'accelerator is "tpu", "gpu" or "cpu", not {accelerator!r}; taken as "cpu"')
     except Exception as wrong:  # noqa: BLE001
         run = Run(None, None)
-        run._failed(f"nothing is recorded: {wrong}")
+        run.failed(f"nothing is recorded: {wrong}")
         return run
     try:
         busy = any(other._hooks is not None and not other._finished for other in _runs if other is not run)
@@ -318,5 +336,5 @@ def start(
             )
         run._begin(bool(capture) and not busy, config)
     except Exception as wrong:  # noqa: BLE001
-        run._failed(f"start: {type(wrong).__name__}: {wrong}")
+        run.failed(f"start: {type(wrong).__name__}: {wrong}")
     return run

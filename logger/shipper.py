@@ -115,16 +115,20 @@ class Shipper:
         with contextlib.suppress(OSError):
             self.cutter.add(time.time_ns(), wire.memory(*memory.of_process(self.known.identity.pid)))
 
-    def end(self, seconds: float = DRAIN_SECONDS) -> None:
-        """Cut and write everything; send until that long nothing got on. Cheap when there is nothing new."""
+    def cut_all(self, seconds: float = 0.0) -> None:
+        """Cut and write everything that is there; tries for so long where the outbox cannot be written."""
         until = time.monotonic() + seconds
         while self.step(final=True) or (self.unwritten and time.monotonic() < until):
             if self.unwritten:
                 time.sleep(IDLE_SECONDS)
+
+    def end(self) -> None:
+        """Cut, write and send everything, until nothing gets on any more. Cheap when there is nothing new."""
+        self.cut_all(DRAIN_SECONDS)
         if self.sender is not None and self._flushed < self.cutter.sequence:
             self._flushed = self.cutter.sequence
             try:
-                self.sender.flush(seconds)
+                self.sender.flush(DRAIN_SECONDS)
             except (TracewinnowError, OSError) as wrong:
                 self.problem = str(wrong)
 

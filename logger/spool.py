@@ -26,10 +26,10 @@ MAGIC = b"TWSPOOL1"
 FRAME = struct.Struct("<II")
 BODY = struct.Struct("<qB")
 
-# Kinds of record. EVENT, START, STOP and CRASH: an Event without its time. STDOUT and STDERR: raw
-# bytes of a stream. END: the job will write no more to its lane.
-# NOTE: an event that finds room on a full disk.
-EVENT, START, STOP, CRASH, STDOUT, STDERR, END, NOTE = 1, 2, 3, 4, 5, 6, 7, 8
+# Kinds of record. EVENT, START, STOP and CRASH: an Event without its time. NOTE: one that finds room on a full disk.
+# LINE: level (one byte) and text of a log line, which the job need not encode. STDOUT, STDERR: raw bytes of a stream.
+# END: the job will write no more to its lane.
+EVENT, START, STOP, CRASH, STDOUT, STDERR, END, NOTE, LINE = 1, 2, 3, 4, 5, 6, 7, 8, 9
 URGENT = frozenset((START, STOP, CRASH, END, NOTE))
 
 SEGMENT_BYTES = 8 << 20
@@ -66,36 +66,51 @@ class Writer:
             if self._busy:
                 self._deferred.append((kind, payload, time_ns))
                 return True
+            frame = b""
             self._busy = True
             try:
-                written = self._write(kind, payload, time_ns)
-                while self._deferred:
-                    self._write(*self._deferred.popleft())
-                return written
+                body = BODY.pack(time_ns, kind) + payload
+                frame = FRAME.pack(len(body), crc32(body)) + body
+                end = self._at + len(frame)
+                if end > self._usable:
+                    if not self._room(len(frame), kind):
+                        self.lost += 1
+                        return False
+                    end = self._at + len(frame)
+                # One memcpy under the interpreter lock: no other thread, no signal handler gets between.
+                self._map[self._at : end] = frame  # type: ignore[index]
+                self._at = end
+            except BaseException:
+                self._interrupted(frame)
+                raise
             finally:
                 self._busy = False
-
-    def _write(self, kind: int, payload: bytes, time_ns: int) -> bool:
-        body = BODY.pack(time_ns, kind) + payload
-        frame = FRAME.pack(len(body), crc32(body)) + body
-        end = self._at + len(frame)
-        if end > self._usable and not self._room(end, len(frame), kind):
-            self.lost += 1
-            return False
-        end = self._at + len(frame)
-        # One memcpy under the interpreter lock: no other thread, no signal handler gets between.
-        self._map[self._at : end] = frame  # type: ignore[index]
-        self._at = end
+        if self._deferred:
+            self._append_deferred()
         return True
 
-    def _room(self, end: int, size: int, kind: int) -> bool:
+    def _interrupted(self, frame: bytes) -> None:
+        """A KeyboardInterrupt may come right behind the copy: then the record stands, and the next goes behind it."""
+        if frame and self._map is not None and self._map[self._at : self._at + len(frame)] == frame:
+            self._at += len(frame)
+
+    def _append_deferred(self) -> None:
+        """What a signal handler or a finalizer of this thread logged meanwhile."""
+        while self._deferred:
+            try:
+                record = self._deferred.popleft()
+            except IndexError:  # another thread took it
+                return
+            self.append(*record)
+
+    def _room(self, size: int, kind: int) -> bool:
         """Make room for a frame; afterwards it fits at self._at."""
         if size > LARGEST + FRAME.size:
             self.error = f"an event of {size} bytes; {LARGEST} is the most"
             return False
         if time.monotonic() >= self._retry_at and self._rotate():
             return True
-        return kind in URGENT and self._map is not None and end <= len(self._map)
+        return kind in URGENT and self._map is not None and self._at + size <= len(self._map)
 
     def _rotate(self) -> bool:
         path = segment_path(self.directory, self.process_uuid, self.lane, self._number + 1)

@@ -79,7 +79,7 @@ def _sync(
             pass
         if not alive and not shipper.cutter.said:
             shipper.say_crash(None, time_ns=shipper.cutter.latest_ns)
-        shipper.end(0.0)
+        shipper.cut_all()
         outcome.batches = shipper.cutter.sequence
         if not alive:
             shipper.clean()

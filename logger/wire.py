@@ -107,15 +107,8 @@ def event(time_ns: int, payload: bytes) -> bytes:
 
 def log(text: bytes, stream: int, level: int = 0, logger: str = "") -> bytes:
     """A LogLine."""
-    size = len(text)
-    if logger or not stream or not 0 < size < 8192 or not 0 <= level < 128:
-        body = (blob(1, text) if size else b"") + _number(2, stream) + _text(3, logger) + _number(4, level)
-        return kind(2, body)
-    # The hot path, unrolled.
-    head = bytes((10, size)) if size < 128 else bytes((10, size & 127 | 128, size >> 7))
-    tail = bytes((16, stream, 32, level)) if level else bytes((16, stream))
-    size += len(head) + len(tail)
-    return (bytes((18, size)) if size < 128 else bytes((18, size & 127 | 128, size >> 7))) + head + text + tail
+    body = (blob(1, text) if text else b"") + _number(2, stream) + _text(3, logger) + _number(4, level)
+    return kind(2, body)
 
 
 def metrics(step: int, values: Iterable[tuple[str, float]]) -> bytes:

@@ -52,7 +52,9 @@ class Spool:
 
     def batches(self) -> list[TelemetryBatch]:
         self.settle()
-        found = [TelemetryBatch.FromString(data) for path in sorted(self.path.glob("*.outbox")) for data in outbox.read(path)]
+        found = [
+            TelemetryBatch.FromString(data) for path in sorted(self.path.glob("*.outbox")) for data in outbox.read(path)
+        ]
         for uuid in {batch.process_uuid for batch in found}:
             mine = [batch for batch in found if batch.process_uuid == uuid]
             assert [batch.sequence for batch in mine] == list(range(len(mine)))
@@ -77,7 +79,9 @@ def start_job(spool: Spool) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start a job whose code finds `run`, a started run; keyword arguments go to `start`."""
     processes = []
 
-    def start(code: str, *, env: dict[str, str] | None = None, setup: str = "", **arguments: Any) -> subprocess.Popen[bytes]:
+    def start(
+        code: str, *, env: dict[str, str] | None = None, setup: str = "", **arguments: Any
+    ) -> subprocess.Popen[bytes]:
         given = {"job": "job-1", "accelerator": "gpu", "spool": str(spool.path), **arguments}
         program = f"{setup}\nimport tracewinnow.logger\nrun = tracewinnow.logger.start(**{given!r})\n{code}"
         process = subprocess.Popen(

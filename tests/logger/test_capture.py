@@ -99,13 +99,16 @@ print("not recorded")
 
 
 def test_the_output_is_restored(job: Job, spool: Any) -> None:
-    done = job("print('before', flush=True); run.finish(); print('after', flush=True); import os; os.system('echo child')")
+    done = job(
+        "print('before', flush=True); run.finish(); print('after', flush=True); import os; os.system('echo child')"
+    )
     assert done.stdout == b"before\nafter\nchild\n"
     assert spool.lines(pb.STREAM_STDOUT) == [b"before"]
 
 
 def test_a_process_inside_does_not_capture_again(job: Job, spool: Any) -> None:
-    inner = f"import tracewinnow.logger as l; r = l.start(job='inner', spool={str(spool.path)!r}); print('inner print'); r.log('inner log')"
+    start = f"import tracewinnow.logger as l; run = l.start(job='inner', spool={str(spool.path)!r})"
+    inner = f"{start}; print('inner print'); run.log('inner log')"
     done = job(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])")
     assert done.stdout == b"inner print\n"
     assert sorted(spool.lines()) == [b"inner log", b"inner print"]
@@ -155,7 +158,7 @@ sys.stdout.flush()
 
     spool.settle()
     list(sync(spool.path))
-    assert [line for line in spool.lines(pb.STREAM_API)] == [b"logged %d" % number for number in range(lines)]
+    assert spool.lines(pb.STREAM_API) == [b"logged %d" % number for number in range(lines)]
     printed = stdout.split(b"\n")[:-1]
     # A shipper may be killed between recording a chunk and passing it on: at most that chunk is not on the terminal.
     assert len(printed) >= lines - 2000 * len(killed)

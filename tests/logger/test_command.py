@@ -28,7 +28,9 @@ def run(spool: Any, *words: str) -> tuple[int, bytes, bytes]:
 
 
 def sync(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "tracewinnow", "sync", *words], capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-m", "tracewinnow", "sync", *words], capture_output=True, text=True, timeout=60
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,9 @@ def test_the_exit_code_is_passed_on(spool: Any, command: list[str], code: int, c
 
 
 def test_output_passes_and_is_recorded(spool: Any) -> None:
-    status, stdout, stderr = run(spool, "--rank", "2", "--model", "m", "--", "sh", "-c", "echo out; echo err >&2; printf end")
+    status, stdout, stderr = run(
+        spool, "--rank", "2", "--model", "m", "--", "sh", "-c", "echo out; echo err >&2; printf end"
+    )
     assert (status, stdout, stderr) == (0, b"out\nend", b"err\n")
     assert spool.lines(pb.STREAM_STDOUT) == [b"out", b"end"]
     assert spool.lines(pb.STREAM_STDERR) == [b"err"]
@@ -69,7 +73,9 @@ def test_options_of_the_command_are_its_own(spool: Any) -> None:
 
 
 def test_signals_are_passed_on(spool: Any) -> None:
-    process = start(spool, "--", "sh", "-c", 'trap "echo got it; exit 5" TERM; echo ready; while :; do sleep 0.05; done')
+    process = start(
+        spool, "--", "sh", "-c", 'trap "echo got it; exit 5" TERM; echo ready; while :; do sleep 0.05; done'
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     process.send_signal(signal.SIGTERM)

@@ -38,7 +38,9 @@ def cut_all(work: Cutter) -> list[cutter.Batch]:
     cuts=st.lists(st.integers(0, 200), max_size=10),
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-def test_lines_do_not_depend_on_chunks(tmp_path_factory: pytest.TempPathFactory, data: list[bytes], cuts: list[int]) -> None:
+def test_lines_do_not_depend_on_chunks(
+    tmp_path_factory: pytest.TempPathFactory, data: list[bytes], cuts: list[int]
+) -> None:
     directory = tmp_path_factory.mktemp("spool")
     stream = b"".join(data)
     lane = spool.Writer(directory, UUID, "tee", 1)
@@ -53,9 +55,7 @@ def test_lines_do_not_depend_on_chunks(tmp_path_factory: pytest.TempPathFactory,
 
 @given(seed=st.randoms(use_true_random=False), small=st.booleans())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
-def test_going_on_from_any_batch(
-    tmp_path_factory: pytest.TempPathFactory, seed: object, small: bool
-) -> None:
+def test_going_on_from_any_batch(tmp_path_factory: pytest.TempPathFactory, seed: object, small: bool) -> None:
     """A cutter that is thrown away after each batch cuts every event once."""
     import random
 

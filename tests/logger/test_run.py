@@ -49,7 +49,8 @@ run.log("after the end")
     batch = spool.batches()[0]
     assert (batch.job_id, batch.accelerator, batch.model, batch.user) == ("job-1", pb.ACCELERATOR_GPU, "m", "u")
     assert (batch.rank, batch.world_size, dict(batch.labels)) == (3, 8, {"cluster": "a"})
-    assert batch.pid and batch.host and batch.sender.startswith("tracewinnow-logger/")
+    assert (batch.pid > 0, bool(batch.host)) == (True, True)
+    assert batch.sender.startswith("tracewinnow-logger/")
     events = spool.events()
     assert [event.WhichOneof("kind") for event in events] == (
         ["start", "log", "log", "log", "metrics", "layers", "span", "span", "memory", "stop"]
@@ -77,7 +78,11 @@ run.log("after the end")
         ("import sys; sys.exit(3)", 3, {"exit_code": 3}),
         ("import sys; sys.exit('no data')", 1, {"exit_code": 1}),
         ("import sys; sys.exit(0)", 0, None),
-        ("raise ValueError('boom')", 1, {"exception_type": "ValueError", "message": "boom", "reported_by": "excepthook"}),
+        (
+            "raise ValueError('boom')",
+            1,
+            {"exception_type": "ValueError", "message": "boom", "reported_by": "excepthook"},
+        ),
         ("import os; os._exit(4)", 4, {"exit_code": 4, "reported_by": "shipper"}),
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -9, {"signal": 9, "reported_by": "shipper"}),
         ("import ctypes; ctypes.string_at(0)", -11, {"signal": 11, "reported_by": "shipper"}),
@@ -146,7 +151,16 @@ run.finish(exit_code=object(), timeout="soon")
         {"spool": "/proc/nonexistent"},
         {"spool": 17},
         {"bootstrap": "not a broker:::"},
-        {"job": "", "rank": "x", "world_size": 1 << 70, "model": None, "user": 4, "labels": 5, "config": 6, "retain": "x"},
+        {
+            "job": "",
+            "rank": "x",
+            "world_size": 1 << 70,
+            "model": None,
+            "user": 4,
+            "labels": 5,
+            "config": 6,
+            "retain": "x",
+        },
         {"accelerator": None},
         {"accelerator": "quantum"},
     ],

@@ -80,7 +80,7 @@ def test_damage_is_an_outcome_and_the_others_are_shipped(spool: Any, broker: Any
 def test_resending_gives_the_same_bytes(spool: Any, broker: Any) -> None:
     leave(spool.path, 1)
     (first,) = sync(spool.path, bootstrap=broker.address)
-    (again,) = sync(spool.path, bootstrap=broker.address, job="job", resend=range(0, 1))
+    (again,) = sync(spool.path, bootstrap=broker.address, job="job", resend=range(1))
     assert (first.sent, again.sent) == (2, 1)
     messages = [message.value() for message in broker.messages("telemetry.gpu.v1", 3)]
     assert [pb.TelemetryBatch.FromString(data).sequence for data in messages] == [0, 1, 0]

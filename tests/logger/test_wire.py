@@ -26,10 +26,16 @@ def same(time_ns: int, payload: bytes, **fields: Any) -> None:
 
 @given(TIMES, st.binary(max_size=20_000), st.integers(0, 5), INT32, TEXT)
 def test_log(time_ns: int, text: bytes, stream: int, level: int, logger: str) -> None:
-    same(time_ns, wire.log(text, stream, level, logger), log=pb.LogLine(text=text, stream=stream, level=level, logger=logger))
+    same(
+        time_ns,
+        wire.log(text, stream, level, logger),
+        log=pb.LogLine(text=text, stream=stream, level=level, logger=logger),
+    )
 
 
-@pytest.mark.parametrize("size", [1, 120, 121, 122, 123, 124, 125, 126, 127, 128, 129, 8186, 8190, 8191, 8192, 16383, 16384])
+@pytest.mark.parametrize(
+    "size", [1, 120, 121, 122, 123, 124, 125, 126, 127, 128, 129, 8186, 8190, 8191, 8192, 16383, 16384]
+)
 @pytest.mark.parametrize("level", [0, 20, 127, 128])
 def test_log_at_the_borders_of_varints(size: int, level: int) -> None:
     text = b"x" * size
@@ -46,10 +52,10 @@ def test_metrics(time_ns: int, step: int, values: list[tuple[str, float]]) -> No
     assert repr(parsed.metrics) == repr(expected)
 
 
-@given(TIMES, INT64, TEXT, st.lists(TEXT, max_size=5), st.integers(0, 7), st.binary(max_size=50), st.integers(0, 1 << 31))
-def test_layers(
-    time_ns: int, step: int, statistic: str, names: list[str], dtype: int, data: bytes, count: int
-) -> None:
+@given(
+    TIMES, INT64, TEXT, st.lists(TEXT, max_size=5), st.integers(0, 7), st.binary(max_size=50), st.integers(0, 1 << 31)
+)
+def test_layers(time_ns: int, step: int, statistic: str, names: list[str], dtype: int, data: bytes, count: int) -> None:
     vector = pb.Vector(dtype=dtype, shape=[count], data=data)
     expected = pb.LayerStats(step=step, statistic=statistic, names=names, values=vector)
     same(time_ns, wire.layers(step, statistic, names, dtype, data, count), layers=expected)
@@ -63,9 +69,7 @@ def test_memory(time_ns: int, device: str, used: int, reserved: int, peak: int, 
 
 @given(TIMES, TEXT, TEXT, INT64, INT64, TEXT, TEXT)
 def test_span(time_ns: int, name: str, category: str, start: int, duration: int, device: str, error: str) -> None:
-    expected = pb.Span(
-        name=name, category=category, start_ns=start, duration_ns=duration, device=device, error=error
-    )
+    expected = pb.Span(name=name, category=category, start_ns=start, duration_ns=duration, device=device, error=error)
     same(time_ns, wire.span(name, category, start, duration, device, error), span=expected)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tracewinnow.schemas.tables import TABLES, arrow_schema, bigquery_table
+from tracewinnow.schemas.tables import TABLES, bigquery_table, describe
 
 HERE = Path(__file__).parent
 
@@ -19,8 +19,7 @@ def copies() -> dict[Path, str]:
     found = {}
     for table in TABLES:
         found[Path("bigquery") / f"{table}.json"] = json.dumps(bigquery_table(table), indent=2) + "\n"
-        columns = [f"{field.name}: {field.type}\n" for field in arrow_schema(table)]
-        found[Path("arrow") / f"{table}.txt"] = "".join(columns)
+        found[Path("arrow") / f"{table}.txt"] = describe(table)
     return found
 
 

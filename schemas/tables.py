@@ -161,6 +161,11 @@ def arrow_schema(table: str) -> pa.Schema:
     return pa.schema([field(item) for item in TABLES[table].columns])
 
 
+def describe(table: str) -> str:
+    """The Arrow schema of a table as text, a column a line. Needs pyarrow."""
+    return "".join([f"{field.name}: {field.type}\n" for field in arrow_schema(table)])
+
+
 def bigquery_table(table: str) -> dict[str, Any]:
     """Schema, partition and clustering of a table as BigQuery's REST interface writes them.
 

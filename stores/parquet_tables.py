@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tracewinnow.schemas.errors import BadUse
-from tracewinnow.schemas.tables import TABLES, arrow_schema
+from tracewinnow.schemas.tables import TABLES, arrow_schema, describe
 from tracewinnow.stores.objects import ObjectStore
 from tracewinnow.stores.tables import Row, check_table
 
@@ -19,14 +20,22 @@ ROOT = "tables"
 
 
 class ParquetTables:
-    """Tables in an object store: one file a write, its bytes a function of the rows (and of the version of Arrow)."""
+    """Tables in an object store: one file a write, its bytes a function of the rows (and of the version of Arrow).
+
+    Beside a table's files stands `schema-<hash>.txt` for every schema that any of them may have: where there is only
+    one, a reader need not look into each file for its columns.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         self.store = store
+        self._marked: set[str] = set()
 
     def write(self, table: str, date: str, name: str, rows: Sequence[Row]) -> None:
         """See Tables. No rows write a file without rows, which replaces an earlier one of that name."""
         check_table(table, date)
+        if table not in self._marked:
+            self.store.put(f"{ROOT}/{table}/{_schema_name(table)}", describe(table).encode(), if_absent=True)
+            self._marked.add(table)
         self.store.put(f"{ROOT}/{table}/dt={date}/{name}.parquet", to_parquet(table, rows))
 
 
@@ -66,30 +75,31 @@ def connect(root: str | os.PathLike[str]) -> Any:
         connection.register(f"arrow_{table}", empty)
         connection.execute(f"CREATE TABLE empty_{table} AS FROM arrow_{table}")
         connection.unregister(f"arrow_{table}")
-        connection.execute(f"CREATE VIEW all_{table} AS {_every_row(table, Path(root).absolute())}")
-        connection.execute(f"CREATE VIEW {table} AS {_latest(table)}")
+        connection.execute(f"CREATE VIEW {table} AS {_view(table, Path(root).absolute() / ROOT / table)}")
     return connection
 
 
-def _every_row(table: str, root: Path) -> str:
-    empty = f"SELECT * FROM empty_{table}"  # noqa: S608 - names of our own
-    folder = root / ROOT / table
-    if next(folder.glob("dt=*/*.parquet"), None) is None:
-        return empty
-    files = str(folder).translate(_GLOB).replace("'", "''") + "/dt=*/*.parquet"
-    found = f"read_parquet('{files}', union_by_name = true, hive_partitioning = true, hive_types = {{'dt': DATE}})"
-    return f"{empty} UNION ALL BY NAME SELECT * FROM {found}"  # noqa: S608
-
-
-def _latest(table: str) -> str:
+def _view(table: str, folder: Path) -> str:
+    every = f"FROM empty_{table}"
+    if next(folder.glob("dt=*/*.parquet"), None) is not None:
+        files = str(folder).translate(_GLOB).replace("'", "''") + "/dt=*/*.parquet"
+        same = [path.name for path in folder.glob("schema-*.txt")] == [_schema_name(table)]
+        options = f"union_by_name = {not same}, hive_partitioning = true, hive_types = {{'dt': DATE}}"
+        every += f" UNION ALL BY NAME FROM read_parquet('{files}', {options})"
     if "revision" not in {column.name for column in TABLES[table].columns}:
-        return f"SELECT * FROM all_{table}"  # noqa: S608
-    # A join, not a window function: that would hold every text in memory to compare two numbers.
+        return every
+    # A join, not a window function: that would hold every text in memory to compare two numbers. A window's rows have
+    # one day, so that a condition on `dt` spares both sides the other files.
+    key = "dt, job_id, window_start_ns"
     return f"""
-        SELECT every.* FROM all_{table} AS every
-        JOIN (SELECT job_id, window_start_ns, max(revision) AS revision FROM all_{table} GROUP BY ALL) AS latest
-        USING (job_id, window_start_ns, revision)
-    """  # noqa: S608
+        WITH every AS ({every})
+        SELECT every.* FROM every
+        JOIN (SELECT {key}, max(revision) AS revision FROM every GROUP BY ALL) AS latest USING ({key}, revision)
+    """  # noqa: S608 - names of our own
+
+
+def _schema_name(table: str) -> str:
+    return f"schema-{hashlib.sha256(describe(table).encode()).hexdigest()[:16]}.txt"
 
 
 _GLOB = str.maketrans({sign: f"[{sign}]" for sign in "*?["})

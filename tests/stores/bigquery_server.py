@@ -254,7 +254,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 status, answer, headers = self._answer(body)
                 if fails:
                     raise server.failure
-            except Exception as failed:
+            except Exception as failed:  # noqa: BLE001 - the client would try again for a minute
                 refused = (
                     failed if isinstance(failed, Refused) else Refused(400, "defect", f"of the stand-in: {failed!r}")
                 )

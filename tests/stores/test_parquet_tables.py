@@ -69,13 +69,25 @@ def test_a_column_that_old_files_lack(tables: ParquetTables, tmp_path: Path) -> 
     folder.mkdir(parents=True)
     old = pa.table({"job_id": ["old"], "window_start_ns": [0], "revision": [1], "zone": ["later"]})
     pq.write_table(old, folder / "old.parquet")
+    (tmp_path / "tables/jobs/schema-0123456789abcdef.txt").write_text("what that version wrote")
     connection = connect(tmp_path)
     assert connection.execute("SELECT job_id, outcome, processes, zone FROM jobs").fetchall() == [
         ("old", None, None, "later")
     ]
     tables.write("jobs", DAY, "new", [job("new", 0, 1, outcome="stopped", processes=[])])
-    found = connection.execute("SELECT job_id, outcome, processes, zone FROM jobs ORDER BY job_id").fetchall()
+    found = connect(tmp_path).execute("SELECT job_id, outcome, processes, zone FROM jobs ORDER BY job_id").fetchall()
     assert found == [("new", "stopped", [], None), ("old", None, None, "later")]
+
+
+def test_files_without_a_word_on_their_schema(tables: ParquetTables, tmp_path: Path) -> None:
+    tables.write("jobs", DAY, "new", [job("new", 0, 1, outcome="stopped")])
+    (marker,) = (tmp_path / "tables/jobs").glob("*.txt")
+    assert marker.read_text().startswith("job_id: string\n")
+    marker.unlink()
+    old = pa.table({"job_id": ["old"], "window_start_ns": [0], "revision": [1]})
+    pq.write_table(old, tmp_path / "tables/jobs" / f"dt={DAY}" / "a-first.parquet")
+    found = connect(tmp_path).execute("SELECT job_id, outcome FROM jobs ORDER BY job_id").fetchall()
+    assert found == [("new", "stopped"), ("old", None)]
 
 
 def test_nested_columns_can_be_asked_for(tables: ParquetTables, tmp_path: Path) -> None:

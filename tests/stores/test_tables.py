@@ -44,7 +44,7 @@ class ParquetWarehouse(Warehouse):
         self.folder = folder
 
     def read(self, table: str) -> list[dict[str, Any]]:
-        return as_rows(connect(self.folder).execute(f"FROM all_{table}"))
+        return as_rows(connect(self.folder).execute(f"FROM {table}"))
 
 
 class BigQueryWarehouse(Warehouse):

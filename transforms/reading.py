@@ -13,7 +13,7 @@ from tracewinnow.transforms import lines as text_lines
 from tracewinnow.transforms import signals
 from tracewinnow.transforms.blocks import blocks
 from tracewinnow.transforms.mask import masker
-from tracewinnow.transforms.score import Repeats, View, repeats
+from tracewinnow.transforms.score import Repeats, View, first_lines, repeats
 
 REMEMBERED = 500_000
 _signals_of: dict[bytes, int] = {}  # template -> signals of the first line that had it
@@ -68,7 +68,7 @@ def signals_of(judged: Sequence[str], numbers: npt.NDArray[np.int64], templates:
     """Signals of each line: uint64[n]. Looked at once a template; what hangs on the value of a number, once a line."""
     if len(_signals_of) > REMEMBERED:
         _signals_of.clear()
-    _, first = np.unique(numbers, return_index=True)
+    first = first_lines(numbers)
     kinds = []
     for template, line in zip(templates, first.tolist(), strict=True):
         found = _signals_of.get(template)

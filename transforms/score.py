@@ -43,7 +43,7 @@ def place_features(view: View) -> dict[str, Floats]:
     n = len(view.bits)
     count = np.bincount(view.template)[view.template]
     new = np.zeros(n, np.float32)
-    new[np.unique(view.template, return_index=True)[1]] = 1
+    new[first_lines(view.template)] = 1
     at = np.arange(n, dtype=np.float32)
     return {
         "rarity": (1 / np.sqrt(count)).astype(np.float32),
@@ -53,6 +53,11 @@ def place_features(view: View) -> dict[str, Floats]:
         "late": at / np.float32(max(1, n - 1)),
         "last": (1 / np.sqrt(n - at)).astype(np.float32),
     }
+
+
+def first_lines(template: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """First line of each template; templates are numbered in the order in which they come."""
+    return np.flatnonzero(np.diff(np.maximum.accumulate(template), prepend=-1))
 
 
 def surroundings(view: View, own: Floats) -> dict[str, Floats]:
@@ -166,7 +171,10 @@ def sorted_groups(
 
 def own_score(bits: npt.NDArray[np.uint64], places: dict[str, Floats], weights: dict[str, float]) -> Floats:
     """Weighted sum of a line's signals and of the features named in `places`: float32[n]."""
-    kinds, which = np.unique(bits, return_inverse=True)  # some hundreds, however long the log
+    order, starts = sorted_groups(bits)
+    kinds = bits[order[starts[:-1]]]  # some hundreds, however long the log
+    which = np.empty(len(bits), np.int64)
+    which[order] = np.repeat(np.arange(len(kinds)), np.diff(starts))
     vector = np.array([weights.get(name, 0.0) for name in NAMES], np.float32)
     total = (signal_matrix(kinds) @ vector + np.float32(weights["constant"]))[which]
     for name, values in places.items():

@@ -57,7 +57,7 @@ def cut(chosen: npt.NDArray[np.bool_], reading: Reading, denoised: Denoised, cos
                     part[-1],
                     "\n".join(costs.text(line) for line in part),
                     len(alike) if left_out else 1,
-                    tuple(np.unique(ranks[ranks >= 0]).tolist()),
+                    tuple(sorted({rank for rank in ranks.tolist() if rank >= 0})),
                 )
             )
     return pieces

@@ -75,9 +75,9 @@ def wait(ranks: list[subprocess.Popen[bytes]]) -> dict[int, float]:
             for rank, process in enumerate(ranks):
                 if rank not in ended:
                     late = time.time() - min(failed.values()) > 3 * GRACE_S
+                    kind = "SIGKILL" if late else "SIGTERM"
                     print(
-                        f"[launcher] sending {'SIGKILL' if late else 'SIGTERM'} to rank {rank} (pid {process.pid})",
-                        flush=True,
+                        f"[launcher] rank {rank} (pid {process.pid}) does not end by itself, sending {kind}", flush=True
                     )
                     process.send_signal(signal.SIGKILL if late else signal.SIGTERM)
             time.sleep(1)

@@ -24,7 +24,7 @@ def start(rank: int, limit: float) -> None:
 
 def _watch(rank: int, limit: float) -> None:
     while time.monotonic() - _now[1] < limit:
-        time.sleep(0.25)
+        time.sleep(0.05)
     where, since = _now
     still = time.monotonic() - since
     logging.getLogger("watchdog").critical(

@@ -16,6 +16,7 @@ _MESSAGE = re.compile(r"^\s*message\s+(\w+)", re.MULTILINE)
 _PACKAGE = re.compile(r"^\s*package\s+([\w.]+)\s*;", re.MULTILINE)
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 REMEMBERED = 10_000  # schema ids; a sender chooses them, so there may be any number
+TIMEOUT = 10  # seconds for an answer
 
 
 class SchemaRegistry:
@@ -70,7 +71,7 @@ class SchemaRegistry:
                     f"A schema registry needs {missing.name}: pip install 'tracewinnow[registry]'"
                 ) from missing
             # new_client knows mock://, which the constructor does not.
-            self._client = SchemaRegistryClient.new_client({"url": self.url, **self.options})
+            self._client = SchemaRegistryClient.new_client({"url": self.url, "timeout": TIMEOUT, **self.options})
         return self._client
 
 

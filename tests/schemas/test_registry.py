@@ -27,7 +27,7 @@ BATCH = TelemetryBatch(job_id="job", sequence=3)
 def registry() -> SchemaRegistry:
     """An empty one, and the official client to register with as `_connect()`."""
     try:
-        import authlib  # noqa: F401
+        import confluent_kafka.schema_registry  # noqa: F401
     except ModuleNotFoundError:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(
             "run `make setup`: the extra `registry` is not installed"

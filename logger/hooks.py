@@ -12,13 +12,14 @@ import contextlib
 import faulthandler
 import logging
 import os
-import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Protocol
+
+from tracewinnow.logger import sigterm
 
 LONGEST_TRACEBACK = 200_000  # characters
 
@@ -49,7 +50,7 @@ class Hooks:
                 faulthandler.enable(file=2)
                 self._undo.append(faulthandler.disable)
         if threading.current_thread() is threading.main_thread():
-            self._sigterm()
+            self._undo.append(sigterm.install(self.listener.record, self.listener.crash))
         atexit.register(self._at_exit)
         self._undo.append(lambda: atexit.unregister(self._at_exit))
 
@@ -128,33 +129,6 @@ class Hooks:
 
     def _at_exit(self) -> None:
         self.listener.finish(self.exit_code or 0)
-
-    def _sigterm(self) -> None:
-        previous = signal.getsignal(signal.SIGTERM)
-        if previous is signal.SIG_IGN or previous is None:
-            return
-
-        def on_sigterm(number: int, frame: FrameType | None) -> None:
-            with contextlib.suppress(Exception):
-                if os.getpid() != self._pid or not self._undo:
-                    pass
-                elif callable(previous):
-                    self.listener.record("tracewinnow: SIGTERM received", logging.WARNING, "tracewinnow")
-                else:
-                    stack = "".join(traceback.format_stack(frame))[-LONGEST_TRACEBACK:]
-                    self.listener.crash("signal", "terminated by SIGTERM", signal=int(number), traceback=stack)
-            if callable(previous):
-                previous(number, frame)
-            else:
-                signal.signal(number, signal.SIG_DFL)
-                os.kill(os.getpid(), number)
-
-        def undo() -> None:
-            if signal.getsignal(signal.SIGTERM) is on_sigterm:
-                signal.signal(signal.SIGTERM, previous)
-
-        signal.signal(signal.SIGTERM, on_sigterm)
-        self._undo.append(undo)
 
 
 def exit_code(status: Any) -> int:

@@ -13,6 +13,7 @@ batch. Both are written in one call, so that cutting goes on exactly where it wa
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import struct
@@ -188,6 +189,19 @@ class Tail:
                     return found
                 self._path, self._offset = following[0], 0
         return found
+
+
+def expire(directory: Path, process_uuid: str, acked: int, before: float) -> int:
+    """Delete files, but the last, that were acknowledged whole and last written before that Unix time; how many."""
+    paths, deleted = files(directory, process_uuid), 0
+    for path, following in itertools.pairwise(paths):
+        with open(following, "rb") as file:
+            first = next(entries(file), None)
+        if first is None or first.sequence > acked or path.stat().st_mtime >= before:
+            break
+        path.unlink(missing_ok=True)
+        deleted += 1
+    return deleted
 
 
 def load_acked(directory: Path, process_uuid: str) -> int:

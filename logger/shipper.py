@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
+import math
 import os
 import signal
 import sys
@@ -83,12 +85,23 @@ class Shipper:
         try:
             self.outbox.append(*self.unwritten)
         except OSError as wrong:
+            if wrong.errno in (errno.ENOSPC, errno.EDQUOT) and self.expire(math.inf):
+                return self._write()  # what the broker has makes room for what it has not
             self.problem = f"the outbox in {self.directory} cannot be written: {wrong.strerror}"
             self._retry_at = time.monotonic() + spool.RETRY_SECONDS
             return False
         self.unwritten = None
         self.cutter.release()
         return True
+
+    def expire(self, before: float) -> int:
+        """Delete files of the outbox that the broker has, written before that Unix time; how many."""
+        acked = self.sender.acked if self.sender is not None else outbox.load_acked(self.directory, self.uuid)
+        try:
+            return outbox.expire(self.directory, self.uuid, acked, before)
+        except (BadInput, OSError) as wrong:
+            self.problem = str(wrong)
+            return 0
 
     def send(self, wait: float = 0.0) -> None:
         if self.sender is not None:
@@ -168,6 +181,7 @@ def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> N
         if time.monotonic() >= sample_at and not told:
             sample_at += MEMORY_SECONDS
             shipper.sample_memory()
+            shipper.expire(time.time() - shipper.known.retain)
         over = job.ended()
         gone = over or shipper.cutter.ended
         busy = shipper.step()
@@ -226,6 +240,8 @@ def _main(options: argparse.Namespace) -> NoReturn:
     if held is None:
         raise BadInput("busy", f"another process ships {uuid} in {directory} already")
     shipper = Shipper(directory, known)
+    for _ in session.expire(directory):
+        pass
     ship(shipper, job, tee, options.done)
     # Not through the interpreter's end: librdkafka would wait there for name servers and brokers that do not answer.
     sys.stderr.flush()

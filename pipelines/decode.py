@@ -47,11 +47,18 @@ class DecodeFn(beam.DoFn):
 
     def __init__(self, settings: Settings) -> None:
         self.window_ns = settings.window_ns
-        self.registry = settings.registry
+        self.registry_url = settings.registry
         self.batches = Metrics.counter("tracewinnow", "batches")
         self.events = Metrics.counter("tracewinnow", "events")
         self.bytes = Metrics.counter("tracewinnow", "bytes")
         self.dead = Metrics.counter("tracewinnow", "dead_letters")
+
+    def setup(self) -> None:
+        self.registry = None
+        if self.registry_url:
+            from tracewinnow.schemas.registry import SchemaRegistry
+
+            self.registry = SchemaRegistry(self.registry_url)
 
     def process(self, records: list[Record]) -> Iterator[Any]:
         now_ns = time.time_ns()
@@ -60,7 +67,7 @@ class DecodeFn(beam.DoFn):
                 headers = dict(record.headers)
                 if not record.value and DAMAGED in headers:
                     raise BadInput("damaged-file", headers[DAMAGED].decode("utf-8", "replace"))
-                batch = validate.decode(record.value, headers)
+                batch = validate.decode(record.value, headers, self.registry)
                 validate.check(batch, now_ns)
             except BadInput as bad:
                 self.dead.inc()

@@ -16,6 +16,7 @@ from tracewinnow.transforms.select import COPY, COST
 
 NUMBERS_SHARE = 0.3  # of the budget, for summaries of numbers, where there are lines too
 HEADER_SHARE = 0.3  # of the budget, for what is said about the job
+EXPLAINED_FROM = 300  # tokens of budget from which the marks are explained
 NUMBERS = frozenset(("series", "memory", "spans", "sparse"))
 
 
@@ -30,7 +31,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Offer:
+class Offer:
     """A stored segment that may be chosen. trace: index into the traces."""
 
     trace: int
@@ -50,10 +51,7 @@ def answer(
     Options(budget)
     traces = latest(traces)
     head = header(traces, budget, holes)
-    offers = sorted(
-        (offer for i, trace in enumerate(traces) for offer in offered(i, trace, query or "")),
-        key=lambda o: (-(o.value - COST * math.log(o.tokens + 4)), o.trace, o.segment.first, o.segment.text),
-    )
+    offers = ranked([offer for i, trace in enumerate(traces) for offer in offered(i, trace, query or "")])
     chosen = choose(offers, traces, budget - tokens.count("\n".join(head) + "\n"))
     while True:
         text = compose(head, chosen, traces)
@@ -76,6 +74,13 @@ def answer(
     )
 
 
+def ranked(offers: list[Offer]) -> list[Offer]:
+    """The most evidence for its price first."""
+    return sorted(
+        offers, key=lambda o: (-(o.value - COST * math.log(o.tokens + 4)), o.trace, o.segment.first, o.segment.text)
+    )
+
+
 def latest(traces: Sequence[PreprocessedTrace]) -> list[PreprocessedTrace]:
     """In time order, of each window and part the highest revision."""
     best: dict[tuple[int, int, str], PreprocessedTrace] = {}
@@ -86,7 +91,7 @@ def latest(traces: Sequence[PreprocessedTrace]) -> list[PreprocessedTrace]:
     return [best[key] for key in sorted(best)]
 
 
-def offered(index: int, trace: PreprocessedTrace, query: str) -> list[_Offer]:
+def offered(index: int, trace: PreprocessedTrace, query: str) -> list[Offer]:
     """The segments of one trace, noise left out unless it is asked for, with what each is worth to this reader."""
     asked = relevance([s.text for s in trace.segments], query)
     found = []
@@ -94,18 +99,18 @@ def offered(index: int, trace: PreprocessedTrace, query: str) -> list[_Offer]:
         if segment.label == "noise" and share < 0.5:
             continue
         value = segment.score + ASKED * share
-        found.append(_Offer(index, segment, value, segment.tokens + 1))
+        found.append(Offer(index, segment, value, segment.tokens + 1))
     return found
 
 
-def choose(offers: list[_Offer], traces: Sequence[PreprocessedTrace], room: int) -> list[_Offer]:
+def choose(offers: list[Offer], traces: Sequence[PreprocessedTrace], room: int) -> list[Offer]:
     """The best offers that fit. What was said three times already, in any trace, waits until the rest had its turn."""
-    chosen: list[_Offer] = []
+    chosen: list[Offer] = []
     said: dict[str, int] = defaultdict(int)
     texts: set[str] = set()
     limit = room * NUMBERS_SHARE if any(o.segment.kind not in NUMBERS for o in offers) else room
     spent = 0.0
-    waiting: list[_Offer] = []
+    waiting: list[Offer] = []
     for offer in offers:
         segment = offer.segment
         if segment.text in texts:
@@ -171,7 +176,7 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
         lines.append(f"missing: {len(holes) - 5} more holes")
     if len(traces) > 1:
         lines.append("…W A-B: lines A to B of window W left out")
-    elif budget >= 300:
+    elif budget >= EXPLAINED_FROM:
         lines.append(render.HEADER)
     kept: list[str] = []
     for line in lines:
@@ -181,7 +186,7 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
     return kept
 
 
-def compose(head: list[str], chosen: list[_Offer], traces: Sequence[PreprocessedTrace]) -> str:
+def compose(head: list[str], chosen: list[Offer], traces: Sequence[PreprocessedTrace]) -> str:
     """Header, numbers, then the lines of each window in time order with a mark for each gap."""
     out = list(head)
     by_trace: dict[int, list[Segment]] = defaultdict(list)

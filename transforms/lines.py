@@ -14,7 +14,7 @@ LONGEST = 4000  # characters of a line that are looked at; of longer ones the he
 HEAD = 3000
 
 BOMS = (
-    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -50,25 +50,27 @@ RANK = re.compile(r"^\s*(?:\[(?:rank ?|default|RANK ?)(\d{1,5})\]|\[\d{1,5},(\d{
 
 
 def decode(data: bytes) -> tuple[str, str]:
-    """Text of a log file, and a sentence where it was not plain UTF-8.
+    """Text of a log file, and a sentence where it was not plain UTF-8 (see encoding_of). Never raises; bytes that are no UTF-8 come
+    through as surrogate escapes, so that they can be had back.
+    """
+    name, errors, note = encoding_of(data)
+    return data.decode(name, errors), note
 
-    UTF-16 and UTF-32 are known by their byte order mark; UTF-16 without one by its zero bytes. Bytes that are no UTF-8 come
-    through as surrogate escapes, so that nothing raises and the bytes can be had back.
+
+def encoding_of(head: bytes) -> tuple[str, str, str]:
+    """Name of the encoding, how to treat errors, and a sentence where it is not plain UTF-8. head: the first bytes, 4 kB are enough.
+
+    UTF-16 and UTF-32 are known by their byte order mark; UTF-16 without one by its zero bytes.
     """
     for mark, name in BOMS:
-        if data.startswith(mark):
-            text = data[len(mark) if name == "utf-8" else 0 :].decode(
-                name, "surrogateescape" if name == "utf-8" else "replace"
-            )
-            return text, "" if name == "utf-8" else f"decoded from {name.upper()}"
-    head = data[:4096]
+        if head.startswith(mark):
+            return (name, "surrogateescape", "") if name == "utf-8-sig" else (name, "replace", f"decoded from {name.upper()}")
+    head = head[:4096]
     if len(head) >= 4:
         for name, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
             if zeros.count(0) > 0.7 * len(zeros) and head.count(0) < 0.6 * len(head):
-                return data.decode(
-                    name, "replace"
-                ), f"no byte order mark; decoded from {name.upper()} by its zero bytes"
-    return data.decode("utf-8", "surrogateescape"), ""
+                return name, "replace", f"no byte order mark; decoded from {name.upper()} by its zero bytes"
+    return "utf-8", "surrogateescape", ""
 
 
 def split(text: str) -> list[str]:

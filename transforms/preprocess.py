@@ -49,6 +49,11 @@ def preprocess(trace: Trace, options: Options) -> PreprocessedTrace:
     Deterministic: same trace and options, same bytes, `seconds` aside. No I/O but for loading the vocabulary once. `text` never has
     more than options.budget tokens.
     """
+    return stages(trace, options)
+
+
+def stages(trace: Trace, options: Options, every: int = 1) -> PreprocessedTrace:
+    """As `preprocess`; tokens_before is estimated from one slice of the text in `every`."""
     clock = Clock()
     result = account(trace, options)
     with clock("read"):
@@ -74,7 +79,7 @@ def preprocess(trace: Trace, options: Options) -> PreprocessedTrace:
         for piece in pieces:
             result.segments.append(segment(piece, trace, reading, denoised, value))
     with clock("count"):
-        result.tokens_before = tokens.count(render.clean("\n".join(trace.lines)))
+        result.tokens_before = tokens.estimate(render.clean("\n".join(trace.lines)), every)
         lines_account(result, denoised, pieces)
     result.seconds.update(clock.seconds)
     return result

@@ -27,16 +27,8 @@ def winnow(
     of the same job, or their profile. workload: what kind of job this is, in a word. Raises BadUse for a budget that cannot be.
     """
     options = Options(budget, query or "", workload or "", profile(reference))
-    note = ""
-    if isinstance(text, bytes):
-        size = len(text)
-        text, note = decode(text)
-    else:
-        size = len(text) if text.isascii() else len(text.encode("utf8", "surrogatepass"))
-    result = preprocess(Trace(lines=split(text), bytes_before=size), options)
-    if note:
-        result.notes.append(Note(stage="read", what="fallback", reason=note))
-    return result
+    data = text if isinstance(text, bytes) else text.encode("utf8", "surrogateescape" if "\udc80" <= max(text, default="") <= "\udcff" else "surrogatepass")
+    return winnow_pieces([data], options)
 
 
 def profile(reference: Reference | str | bytes | Sequence[str | bytes] | None) -> Reference | None:

@@ -152,3 +152,16 @@ def test_the_acknowledged_position(tmp_path: Path) -> None:
 def test_the_format_stays(tmp_path: Path) -> None:
     path = written(tmp_path, [b"abc"])
     assert path.read_bytes() == GOLDEN
+
+
+def test_old_files_that_were_acknowledged_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "SEGMENT_BYTES", 150)
+    written(tmp_path, [b"%d" % number * 60 for number in range(9)])
+    paths = outbox.files(tmp_path, UUID)
+    with open(paths[2], "rb") as file:
+        third = next(outbox.entries(file)).sequence
+    assert outbox.expire(tmp_path, UUID, acked=third, before=0.0) == 0  # all are younger
+    assert outbox.expire(tmp_path, UUID, acked=third, before=float("inf")) == 2
+    assert outbox.files(tmp_path, UUID) == paths[2:]
+    assert outbox.expire(tmp_path, UUID, acked=100, before=float("inf")) == len(paths) - 3
+    assert outbox.files(tmp_path, UUID) == paths[-1:]

@@ -13,6 +13,14 @@ import pytest
 
 from tracewinnow.schemas import telemetry_pb2 as pb
 
+# A mutex that is locked twice: no signal makes that return, and the interpreter's lock is free meanwhile.
+HANG = """
+import ctypes
+def hang():
+    libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(256)
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_lock(mutex)
+"""
 Job = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 
@@ -121,6 +129,38 @@ def test_the_previous_sigterm_handler_is_called(job: Job, spool: Any) -> None:
     assert (done.returncode, done.stdout) == (9, b"saved\n")
     assert b"tracewinnow: SIGTERM received" in spool.lines(pb.STREAM_LOGGING)
     assert [event.crash.exit_code for event in spool.events("crash")] == [9]
+
+
+def test_sigterm_ends_a_job_that_hangs_in_native_code(start_job: Callable[..., Any], spool: Any) -> None:
+    """The main thread waits in C for ever and no handler of Python can run, as in a collective without its peer."""
+    process = start_job("print('ready', flush=True)\nhang()", setup=HANG)
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == -signal.SIGTERM
+    (crash,) = spool.events("crash")
+    assert crash.crash.signal == signal.SIGTERM
+    assert "hung in native code" in crash.crash.message
+    assert any(b"most recent call first" in line for line in spool.lines(pb.STREAM_STDERR))
+
+
+def test_a_terminated_child_is_not_the_job(job: Job, spool: Any) -> None:
+    done = job(
+        """
+import multiprocessing, os, signal, time
+context = multiprocessing.get_context("fork")
+for _ in range(5):
+    child = context.Process(target=time.sleep, args=(60,))
+    child.start(); child.terminate(); child.join()
+pid = __import__("ctypes").CDLL(None).fork()  # as native code forks: no hook of Python runs
+if not pid:
+    time.sleep(60); os._exit(0)
+time.sleep(0.1); os.kill(pid, signal.SIGTERM); os.waitpid(pid, 0)
+time.sleep(4)
+print("alive")
+"""
+    )
+    assert (done.returncode, done.stdout) == (0, b"alive\n")
+    assert spool.events("crash") == []
 
 
 def test_bad_arguments_never_reach_the_job(job: Job, spool: Any) -> None:

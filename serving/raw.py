@@ -108,9 +108,13 @@ def series_of(warehouse: Warehouse, job_id: str, windows: Sequence[int]) -> tupl
     parts: defaultdict[tuple[str, str, int], list[Series]] = defaultdict(list)
     for one in itertools.chain.from_iterable(reversed(found)):
         parts[one.name, one.statistic, one.rank].append(one)
-    joined = [
-        Series(*key, *(np.concatenate([getattr(s, field) for s in of]) for field in ("steps", "values", "times_ns")))
-        for key, of in parts.items()
-    ]
+    joined = []
+    for key, of in parts.items():
+        steps, values, times = (
+            np.concatenate([getattr(s, field) for s in of]) for field in ("steps", "values", "times_ns")
+        )
+        if key[1].startswith("memory"):  # has no steps of its own: readings are counted, in each window from 0
+            steps = np.arange(len(steps))
+        joined.append(Series(*key, steps, values, times))
     total = len(set(windows))
     return joined, "" if read == total else f"From the last {read} of {total} windows; the archive holds all."

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from tests.serving.conftest import START, WINDOW, Writer, batch
 from tracewinnow.schemas.errors import BadUse
-from tracewinnow.serving.raw import NotArchived, find_window, line_range, read_trace, window_name
+from tracewinnow.serving import raw
+from tracewinnow.serving.raw import NotArchived, find_window, line_range, read_trace, series_of, window_name
+from tracewinnow.serving.warehouse import Warehouse
 from tracewinnow.stores.archive import Archive
 from tracewinnow.stores.errors import TooLarge
 
@@ -64,3 +66,28 @@ def test_too_large_a_window_is_refused_before_it_is_read(writer: Writer) -> None
     writer.window([batch("a", 0, 0, ["x" * 1000])])
     with pytest.raises(TooLarge):
         read_trace(Archive(writer.store), "a", START, max_bytes=100)
+
+
+def test_series_go_on_over_windows(writer: Writer) -> None:
+    for window in range(2):
+        made = batch("a", 0, window, [], window=window)
+        for place in range(3):
+            event = made.events.add(time_ns=made.created_ns + place)
+            event.metrics.step = 10 * window + place
+            event.metrics.metrics.add(name="loss", value=1.0)
+            made.events.add(time_ns=made.created_ns + place).memory.device = "host"
+        writer.window([made], window=window)
+    series, left_out = series_of(Warehouse(str(writer.folder)), "a", [START, START + WINDOW])
+    steps = {one.name: one.steps.tolist() for one in series}
+    assert steps == {"loss": [0, 1, 2, 10, 11, 12], "host": [0, 1, 2, 3, 4, 5]}
+    assert left_out == ""
+
+
+def test_series_of_too_much_are_those_of_the_last_windows(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for window in range(2):
+        writer.window([batch("a", 0, window, ["x" * 500], window=window)], window=window)
+    monkeypatch.setattr(raw, "CHART_BYTES", 800)
+    assert series_of(Warehouse(str(writer.folder)), "a", [START, START + WINDOW]) == (
+        [],
+        "From the last 1 of 2 windows; the archive holds all.",
+    )

@@ -12,14 +12,13 @@ import contextlib
 import faulthandler
 import logging
 import os
+import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Protocol
-
-from tracewinnow.logger import sigterm
 
 LONGEST_TRACEBACK = 200_000  # characters
 
@@ -50,7 +49,7 @@ class Hooks:
                 faulthandler.enable(file=2)
                 self._undo.append(faulthandler.disable)
         if threading.current_thread() is threading.main_thread():
-            self._undo.append(sigterm.install(self.listener.record, self.listener.crash))
+            self._sigterm()
         atexit.register(self._at_exit)
         self._undo.append(lambda: atexit.unregister(self._at_exit))
 
@@ -129,6 +128,28 @@ class Hooks:
 
     def _at_exit(self) -> None:
         self.listener.finish(self.exit_code or 0)
+
+    def _sigterm(self) -> None:
+        """Note SIGTERM and pass it on, where the job has a handler of its own.
+
+        Where it has none, nothing is installed: the default action ends a process that hangs in native code, and a child
+        in the middle of its fork; a handler of Python does neither. Then the shipper tells how the process ended.
+        """
+        previous = signal.getsignal(signal.SIGTERM)
+        if not callable(previous):
+            return
+
+        def on_sigterm(number: int, frame: FrameType | None) -> None:
+            if self._undo and os.getpid() == self._pid:
+                self.listener.record("tracewinnow: SIGTERM received", logging.WARNING, "tracewinnow")
+            previous(number, frame)
+
+        def undo() -> None:
+            if signal.getsignal(signal.SIGTERM) is on_sigterm:
+                signal.signal(signal.SIGTERM, previous)
+
+        signal.signal(signal.SIGTERM, on_sigterm)
+        self._undo.append(undo)
 
 
 def exit_code(status: Any) -> int:

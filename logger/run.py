@@ -209,7 +209,7 @@ class Run:
     @_quiet
     def crash(self, reported_by: str, message: str, **details: Any) -> None:
         """The job ends by an error. details: exit_code, signal, exception_type, traceback."""
-        if self._companion is not None and reported_by != "signal":
+        if self._companion is not None:
             self._companion.drain()  # its traceback was printed a moment ago
         self._append(spool.CRASH, wire.crash(reported_by, message, **details))
         self._crashed = True

@@ -50,6 +50,7 @@ class Shipper:
         self.directory, self.known = directory, known
         self.uuid = known.identity.process_uuid
         self.outbox, self.cutter = open_cutter(directory, known)
+        self.terminated = False  # SIGTERM was sent to all of the job's processes, as launchers do
         self.problem = ""  # what a person should know
         self.sender: Sender | None = None
         self.unwritten: Batch | None = None
@@ -113,7 +114,8 @@ class Shipper:
     def say_crash(self, status: int | None, reported_by: str = "shipper", time_ns: int | None = None) -> None:
         """Record that the process ended without a word, with its wait status where that is known."""
         if status is None:
-            payload = wire.crash(reported_by, "process ended without saying goodbye")
+            hint = ", after a SIGTERM that reached its shipper too" if self.terminated else ""
+            payload = wire.crash(reported_by, f"process ended without saying goodbye{hint}")
         elif os.WIFSIGNALED(status):
             number = os.WTERMSIG(status)
             payload = wire.crash(reported_by, f"killed by {signal_name(number)}", signal=number)
@@ -242,6 +244,7 @@ def _main(options: argparse.Namespace) -> NoReturn:
     shipper = Shipper(directory, known)
     for _ in session.expire(directory):
         pass
+    signal.signal(signal.SIGTERM, lambda *_: setattr(shipper, "terminated", True))
     ship(shipper, job, tee, options.done)
     # Not through the interpreter's end: librdkafka would wait there for name servers and brokers that do not answer.
     sys.stderr.flush()

@@ -58,13 +58,17 @@ def decode(data: bytes) -> tuple[str, str]:
 
 
 def encoding_of(head: bytes) -> tuple[str, str, str]:
-    """Name of the encoding, how to treat errors, and a sentence where it is not plain UTF-8. head: the first bytes, 4 kB are enough.
+    """Name of the encoding, how to treat errors, and a sentence where it is not plain UTF-8. head: the first 4 kB or more.
 
     UTF-16 and UTF-32 are known by their byte order mark; UTF-16 without one by its zero bytes.
     """
     for mark, name in BOMS:
         if head.startswith(mark):
-            return (name, "surrogateescape", "") if name == "utf-8-sig" else (name, "replace", f"decoded from {name.upper()}")
+            return (
+                (name, "surrogateescape", "")
+                if name == "utf-8-sig"
+                else (name, "replace", f"decoded from {name.upper()}")
+            )
     head = head[:4096]
     if len(head) >= 4:
         for name, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from tracewinnow.schemas.trace_pb2 import Note, PreprocessedTrace
+from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.transforms.lines import decode, split
 from tracewinnow.transforms.options import Options
-from tracewinnow.transforms.preprocess import preprocess
+from tracewinnow.transforms.pieces import SIZE, winnow_pieces
 from tracewinnow.transforms.reading import template_names
 from tracewinnow.transforms.reference import Reference
-from tracewinnow.transforms.trace import Trace
 
 
 def winnow(
@@ -27,8 +26,13 @@ def winnow(
     of the same job, or their profile. workload: what kind of job this is, in a word. Raises BadUse for a budget that cannot be.
     """
     options = Options(budget, query or "", workload or "", profile(reference))
-    data = text if isinstance(text, bytes) else text.encode("utf8", "surrogateescape" if "\udc80" <= max(text, default="") <= "\udcff" else "surrogatepass")
-    return winnow_pieces([data], options)
+    return winnow_pieces(cut(text), options)
+
+
+def cut(text: str | bytes) -> Iterator[str | bytes]:
+    """The text in chunks, so that a large one is worked through piece by piece."""
+    for start in range(0, max(1, len(text)), SIZE):
+        yield text[start : start + SIZE] if len(text) > SIZE else text
 
 
 def profile(reference: Reference | str | bytes | Sequence[str | bytes] | None) -> Reference | None:

@@ -6,16 +6,22 @@ import gzip
 import io
 import sys
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 import click
 from google.protobuf.json_format import MessageToJson
 
 from tracewinnow.schemas.errors import BadInput, BadUse
+from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.pieces import winnow_pieces
 from tracewinnow.transforms.reference import FORMAT, Reference
-from tracewinnow.transforms.winnow import winnow
+from tracewinnow.transforms.winnow import profile
 
+CHUNK = 16 << 20  # bytes
+GZIP, ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 EXAMPLES = """
 \b
 Examples:
@@ -53,15 +59,15 @@ def command(file: str, budget: int, query: str, references: tuple[str, ...], wor
     logs = [data for data in healthy if FORMAT.encode() not in data[:200]]
     reference: Reference | list[bytes] | None = logs or None
     if profiles:
-        from tracewinnow.transforms.winnow import profile
-
         merged = profile(logs) or Reference()
         for one in profiles:
             merged = merged.merge(one)
         reference = merged
     if file == "-" and sys.stdin.isatty():
         click.echo("Reading standard input until Ctrl-D; give a FILE to read one.", err=True)
-    result = winnow(read(file), budget=budget, query=query, reference=reference, workload=workload)
+    options = Options(budget, query, workload, profile(reference))
+    with opened(file) as stream:
+        result = winnow_pieces(chunks(stream, file), options)
     for note in result.notes:
         if note.stage == "read":
             click.echo(f"Note: {note.reason}", err=True)
@@ -76,35 +82,72 @@ def command(file: str, budget: int, query: str, references: tuple[str, ...], wor
 
 
 def read(name: str) -> bytes:
-    """Bytes of a log: a file, unpacked if it is .gz or .zst, or standard input for "-". Raises BadUse where it is not there."""
+    """A whole log (see `opened`)."""
+    with opened(name) as stream:
+        return b"".join(chunks(stream, name))
+
+
+@contextmanager
+def opened(name: str) -> Iterator[IO[bytes]]:
+    """A file, unpacked if it is .gz or .zst, or standard input for "-". Raises BadUse where there is none to read."""
     if name == "-":
-        return unpacked(sys.stdin.buffer.read(), "standard input")
-    path = Path(name)
-    if path.is_dir():
+        yield unpacked(sys.stdin.buffer)
+        return
+    if Path(name).is_dir():
         raise BadUse(f"{name} is a folder: give one log file (`tracewinnow backfill` reads folders)")
     try:
-        return unpacked(path.read_bytes(), name)
+        file = open(name, "rb")  # noqa: SIM115 - closed below
     except FileNotFoundError:
         raise BadUse(f"there is no file {name}") from None
     except PermissionError:
         raise BadUse(f"{name} may not be read by this user") from None
+    with file:
+        yield unpacked(file)
 
 
-def unpacked(data: bytes, name: str) -> bytes:
-    """What gzip or zstandard packed, known by the first bytes; other data as it is. Raises BadInput where it is broken."""
-    if data[:2] == b"\x1f\x8b":
-        try:
-            return gzip.decompress(data)
-        except (OSError, EOFError, zlib.error) as broken:
-            raise BadInput("broken-gzip", f"{name} is not whole: {broken}") from broken
-    if data[:4] == b"\x28\xb5\x2f\xfd":
+def unpacked(stream: IO[bytes]) -> IO[bytes]:
+    """What gzip or zstandard packed, known by the first bytes; other data as it is."""
+    head = stream.read(4)
+    stream = io.BufferedReader(Joined(head, stream))
+    if head[:2] == GZIP:
+        return cast(IO[bytes], gzip.GzipFile(fileobj=stream))
+    if head == ZSTANDARD:
         try:
             import zstandard
         except ModuleNotFoundError as missing:
-            raise BadUse(f"{name} is packed with zstandard, which is not installed: pip install zstandard") from missing
+            raise BadUse(
+                "the file is packed with zstandard, which is not installed: pip install zstandard"
+            ) from missing
+        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True))
+    return stream
+
+
+class Joined(io.RawIOBase):
+    """The bytes that were read to know a stream by, then the rest of it."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self.head, self.rest = head, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        data, self.head = (self.head, b"") if self.head else (self.rest.read(len(target)), b"")
+        target[: len(data)] = data
+        return len(data)
+
+
+def chunks(stream: IO[bytes], name: str) -> Iterator[bytes]:
+    """The stream in chunks. Raises BadInput where it is packed and broken."""
+    while True:
         try:
-            stream: IO[bytes] = zstandard.ZstdDecompressor().stream_reader(io.BytesIO(data), read_across_frames=True)
-            return stream.read()
-        except zstandard.ZstdError as broken:
+            chunk = stream.read(CHUNK)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as broken:
+            raise BadInput("broken-gzip", f"{name} is not whole: {broken}") from broken
+        except Exception as broken:
+            if type(broken).__name__ != "ZstdError":  # of a package that may not be installed
+                raise
             raise BadInput("broken-zstandard", f"{name} is not whole: {broken}") from broken
-    return data
+        if not chunk:
+            return
+        yield chunk

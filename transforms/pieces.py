@@ -68,7 +68,9 @@ def winnow_pieces(chunks: Iterable[str | bytes], options: Options) -> Preprocess
         previous = piece
     assert previous is not None  # traces() gives at least one
     if not found:
-        return _noted(stages(previous[0], options), previous[1])
+        large = previous[0].bytes_before > 2 * SIZE  # of one line
+        note = f"a large line; tokens_before is estimated from one slice in {EVERY}" if large else previous[1]
+        return _noted(stages(previous[0], options, EVERY if large else 1), note)
     found.append(_noted(stages(previous[0], options, EVERY), previous[1]))
     return merged(found, options)
 

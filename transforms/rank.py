@@ -106,7 +106,11 @@ def rank(
     """Which lines the budget buys: bool[n]; and what each costs."""
     costs = Costs(reading.shown, budget, {}, {})
     size = np.fromiter(map(len, reading.shown), np.int64, len(reading.shown))
-    if int(size.sum()) < LARGEST_TOKEN * budget and sum(map(costs.tokens, range(len(size)))) <= budget:
+    if (
+        len(size) <= budget
+        and int(size.sum()) < LARGEST_TOKEN * budget
+        and sum(map(costs.tokens, range(len(size)))) <= budget
+    ):
         return np.ones(len(size), bool), costs  # all of it fits
     blank = (reading.view.bits & np.uint64(BIT["blank"])) != 0
     repeats = reading.repeats

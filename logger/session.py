@@ -102,13 +102,14 @@ def expire(directory: Path) -> Iterator[Path]:
     for process_uuid in sessions(directory):
         try:
             session = load(directory, process_uuid)
-            held = lock(directory, process_uuid)
+            # Not even for a moment the lock of a process that lives: its shipper may be about to take it.
+            held = None if session.alive(directory) else lock(directory, process_uuid)
         except (BadInput, OSError):
             continue
         if held is None:
             continue
         try:
-            if session.alive(directory) or any(directory.glob(f"{process_uuid}.*.spool")):
+            if any(directory.glob(f"{process_uuid}.*.spool")):
                 continue
             acked, paths = outbox.load_acked(directory, process_uuid), outbox.files(directory, process_uuid)
             newest = max((path.stat().st_mtime for path in paths), default=0.0)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 0.05
 GRACE_SECONDS = 1.0  # for output that is still in the pipes when the job has ended, while others hold them open
 MEMORY_SECONDS = 10.0  # between two readings of the job's memory; a sign of life as well
+BUSY_SECONDS = 60.0  # after the job's end, for a `sync` that is at work on it
 DRAIN_SECONDS = 4.0  # without progress, to send the rest when the job has ended; less than run.finish waits
 
 
@@ -238,9 +239,16 @@ def _main(options: argparse.Namespace) -> NoReturn:
         tee.start()
     known = session.load(directory, uuid)
     job = Watched(known.identity.pid)
-    held = session.lock(directory, uuid)
-    if held is None:
-        raise BadInput("busy", f"another process ships {uuid} in {directory} already")
+    give_up_at = math.inf
+    while session.lock(directory, uuid) is None:  # kept until this process ends
+        # A `sync` is at work, or a shipper that we replace has not quite gone.
+        if job.ended():
+            give_up_at = min(give_up_at, time.monotonic() + BUSY_SECONDS)
+        if time.monotonic() > give_up_at:
+            raise BadInput(
+                "busy", f"another process ships {uuid} in {directory}; what it leaves is for `tracewinnow sync`"
+            )
+        time.sleep(IDLE_SECONDS)
     shipper = Shipper(directory, known)
     for _ in session.expire(directory):
         pass

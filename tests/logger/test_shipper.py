@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 
+from tracewinnow.logger import session
 from tracewinnow.logger.sync import sync
 from tracewinnow.schemas import telemetry_pb2 as pb
 
@@ -155,3 +156,17 @@ def test_it_is_not_stopped_by_the_terminal(start_job: Any, spool: Any) -> None:
     assert process.wait(20) == -signal.SIGTERM
     (crash,) = spool.events("crash")
     assert crash.crash.signal == signal.SIGTERM or "SIGTERM" in crash.crash.message
+
+
+def test_a_shipper_waits_for_a_sync_that_is_at_work(start_job: Any, spool: Any) -> None:
+    process = start_job("print('ready', flush=True)\nimport time; time.sleep(2); run.log('x')")
+    until = time.monotonic() + 20
+    while not (uuids := session.sessions(spool.path)) and time.monotonic() < until:
+        time.sleep(0.001)
+    held = session.lock(spool.path, uuids[0])
+    if held is not None:  # we were faster than the shipper
+        time.sleep(0.5)
+        os.close(held)
+    assert process.wait(30) == 0
+    assert process.stderr.read() == b""
+    assert b"x" in spool.lines(pb.STREAM_API)

@@ -115,9 +115,7 @@ def partitions(bootstrap: str, topics: list[str], used: Any = None) -> list[Part
                 found.extend((topic, partition) for partition in sorted(about.partitions))
         return found
     except KafkaException as failed:
-        raise Transient(
-            f"no Kafka broker answers at {bootstrap} ({failed.args[0].str()}). Is it running, and is the address right?"
-        ) from failed
+        raise _no_answer(bootstrap, failed) from failed
     finally:
         if used is None:
             asked.close()
@@ -150,14 +148,18 @@ def _committer(bootstrap: str, group: str) -> Any:
         return _committers[bootstrap, group]
 
 
-def cluster_id(used: Any) -> str:
-    """The broker's own name. Raises Transient."""
+def cluster_id(used: Any, bootstrap: str) -> str:
+    """The broker's own name; waits for it for 5 s. Raises Transient."""
     from confluent_kafka import KafkaException
 
     try:
-        return str(used.list_topics(timeout=TIMEOUT).cluster_id)
+        return str(used.list_topics(timeout=5.0).cluster_id)
     except KafkaException as failed:
-        raise Transient(f"the broker did not say who it is: {failed}") from failed
+        raise _no_answer(bootstrap, failed) from failed
+
+
+def _no_answer(bootstrap: str, failed: Any) -> Transient:
+    return Transient(f"no Kafka broker answers at {bootstrap} ({failed.args[0].str()}). Is it running, and is the address right?")
 
 
 def timestamp_at(used: Any, topic: str, partition: int, offset: int) -> int:

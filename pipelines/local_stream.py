@@ -62,7 +62,7 @@ class LocalStream:
         self.limit = 1000
         self.store = open_objects(settings.warehouse)
         self.consumer = kafka_client.consumer(bootstrap)
-        self.state = self._load(kafka_client.cluster_id(self.consumer))
+        self.state = self._load(kafka_client.cluster_id(self.consumer, bootstrap))
         self.builder = Builder(settings)
         self.building: list[WindowKey] = []
         self.failures: dict[WindowKey, int] = {}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
+import signal
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +30,8 @@ Floats = npt.NDArray[np.float64]
 # DType -> numpy type on the wire. bfloat16 has none: it is the upper half of a float32.
 DTYPES = {1: "<f4", 2: "<f8", 3: "<f2", 4: "<u2", 5: "<i8", 6: "<i4", 7: "<u4"}
 BFLOAT16 = 4
+KILL_TOLD_WITHIN_NS = 5_000_000_000
+NUMBER = re.compile(r"\d+")
 
 
 def vector_values(vector: Vector) -> Floats:
@@ -117,8 +122,9 @@ class _Numbers:
 
 
 def _start_lines(start: JobStart, batch: TelemetryBatch) -> Iterator[str]:
+    rank = f": rank {batch.rank}" if batch.HasField("rank") else ""
     where = f" on {batch.host}" if batch.host else ""
-    yield f"job start: rank {batch.rank if batch.HasField('rank') else '?'}{where}: {' '.join(start.argv)}".rstrip(": ")
+    yield f"job start{rank}{where}: {' '.join(start.argv)}".rstrip(": ")
     if start.versions:
         yield "versions: " + " ".join(f"{k} {v}" for k, v in sorted(start.versions.items()))
     if start.config:
@@ -129,15 +135,33 @@ def _stop_line(stop: JobStop) -> str:
     return f"job stop: exit code {stop.exit_code}" + (f": {stop.reason}" if stop.reason else "")
 
 
-def crash_line(crash: JobCrash, rank: int) -> str:
-    """The one line that a crash event becomes."""
-    parts = ["job crash" if rank < 0 else f"job crash: rank {rank}"]
+def crash_line(crash: JobCrash, ranks: Sequence[int]) -> str:
+    """The one line that crash events with the same text become. ranks: of the processes, ascending; -1 where unknown."""
+    parts = ["job crash"]
+    known = [rank for rank in ranks if rank >= 0]
+    if known:
+        parts.append(("rank " if len(known) == 1 else "ranks ") + _span(known))
     if crash.HasField("signal"):
         parts.append(f"signal {crash.signal}")
-    elif crash.HasField("exit_code"):
+    elif crash.HasField("exit_code") and not crash.exception_type:
         parts.append(f"exit code {crash.exit_code}")
-    what = ": ".join(part for part in (crash.exception_type, crash.message) if part)
-    return ": ".join([*parts, what] if what else parts).replace("\n", " ")
+    what = _reason(crash)
+    return ": ".join([*parts, what] if what and what not in parts else parts).replace("\n", " ")
+
+
+def _reason(crash: JobCrash) -> str:
+    return ": ".join(part for part in (crash.exception_type, crash.message) if part)
+
+
+def _span(numbers: Sequence[int]) -> str:
+    """1, 2, 3, 7 -> "1-3,7"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
 def _ranges(batches: Sequence[TelemetryBatch]) -> Iterator[ProcessRange]:
@@ -192,7 +216,7 @@ def assemble(
     """
     ordered = sorted(batches, key=lambda b: (b.rank if b.HasField("rank") else -1, b.process_uuid, b.sequence))
     lines, numbers, job = _Lines(), _Numbers(), JobState()
-    crashes: list[tuple[int, int, Event]] = []
+    crashes: list[_Crash] = []
     size = 0
     for batch in ordered:
         batch_rank = batch.rank if batch.HasField("rank") else -1
@@ -214,7 +238,7 @@ def assemble(
                 job.outcome = job.outcome or "stopped"
                 lines.add(_stop_line(event.stop).replace("\n", " "), event.time_ns, batch_rank, 0, "stop")
             elif kind == "crash":
-                crashes.append((event.time_ns, batch_rank, event))
+                crashes.append(_Crash(event.time_ns, batch_rank, event.crash))
             elif kind is not None:
                 size += event.ByteSize()
                 numbers.add(event, kind, batch_rank)
@@ -257,22 +281,54 @@ def _describe(job: JobState, batch: TelemetryBatch) -> None:
         job.world_size = max(job.world_size, batch.world_size)
 
 
-def _add_crashes(crashes: list[tuple[int, int, Event]], lines: _Lines, job: JobState) -> None:
-    """Crash lines, and a traceback where the job's own output does not hold it. The earliest crash names the reason."""
+class _Crash(NamedTuple):
+    time_ns: int
+    rank: int
+    event: JobCrash
+
+
+def first_failure(crashes: Sequence[_Crash]) -> _Crash:
+    """The crash that the others followed; crashes are in order of time.
+
+    The earliest, but for a process that was killed: its death is told by another one, a moment after its neighbours have met
+    with a closed connection. That holds only where one alone was killed: many are the work of a launcher that cleans up.
+    """
+    near = [c for c in crashes if c.time_ns - crashes[0].time_ns < KILL_TOLD_WITHIN_NS]
+    killed = [c for c in near if c.rank >= 0 and c.event.HasField("signal") and c.event.signal != signal.SIGTERM]
+    return killed[0] if len(killed) == 1 else crashes[0]
+
+
+def _add_crashes(crashes: list[_Crash], lines: _Lines, job: JobState) -> None:
+    """Crash lines, and a traceback where the job's own output does not hold it.
+
+    Processes that say the same share a line. What only repeats an earlier crash with other numbers, or has no more to say than an
+    exit code when another knew a reason, is a line like any other.
+    """
     if not crashes:
         return
     printed = {text.strip() for text in lines.text}
-    crashes.sort(key=lambda c: (c[0], c[1]))
-    first = crashes[0][2].crash
+    crashes.sort(key=lambda c: (c.time_ns, c.rank))
+    first = first_failure(crashes)
     job.outcome = "crashed"
-    job.ended_ns = max(job.ended_ns, crashes[-1][0])
-    job.reason = ": ".join(p for p in (first.exception_type, first.message) if p)
-    if first.HasField("exit_code"):
-        job.exit_code = first.exit_code
-    elif first.HasField("signal"):
-        job.exit_code = 128 + first.signal
-    for time_ns, rank, event in crashes:
-        traceback = event.crash.traceback.rstrip("\n")
-        if traceback and traceback.rsplit("\n", 1)[-1].strip() not in printed:
-            lines.add(traceback, time_ns, rank, 0, "")
-        lines.add(crash_line(event.crash, rank), time_ns, rank, 0, "crash")
+    job.ended_ns = max(job.ended_ns, crashes[-1].time_ns)
+    job.reason = _reason(first.event)
+    if first.event.HasField("exit_code"):
+        job.exit_code = first.event.exit_code
+    elif first.event.HasField("signal"):
+        job.exit_code = 128 + first.event.signal
+    alike: dict[str, list[_Crash]] = {}
+    for crash in crashes:
+        alike.setdefault(crash_line(crash.event, ()), []).append(crash)
+    explained = any(c.event.exception_type or c.event.HasField("signal") for c in crashes)
+    seen: set[str] = set()
+    for text, group in sorted(alike.items(), key=lambda item: item[1][0] is not first):
+        template = NUMBER.sub("#", text)
+        bare = explained and not group[0].event.exception_type and not group[0].event.HasField("signal")
+        event = "" if bare or template in seen else "crash"
+        seen.add(template)
+        for crash in group:
+            traceback = crash.event.traceback.rstrip("\n")
+            if traceback and traceback.rsplit("\n", 1)[-1].strip() not in printed:
+                lines.add(traceback, crash.time_ns, crash.rank, 0, "")
+        ranks = sorted({crash.rank for crash in group})
+        lines.add(crash_line(group[0].event, ranks), group[0].time_ns, group[0].rank, 0, event)

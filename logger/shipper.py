@@ -192,6 +192,8 @@ def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> N
         if gone and not busy and not told:
             waited = time.monotonic() - tee.quiet_since if tee else 0.0
             if not output_open or waited > GRACE_SECONDS:
+                if tee is not None and tee.lane.lost:
+                    shipper.cutter.note(f"{tee.lane.lost} pieces of output could not be recorded: {tee.lane.error}")
                 if not shipper.cutter.said:
                     shipper.say_crash(job.status())
                 shipper.end()

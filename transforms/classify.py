@@ -9,15 +9,18 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.score import View, sorted_groups
+from tracewinnow.transforms.score import Repeats, View, sorted_groups
 from tracewinnow.transforms.signals import BIT
 
 LABELS = ("actionable", "context", "metadata", "noise")
 ACTIONABLE, CONTEXT, METADATA, NOISE = range(4)
 
 # Log-odds of the score from which a line is actionable, with and without a word of trouble in its block.
-WITH_TROUBLE = -0.5
-WITHOUT = 0.8
+WITH_TROUBLE = -1.0
+WITHOUT = 0.5
+
+OFTEN = 20  # times that a line of progress is said before most of them are noise,
+LATEST = 5  # but these
 
 TROUBLE = np.uint64(
     sum(
@@ -36,7 +39,11 @@ TELLS_JOB = np.uint64(BIT["setting"] | BIT["version"])
 
 
 def classify(
-    view: View, score: npt.NDArray[np.float32], healthy: npt.NDArray[np.float32], events: npt.NDArray[np.int8]
+    view: View,
+    repeats: Repeats,
+    score: npt.NDArray[np.float32],
+    healthy: npt.NDArray[np.float32],
+    events: npt.NDArray[np.int8],
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """Class number (into LABELS) and confidence of each line: int8[n], float32[n] in (0, 1).
 
@@ -54,6 +61,9 @@ def classify(
     label = np.full(n, CONTEXT, np.int8)
     label[job & (count <= 3) & ~moment] = METADATA
     label[(harmless & ~moment) | ((count > 20) & ~moment) | ((view.bits & np.uint64(BIT["blank"])) != 0)] = NOISE
+    # Progress is context where it began and where it ended: what lies between only says that it went on.
+    said = np.diff(repeats.starts)[repeats.group]
+    label[moment & (said > OFTEN) & (repeats.nth > 0) & (said - repeats.nth > LATEST)] = NOISE
     label[harmless & moment & (count > 3)] = NOISE
     margin = np.abs(top - limit)
     label[top >= limit] = ACTIONABLE

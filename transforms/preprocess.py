@@ -71,6 +71,8 @@ def stages(trace: Trace, options: Options, every: int = 1) -> PreprocessedTrace:
         text, kept, told = fill(trace, reading, denoised, value, summaries, options.budget)
         result.route.append("rank")
         result.text, result.tokens_after, result.bytes_after = text, tokens.count(text), len(text.encode())
+        for piece in kept:  # what is kept for what it says was not drawn
+            denoised.keep_probability[piece.first : piece.last + 1] = 1.0
         pieces, stored = kept, told
         if options.store_tokens:
             pieces, stored = store(reading, denoised, value, kept, summaries, options.store_tokens)
@@ -221,6 +223,7 @@ def store(
         chosen[piece.first : piece.last + 1] = True
     wanted = np.where(denoised.label == NOISE, value - 4, value)
     chosen, costs = rank(reading, denoised, wanted.astype(np.float32), most, chosen)
+    denoised.keep_probability[chosen] = 1.0
     chosen |= (denoised.label == NOISE) & denoised.kept & (np.array(list(map(len, reading.shown)), np.int64) > 0)
     return cut(chosen, reading, denoised, costs), summaries
 

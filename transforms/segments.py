@@ -40,7 +40,9 @@ def cut(chosen: npt.NDArray[np.bool_], reading: Reading, denoised: Denoised, cos
     if not len(lines):
         return []
     block, label = reading.view.block[lines], denoised.label[lines]
-    breaks = (np.diff(lines) > 1) | (np.diff(label) != 0) | (np.diff(block) != 0)
+    chance = denoised.keep_probability[lines]
+    another = (np.diff(block) != 0) & (np.diff(reading.view.template[lines]) != 0)
+    breaks = (np.diff(lines) > 1) | (np.diff(label) != 0) | another | (np.diff(chance) != 0)
     pieces: list[Piece] = []
     said: set[int] = set()
     for run in np.split(lines, np.flatnonzero(breaks) + 1):
@@ -80,7 +82,7 @@ def segment(
         label=LABELS[denoised.label[piece.first]],
         confidence=float(denoised.confidence[strongest]),
         score=float(value[strongest]),
-        keep_probability=float(denoised.keep_probability[lines].min()) if denoised.label[piece.first] == NOISE else 1.0,
+        keep_probability=float(denoised.keep_probability[piece.first]) if denoised.label[piece.first] == NOISE else 1.0,
         template=reading.template_name(piece.first),
         count=piece.count,
         first_time_ns=min(times),

@@ -32,7 +32,9 @@ def labels(text: str) -> dict[str, str]:
     lines = text.split("\n")
     reading = read(lines)
     n = len(lines)
-    found, confidence = classify(reading.view, score(reading.view), np.zeros(n, np.float32), np.full(n, -1, np.int8))
+    found, confidence = classify(
+        reading.view, reading.repeats, score(reading.view), np.zeros(n, np.float32), np.full(n, -1, np.int8)
+    )
     assert ((confidence > 0) & (confidence < 1)).all()
     return dict(zip(lines, (LABELS[label] for label in found), strict=True))
 
@@ -57,5 +59,20 @@ def test_classes(line: str, label: str) -> None:
 
 def test_no_lines() -> None:
     reading = read([])
-    found, _ = classify(reading.view, score(reading.view), np.zeros(0, np.float32), np.zeros(0, np.int8))
+    found, _ = classify(
+        reading.view, reading.repeats, score(reading.view), np.zeros(0, np.float32), np.zeros(0, np.int8)
+    )
     assert len(found) == 0
+
+
+def test_of_long_progress_the_first_and_the_last_lines_are_context() -> None:
+    found = labels("\n".join(f"step {i} loss {i}.5" for i in range(200)))
+    assert [line.split()[1] for line, label in found.items() if label == "context"] == [
+        "0",
+        "195",
+        "196",
+        "197",
+        "198",
+        "199",
+    ]
+    assert found["step 100 loss 100.5"] == "noise"

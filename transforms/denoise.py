@@ -1,8 +1,8 @@
 """Stage 1: a class for each line, and which noise is kept.
 
-Noise is kept with a probability that is recorded, so that statistics over what was kept can be weighted back: the first line of its
-kind always; of n lines alike, each later one with probability min(1, EXPECTED / n). What is not noise is kept with probability 1, and so
-is noise that stage 3 chose for what it says: the draw is over the rest.
+Noise is kept with a probability that is recorded, so that statistics over what was kept can be weighted back: the first line of
+its kind always; of n lines alike, each later one with probability min(1, EXPECTED / n). What is not noise is kept with probability
+1, and so is noise that stage 3 chose for what it says: the draw is over the rest.
 The decision hangs on the content alone: the same trace keeps the same lines.
 """
 

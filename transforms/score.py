@@ -3,7 +3,7 @@
 score = own + surroundings, as log-odds. `own` is what the line says by itself (signals.py); its surroundings are how strong the
 lines near it and in its block are, how near it stands before a command that ended badly, where it stands in the log, and how rare
 and how new its template is. The weights were fitted by logistic regression with a prior, on failed builds and jobs in which the
-cause was marked, checked on sources that were left out, and rounded.
+cause was marked and on healthy job logs with generated failures, checked on sources that were left out, and rounded.
 """
 
 from __future__ import annotations

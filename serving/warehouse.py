@@ -15,7 +15,7 @@ from tracewinnow.schemas.tables import date_of
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.stores.objects import escape, open_objects
 
-STATES = ("running", "stopped", "crashed", "lost contact")
+STATES = ("running", "stopped", "crashed", "lost contact", "imported")
 SILENCE_NS = 600 * 1_000_000_000  # a job that said nothing for so long, and never that it ended, is lost
 
 

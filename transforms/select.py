@@ -12,6 +12,7 @@ REPEATS = 0.35  # log-odds that a line loses each time the number of its repeats
 FREE = 5  # from this many on
 COPY = 6.0  # log-odds that a line loses because another rank said it before
 CLOSE = 4  # longest gap, in lines, that is looked at to be closed
+LONG = 6  # characters a token; text has three or four, few lines have as many
 GIVE_UP = 300  # candidates in a row that did not fit
 
 
@@ -68,7 +69,8 @@ def choose(
         elif text(i) in seen:
             continue
         gaps = marker if not (left or right) else -marker if left and right else 0
-        cost = tokens(i) + gaps
+        # What is far too long is not worth counting.
+        cost = (tokens(i) if size[i] <= LONG * (budget - used) else budget) + gaps
         if used + cost > budget:
             missed += 1
             if missed > GIVE_UP or used >= budget - 3:

@@ -8,6 +8,7 @@ from setuptools import Extension, setup
 
 ROOT = Path(__file__).parent
 FOLDERS = ["schemas", "codec", "models", "transforms", "logger", "stores", "pipelines", "serving"]
+DATA = ["py.typed", "*.pyi", "*.proto", "*.json", "*.bin", "*.html", "*.css", "*.js", "*.md"]
 COMPILE = ["-O3"]
 if os.environ.get("TRACEWINNOW_SANITIZE"):
     COMPILE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
@@ -48,6 +49,6 @@ setup(
     version=version(),
     packages=list(PACKAGES),
     package_dir=PACKAGES,
-    package_data={name: ["py.typed", "*.pyi", "*.proto", "*.json", "*.bin", "*.html", "*.css", "*.js", "*.md"] for name in PACKAGES},
+    package_data=dict.fromkeys(PACKAGES, DATA),
     ext_modules=cythonize(extensions(), language_level=3, build_dir="build/cython", nthreads=0) if extensions() else [],
 )

@@ -29,7 +29,7 @@ STAGES_VERSION = "rules-1"  # raised when the same input may give another result
 NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
 HEADER_FROM = 300  # tokens of budget from which the marks are explained
 EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,
-SAMPLE = 1 << 17  # and how many of a larger trace
+SAMPLE = 1 << 15  # and how many of a larger trace
 BARE = 24  # tokens of budget below which one shortened line is all that fits
 
 
@@ -231,7 +231,7 @@ def bare(
     if len(value):
         line = int(np.argmax(value))
         text = tokens.head(render.clean(reading.shown[line]).strip(), budget)
-        return text, [Piece(line, line, text, 1, ())] if text else [], []
+        return text, [Piece(line, line, text, 1, (), tokens.count(text))] if text else [], []
     if summaries:
         text = tokens.head(render.clean(summaries[0].text), budget)
         return text, [], [summaries[0]] if text else []

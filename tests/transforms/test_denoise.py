@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tracewinnow.transforms.classify import NOISE
 from tracewinnow.transforms.denoise import EXPECTED, MOST, denoise, draw, healthy_share, keep_probability
@@ -25,7 +26,8 @@ def test_the_first_of_a_kind_is_always_kept_and_later_ones_by_the_curve() -> Non
     assert p.tolist() == [1.0, np.float32(EXPECTED / 100), 1.0, 1.0]
 
 
-def test_weights_make_counts_unbiased() -> None:
+def test_weights_make_counts_unbiased(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracewinnow.transforms.denoise.MOST", 1e9)
     reading = read(chatter(100, 60))
     found = denoise(reading, score(reading.view), np.zeros(6000, np.float32), [])
     assert (found.label == NOISE).all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,14 +9,13 @@ from datetime import datetime, timezone
 
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
 from tracewinnow.transforms import render, tokens
+from tracewinnow.transforms.clues import weighed
+from tracewinnow.transforms.offers import NUMBERS, Offer, choose, ranked
 from tracewinnow.transforms.options import Options
-from tracewinnow.transforms.rank import ASKED, relevance
-from tracewinnow.transforms.select import COPY, COST
 
-NUMBERS_SHARE = 0.3  # of the budget, for summaries of numbers, where there are lines too
-HEADER_SHARE = 0.3  # of the budget, for what is said about the job
+HEADER_SHARE = 0.35  # of the budget, for what is said about the job
 EXPLAINED_FROM = 300  # tokens of budget from which the marks are explained
-NUMBERS = frozenset(("series", "memory", "spans", "sparse"))
+ROUNDS = 5  # tries to use what the estimate of the marks left over
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +28,6 @@ class Answer:
     chosen: tuple[tuple[str, Segment], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """A stored segment that may be chosen. trace: index into the traces."""
-
-    trace: int
-    segment: Segment
-    value: float
-    tokens: int
-
-
 def answer(
     traces: Sequence[PreprocessedTrace], budget: int, query: str | None = None, holes: Sequence[str] = ()
 ) -> Answer:
@@ -50,21 +38,12 @@ def answer(
     """
     Options(budget)
     traces = latest(traces)
-    head = header(traces, budget, holes)
-    offers = ranked([offer for i, trace in enumerate(traces) for offer in offered(i, trace, query or "")])
-    chosen = choose(offers, traces, budget - tokens.count("\n".join(head) + "\n"))
-    while True:
-        text = compose(head, chosen, traces)
-        over = tokens.count(text) - budget
-        if over <= 0:
-            break
-        if chosen:
-            chosen.remove(min(chosen, key=lambda o: (o.value, -o.trace, -o.segment.first)))
-        elif len(head) > 1:
-            head.pop()
-        else:
-            text = tokens.head(offers[0].segment.text if offers else head[0], budget)
-            break
+    found, suspect = weighed(traces, query or "")
+    head = header(traces, budget, holes, suspect)
+    offers = ranked(found)
+    chosen, text = fill(head, offers, traces, budget)
+    if not text:
+        text = tokens.head(offers[0].segment.text if offers else head[0], budget)
     chosen.sort(key=lambda o: (o.trace, o.segment.first))
     return Answer(
         text,
@@ -74,11 +53,44 @@ def answer(
     )
 
 
-def ranked(offers: list[Offer]) -> list[Offer]:
-    """The most evidence for its price first."""
-    return sorted(
-        offers, key=lambda o: (-(o.value - COST * math.log(o.tokens + 4)), o.trace, o.segment.first, o.segment.text)
-    )
+def fill(
+    head: list[str], offers: list[Offer], traces: Sequence[PreprocessedTrace], budget: int
+) -> tuple[list[Offer], str]:
+    """The choice that fills the budget best, and its text; "" where nothing fits beside a header of one line.
+
+    What the marks of gaps cost is known when the text is there: the room is corrected by it, in a few rounds.
+    """
+    said = "\n".join(head)
+    low, room, high = 0, budget - tokens.count(compose(head, [], traces)), 2 * budget
+    best: tuple[int, list[Offer], str] = (0, [], "")
+    chosen: list[Offer] = []
+    for _ in range(ROUNDS):
+        if room <= low or room >= high:
+            break
+        chosen = choose(offers, traces, room, said)
+        text = compose(head, chosen, traces)
+        size = tokens.count(text)
+        if size > budget:
+            high, room = room, (low + room) // 2
+            continue
+        if best[0] < size and chosen:
+            best = size, chosen, text
+        low, room = room, min(room + budget - size, (room + high) // 2)
+    if best[2]:
+        return best[1], best[2]
+    head = list(head)
+    while True:
+        text = compose(head, chosen, traces)
+        if tokens.count(text) <= budget:
+            return chosen, text
+        if chosen:  # context before evidence
+            chosen.remove(
+                min(chosen, key=lambda o: (o.segment.label == "actionable", o.value, -o.trace, -o.segment.first))
+            )
+        elif len(head) > 1:
+            head.pop()
+        else:
+            return [], ""
 
 
 def latest(traces: Sequence[PreprocessedTrace]) -> list[PreprocessedTrace]:
@@ -91,54 +103,7 @@ def latest(traces: Sequence[PreprocessedTrace]) -> list[PreprocessedTrace]:
     return [best[key] for key in sorted(best)]
 
 
-def offered(index: int, trace: PreprocessedTrace, query: str) -> list[Offer]:
-    """The segments of one trace, noise left out unless it is asked for, with what each is worth to this reader."""
-    asked = relevance([s.text for s in trace.segments], query)
-    found = []
-    for segment, share in zip(trace.segments, asked.tolist(), strict=True):
-        if segment.label == "noise" and share < 0.5:
-            continue
-        value = segment.score + ASKED * share
-        found.append(Offer(index, segment, value, segment.tokens + 1))
-    return found
-
-
-def choose(offers: list[Offer], traces: Sequence[PreprocessedTrace], room: int) -> list[Offer]:
-    """The best offers that fit. What was said three times already, in any trace, waits until the rest had its turn."""
-    chosen: list[Offer] = []
-    said: dict[str, int] = defaultdict(int)
-    texts: set[str] = set()
-    limit = room * NUMBERS_SHARE if any(o.segment.kind not in NUMBERS for o in offers) else room
-    spent = 0.0
-    waiting: list[Offer] = []
-    for offer in offers:
-        segment = offer.segment
-        if segment.text in texts:
-            continue
-        if segment.template and said[segment.template] >= 3 and segment.score < COPY:
-            waiting.append(offer)
-            continue
-        marker = 0 if segment.kind in NUMBERS else render.marker_tokens(traces[offer.trace].lines_before)
-        cost = offer.tokens + marker
-        if segment.kind in NUMBERS:
-            if spent + cost > limit:
-                continue
-            spent += cost
-        if cost <= room:
-            chosen.append(offer)
-            room -= cost
-            said[segment.template] += 1
-            texts.add(segment.text)
-    for offer in waiting:
-        cost = offer.tokens + render.marker_tokens(traces[offer.trace].lines_before)
-        if cost <= room and offer.segment.text not in texts:
-            chosen.append(offer)
-            room -= cost
-            texts.add(offer.segment.text)
-    return chosen
-
-
-def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str]) -> list[str]:
+def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str], suspect: int = -1) -> list[str]:
     """What is known of the job, in lines, the weightiest first; at most HEADER_SHARE of the budget."""
     if not traces:
         return ["no trace of this job is stored"]
@@ -154,6 +119,8 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
         if ended.reason:
             what += f": {render.clean(ended.reason)[:200]}"
     lines.append(what)
+    if suspect >= 0:
+        lines.append(f"rank {suspect} is named by other ranks and names none itself: look at it first")
     details = []
     world = max((job.world_size for job in jobs), default=0)
     if world:
@@ -187,26 +154,49 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
 
 
 def compose(head: list[str], chosen: list[Offer], traces: Sequence[PreprocessedTrace]) -> str:
-    """Header, numbers, then the lines of each window in time order with a mark for each gap."""
+    """Header, then for each window its numbers and its lines in time order, with a mark for each gap; windows without share one."""
     out = list(head)
     by_trace: dict[int, list[Segment]] = defaultdict(list)
     for offer in chosen:
         by_trace[offer.trace].append(offer.segment)
+    several = len(traces) > 1
+    silent: list[int] = []
     for index, trace in enumerate(traces):
         segments = sorted(by_trace.get(index, []), key=lambda s: (s.first, s.last, s.text))
-        several = len(traces) > 1
-        window = f"{moment(trace.window_start_ns)}" if trace.window_start_ns else str(index + 1)
-        if several and segments:
-            out.append(f"== window {window}{f' part {trace.part}' if trace.part else ''}")
+        if several and not segments:
+            silent += [index] if trace.lines_before else []
+            continue
+        out += left_out(silent, traces)
+        silent = []
+        if several:
+            out.append(f"== window {window(index, trace)}")
         out += [s.text for s in segments if s.kind in NUMBERS]
         pieces = [
             (s.first, s.last, render.repeated(s.text, s.count, s.ranks)) for s in segments if s.kind not in NUMBERS
         ]
         if pieces:
             out.append(render.render(pieces, trace.lines_before))
-        elif several and not segments and trace.lines_before:
-            out.append(f"…{window} 1-{trace.lines_before}")
-    return "\n".join(out)
+        elif trace.lines_before:
+            out.append(render.gap(1, trace.lines_before))
+    return "\n".join(out + left_out(silent, traces))
+
+
+def left_out(windows: list[int], traces: Sequence[PreprocessedTrace]) -> list[str]:
+    """The line that stands for windows of which nothing is shown."""
+    if not windows:
+        return []
+    first, last = (window(index, traces[index]) for index in (windows[0], windows[-1]))
+    lines = sum(traces[index].lines_before for index in windows)
+    if len(windows) == 1:
+        return [f"…{first} 1-{lines}"]
+    day = first.partition("T")[0] + "T"
+    return [f"…{first} to {last.removeprefix(day)}: {lines} lines of {len(windows)} windows"]
+
+
+def window(index: int, trace: PreprocessedTrace) -> str:
+    """How an answer names a window, and `lines` understands it."""
+    name = moment(trace.window_start_ns) if trace.window_start_ns else str(index + 1)
+    return f"{name} part {trace.part}" if trace.part else name
 
 
 def moment(time_ns: int) -> str:

@@ -11,9 +11,11 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from tracewinnow.schemas.trace_pb2 import ClassCount, Note, PreprocessedTrace
-from tracewinnow.transforms import answer, render, tokens
+from tracewinnow.transforms import render, tokens
+from tracewinnow.transforms.answer import EXPLAINED_FROM
 from tracewinnow.transforms.classify import LABELS
 from tracewinnow.transforms.lines import encoding_of, split
+from tracewinnow.transforms.offers import choose, offered, ranked
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.preprocess import preprocess
 from tracewinnow.transforms.trace import Trace
@@ -112,9 +114,9 @@ def merged(found: list[PreprocessedTrace], options: Options) -> PreprocessedTrac
 
 
 def _choose(found: list[PreprocessedTrace], result: PreprocessedTrace, options: Options) -> None:
-    offers = answer.ranked([offer for i, piece in enumerate(found) for offer in answer.offered(i, piece, "")])
-    head = [render.HEADER] if options.budget >= answer.EXPLAINED_FROM else []
-    chosen = answer.choose(offers, found, options.budget - tokens.count("\n".join([*head, ""])))
+    offers = ranked([offer for i, piece in enumerate(found) for offer in offered(i, piece, "")])
+    head = [render.HEADER] if options.budget >= EXPLAINED_FROM else []
+    chosen = choose(offers, found, options.budget - tokens.count("\n".join([*head, ""])))
     while True:
         segments = sorted((offer.segment for offer in chosen), key=lambda s: s.first)
         shown = [(s.first, s.last, render.repeated(s.text, s.count, s.ranks)) for s in segments]

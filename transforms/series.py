@@ -6,10 +6,11 @@ change become one line together. What is worth a reader's tokens comes first.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +20,22 @@ from tracewinnow.transforms.trace import Series, SpanSummary, SparseSummary
 JUMP = 8.0  # a change is a jump when it is this many times the median change before it,
 WARM = 8  # once that many changes were seen,
 LEAST = 0.5  # and when it moves the value by at least this share
-NAMED = 3  # jumps, and layers, that a line names
+ODD = 1.0  # a member is unlike the rest when its growth differs from theirs by this share
+NAMED = 2  # jumps, and layers, that a line names
+MANY = 6  # steps with jumps, from which the series is one that jumps
+NONFINITE, NONFINITE_BEFORE, FOLLOWS = (
+    4.0,
+    2.5,
+    1.5,
+)  # weights of values that are not finite: from here on, since before; loss of the later
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """kind: "series", "memory", "spans" or "sparse". weight: log-odds of being evidence. events: points that it stands for."""
+    """kind: "series", "memory", "spans" or "sparse". weight: log-odds of being evidence. events: points that it stands for.
+
+    first_time_ns, last_time_ns: from the first to the last point; of a series in trouble, in which the trouble came about.
+    """
 
     kind: str
     name: str
@@ -108,7 +119,7 @@ def summarise(
             still.append(told)
         else:
             groups[(one.statistic, family(one))].append(told)
-    found = [group_line(statistic, members) for (statistic, _), members in groups.items()]
+    found = led([group_line(statistic, members) for (statistic, _), members in groups.items()])
     if still:
         text = "constant: " + ", ".join(f"{t.series.name} {number(float(t.series.values[0]))}" for t in still[:20])
         if len(still) > 20:
@@ -123,6 +134,13 @@ def summarise(
     return sorted(found, key=lambda summary: (-summary.weight, summary.kind, summary.name))
 
 
+def led(found: list[Summary]) -> list[Summary]:
+    """Of the series that cease to be finite the first counts most: what follows it says less."""
+    bad = sorted((s for s in found if s.weight >= NONFINITE), key=lambda s: (s.last_time_ns, -s.weight, s.name))
+    later = {id(s) for s in bad[1:]}
+    return [replace(s, weight=s.weight - FOLLOWS) if id(s) in later else s for s in found]
+
+
 def family(series: Series) -> str:
     """What a series is grouped by: layers of one statistic are told together, other names each for itself."""
     if series.statistic.startswith("memory"):
@@ -132,51 +150,128 @@ def family(series: Series) -> str:
 
 def group_line(statistic: str, members: list[_Told]) -> Summary:
     """One line for series that belong together: one metric over ranks, one statistic over layers."""
-    memory = statistic.startswith("memory")
-    show = size if memory else number
-    bad = sorted(
-        (t for t in members if t.bad >= 0), key=lambda t: (int(t.series.steps[t.bad]), t.series.name, t.series.rank)
-    )
-    jumped = sorted(
-        ((int(t.series.steps[place]), t, int(place)) for t in members for place in t.jumped[:NAMED].tolist()),
-        key=lambda jump: (jump[0], jump[1].series.name, jump[1].series.rank),
-    )
-    ranks = tuple(sorted({t.series.rank for t in members if t.series.rank >= 0}))
+    show = size if statistic.startswith("memory") else number
     names = sorted({t.series.name for t in members})
-    head = f"{names[0]}" if len(names) == 1 else f"{len(names)} × {statistic}"
+    ranks = len({t.series.rank for t in members if t.series.rank >= 0})
+    head = names[0] if len(names) == 1 else f"{len(names)} × {statistic}"
     if len(names) == 1 and statistic != "metric":
         head += f" {statistic}"
-    if len(ranks) > 1:
-        head += f" ({len(ranks)} ranks)"
+    if ranks > 1:
+        head += f" ({ranks} ranks)"
     steps = (min(int(t.series.steps[0]) for t in members), max(int(t.series.steps[-1]) for t in members))
-    parts = [f"{head} steps {steps[0]}-{steps[1]}:"]
-    finite = [t.series.values[np.isfinite(t.series.values)] for t in members]
-    finite = [values for values in finite if len(values)]
+    finite = [values for t in members if len(values := t.series.values[np.isfinite(t.series.values)])]
+    text, weight, onset = f"{head} steps {steps[0]}-{steps[1]}:", -0.5, (0, 0)
     if finite:
-        low, high = min(float(v.min()) for v in finite), max(float(v.max()) for v in finite)
         firsts, lasts = [float(v[0]) for v in finite], [float(t.series.values[-1]) for t in members]
-        parts.append(
-            f"{show(float(np.median(firsts)))} → {show(float(np.median(lasts)))}, min {show(low)}, max {show(high)}"
+        text += f" {show(float(np.median(firsts)))} → {show(float(np.median(lasts)))}"
+    trouble = ""
+    if unlike := odd(members):
+        named = ", ".join(f"{label(t, names)} {show(float(t.series.values[-1]))}" for t in unlike[:NAMED])
+        trouble, weight, onset = (
+            f"; unlike the rest: {named}",
+            2.0,
+            when(unlike[0].series, len(unlike[0].series.values) // 2),
         )
-    if bad:
+    if by_step := jumps_by_step(members):
+        said, told_weight, place = jumps_told(by_step, members, names, show)
+        trouble += said
+        if told_weight > weight:
+            weight, onset = told_weight, place
+    if bad := sorted(
+        (t for t in members if t.bad >= 0), key=lambda t: (int(t.series.steps[t.bad]), t.series.name, t.series.rank)
+    ):
         first = bad[0]
-        what = show(float(first.series.values[first.bad]))
-        text = f"; {what} from step {int(first.series.steps[first.bad])}"
-        if len(members) > 1:
-            together = [t for t in bad if t.series.steps[t.bad] == first.series.steps[first.bad]]
-            text += f" first in {listed(together, names)}" if len(together) < len(members) else " in all"
+        trouble = nonfinite_told(bad, members, names, show) + trouble
+        weight, onset = NONFINITE if first.bad else NONFINITE_BEFORE, when(first.series, first.bad)
+    if finite and not trouble:
+        text += f", min {show(min(float(v.min()) for v in finite))}, max {show(max(float(v.max()) for v in finite))}"
+    if re.search(r"loss|grad", names[0] + statistic):
+        weight = max(weight + (0.3 if "loss" in names[0] else 0.25), 0.5)
+    kind = "memory" if statistic.startswith("memory") else "series"
+    return _summary(kind, f"{statistic} {names[0]}", text + trouble, weight, members, onset)
+
+
+def odd(members: list[_Told]) -> list[_Told]:
+    """Members that grew or shrank unlike the rest, by the ratio of their end to their start; the oddest first."""
+    known = [t for t in members if t.bad < 0 and len(t.series.values) >= WARM and (t.series.values > 0).all()]
+    if len(known) < 3:
+        return []
+    width = 4  # points at either end, so that one that jitters is no exception
+    ratio = np.array([np.log(np.median(t.series.values[-width:]) / np.median(t.series.values[:width])) for t in known])
+    away = np.abs(ratio - np.median(ratio))
+    least = max(float(np.log(1 + ODD)), JUMP * float(np.median(away)))
+    return [known[i] for i in np.argsort(-away, kind="stable").tolist() if away[i] > least]
+
+
+def jumps_by_step(members: list[_Told]) -> list[tuple[int, list[tuple[_Told, int]]]]:
+    """(step, members that jump there and the places of it in them), ascending."""
+    found: dict[int, list[tuple[_Told, int]]] = defaultdict(list)
+    for told in sorted(members, key=lambda t: (t.series.name, t.series.rank)):
+        for place in told.jumped.tolist():
+            found[int(told.series.steps[place])].append((told, place))
+    return sorted(found.items())
+
+
+def jumps_told(
+    by_step: list[tuple[int, list[tuple[_Told, int]]]],
+    members: list[_Told],
+    names: list[str],
+    show: Callable[[float], str],
+) -> tuple[str, float, tuple[int, int]]:
+    """What to say of the jumps, their weight, and when the first that is named was. Of many the largest, else the first."""
+    diverged = any(t.bad >= 0 for t in members)  # then the first tells how it began
+    named = by_step[: 1 if diverged else NAMED]
+    if len(by_step) > MANY:
+        named = [max(by_step, key=lambda item: max(ratio(told, place) for told, place in item[1]))]
+    parts = []
+    for step, at in named:
+        before = float(np.median([told.series.values[place - 1] for told, place in at]))
+        after = float(np.median([told.series.values[place] for told, place in at]))
+        who = "" if diverged else where([told for told, _ in at], members, names)
+        parts.append(f"; jump at step {step}{who} {show(before)} → {show(after)}")
+    if len(by_step) > len(named) and not diverged:
+        parts.append(f"; {len(by_step) - len(named)} more jumps to step {by_step[-1][0]}")
+    strength = max(ratio(told, place) for _, at in named for told, place in at)
+    weight = 1.5 + min(1.5, 0.5 * math.log10(strength)) - 0.5 * math.log2(len(by_step))
+    told, place = named[0][1][0]
+    return "".join(parts), weight, when(told.series, place)
+
+
+def ratio(told: _Told, place: int) -> float:
+    """How many times larger the greater of the values around a jump is, at most 1e9."""
+    before, after = abs(float(told.series.values[place - 1])), abs(float(told.series.values[place]))
+    return float(min(1e9, max(before, after) / max(min(before, after), 1e-12, 1e-9 * max(before, after))))
+
+
+def nonfinite_told(bad: list[_Told], members: list[_Told], names: list[str], show: Callable[[float], str]) -> str:
+    """From which step on values are not finite, and in which members first. bad: the members, the first ones first."""
+    first = bad[0]
+    step = first.series.steps[first.bad]
+    text = f"; {show(float(first.series.values[first.bad]))} from step {int(step)}"
+    if len(members) > 1:
+        together = [t for t in bad if t.series.steps[t.bad] == step]
+        text += (
+            where(together, members, names) if len(together) == len(members) else f" first in {listed(together, names)}"
+        )
+        if len(together) < len(members):
             text += f" ({len(bad)} of {len(members)})"
-        if first.bad > 0:
-            text += f", before it {show(float(first.series.values[first.bad - 1]))}"
-        parts[-1] += text
-    for step, told, place in jumped[:NAMED]:
-        values = told.series.values
-        where = f" {label(told, names)}" if len(members) > 1 else ""
-        parts[-1] += f"; jump at step {step}{where} {show(float(values[place - 1]))} → {show(float(values[place]))}"
-    if len(jumped) > NAMED:
-        parts[-1] += f"; {sum(len(t.jumped) for t in members) - NAMED} more jumps"
-    weight = 4.0 if bad else 1.5 if jumped else (0.5 if re.search(r"loss|grad", names[0] + statistic) else -0.5)
-    return _summary("memory" if memory else "series", f"{statistic} {names[0]}", " ".join(parts), weight, members)
+    return text + (f", before it {show(float(first.series.values[first.bad - 1]))}" if first.bad > 0 else "")
+
+
+def where(some: list[_Told], members: list[_Told], names: list[str]) -> str:
+    """Which members: said once for all of them."""
+    if len(members) == 1:
+        return ""
+    if len(some) == len(members):
+        return f" in all {len(members)} ranks" if len(names) == 1 else " in all"
+    return f" {label(some[0], names)}" if len(some) == 1 else f" in {len(some)} of {len(members)}"
+
+
+def when(series: Series, place: int) -> tuple[int, int]:
+    """The time in which a change came about: of the last point before `place`, and of the point there."""
+    if len(series.times_ns) <= place:
+        return 0, 0
+    return int(series.times_ns[max(0, place - 1)]), int(series.times_ns[place])
 
 
 def listed(told: list[_Told], names: list[str]) -> str:
@@ -203,15 +298,10 @@ def span_line(span: SpanSummary) -> Summary:
                    span.longest_start_ns, span.longest_start_ns + span.longest_ns, ())  # fmt: skip
 
 
-def _summary(kind: str, name: str, text: str, weight: float, members: list[_Told]) -> Summary:
+def _summary(
+    kind: str, name: str, text: str, weight: float, members: list[_Told], onset: tuple[int, int] = (0, 0)
+) -> Summary:
     times = [(int(t.series.times_ns[0]), int(t.series.times_ns[-1])) for t in members if len(t.series.times_ns)]
-    return Summary(
-        kind,
-        name,
-        text,
-        weight,
-        sum(len(t.series.values) for t in members),
-        min((a for a, _ in times), default=0),
-        max((b for _, b in times), default=0),
-        tuple(sorted({t.series.rank for t in members if t.series.rank >= 0})),
-    )
+    first, last = onset if onset[0] else (min((a for a, _ in times), default=0), max((b for _, b in times), default=0))
+    ranks = tuple(sorted({t.series.rank for t in members if t.series.rank >= 0}))
+    return Summary(kind, name, text, weight, sum(len(t.series.values) for t in members), first, last, ranks)

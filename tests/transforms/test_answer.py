@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tracewinnow.schemas.errors import BadUse
@@ -81,8 +83,10 @@ def test_the_query_draws_segments(job: list[PreprocessedTrace]) -> None:
 
 
 def test_every_window_is_accounted_for(job: list[PreprocessedTrace]) -> None:
-    text = answer(job, 120).text
+    text = answer(job, 1000).text
     assert all(f"22:1{minute}:20Z" in text for minute in (3, 4, 5))
+    shown = answer([*job, *(window(number, steps(0)) for number in range(3, 30))], 300).text
+    assert re.search(r"…2023-11-14T22:\d\d:20Z to 22:42:20Z: \d+ lines of \d+ windows", shown)
 
 
 def test_no_trace() -> None:

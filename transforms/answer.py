@@ -15,7 +15,7 @@ from tracewinnow.transforms.options import Options
 
 HEADER_SHARE = 0.35  # of the budget, for what is said about the job
 EXPLAINED_FROM = 300  # tokens of budget from which the marks are explained
-ROUNDS = 5  # tries to use what the estimate of the marks left over
+ROUNDS = 6  # tries to use what the estimate of the marks left over
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,11 +18,12 @@ from dataclasses import replace
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
 from tracewinnow.transforms.offers import Offer, offered, part
 
-LINKED = 8.0  # log-odds that a rare line wins by a link to the failure,
-LINKED_MOST = 4.0  # which raises it no further than this
+LINKED = 9.0  # log-odds that a rare line wins by a link to the failure,
+LINKED_MOST = 5.0  # which raises it no further than this
 ROOT = 2.0  # log-odds for the block that ends with the failure that the job is said to have died of
 LATER = 4.0  # the most for a crash that is another one
-SUSPECT = 2.5  # log-odds for what the rank says that the others speak of,
+SUSPECT = 2.5  # the most log-odds for what the rank says that the others speak of, which are as many as it has itself,
+FOLLOWS = 1.5  # log-odds that the others lose then,
 ODD = 1.5  # and for the one line of a kind that differs
 AGAIN = 0.5  # log-odds that a message loses each time that the number of its repeats in a rank doubles
 TELLING = 2.0  # least score of a series whose onset is looked at
@@ -47,7 +48,11 @@ def weighed(traces: Sequence[PreprocessedTrace], query: str = "") -> tuple[list[
         segment, value = offer.segment, offer.value
         if segment.label == "actionable" and segment.first:
             own = tuple(segment.ranks)
-            value += SUSPECT * (own == (suspect,)) + ODD * (segment.template in different.get(own, ()))
+            if own == (suspect,):
+                value += min(SUSPECT, max(0.0, segment.score))
+            elif suspect >= 0 and own and suspect not in own:
+                value -= FOLLOWS
+            value += ODD * (segment.template in different.get(own, ()))
             each = total[segment.template] / max(1, len(ranks[segment.template]))
             value -= AGAIN * math.log2(max(1.0, each / 2))
             if reason:

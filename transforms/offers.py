@@ -14,8 +14,8 @@ from tracewinnow.transforms.rank import ASKED, relevance
 from tracewinnow.transforms.select import COST
 
 NUMBERS = frozenset(("series", "memory", "spans", "sparse"))
-NUMBERS_SHARE = 0.4  # of the room, for summaries of numbers, where there are lines too;
-TROUBLE_SHARE = 0.35  # this much is theirs before any line, for series in trouble
+NUMBERS_SHARE = 0.45  # of the room, for summaries of numbers, where there are lines too;
+TROUBLE_SHARE = 0.4  # this much is theirs before any line, for series in trouble
 TROUBLE = 1.9  # the least value of such a summary
 LARGEST_SHARE = 3  # a segment may take one part in three of the room; of what is longer an end is shown
 CAP = 8.0  # value above which there is no more certain

@@ -170,7 +170,8 @@ def compose(head: list[str], chosen: list[Offer], traces: Sequence[PreprocessedT
         silent = []
         if several:
             out.append(f"== window {window(index, trace)}")
-        out += [s.text for s in segments if s.kind in NUMBERS]
+        numbers = [s for s in segments if s.kind in NUMBERS]
+        out += [s.text for s in sorted(numbers, key=lambda s: (-s.score, s.text))]
         pieces = [
             (s.first, s.last, render.repeated(s.text, s.count, s.ranks)) for s in segments if s.kind not in NUMBERS
         ]

@@ -21,6 +21,7 @@ LARGEST_SHARE = 3  # a segment may take one part in three of the room; of what i
 CAP = 8.0  # value above which there is no more certain
 SAID = 7.0  # log-odds that a segment loses when all of it was said before,
 SCANT = 1.5  # and a heading, or a word or two: it says little without what stands under it
+LINE = 100  # tokens that one line may always take, if there is room
 WINDOW = 40  # tokens that the first segment of one more window costs: its name, and that of those left out around it
 LOOKED_AT = 3000  # the likeliest offers; the rest is not looked at
 MARK = 12  # tokens that a piece costs beside its own, about: a mark of a gap with its numbers
@@ -108,10 +109,12 @@ def choose(offers: list[Offer], traces: Sequence[PreprocessedTrace], room: int, 
         left = room - entry(offer)
         if segment.kind in NUMBERS:
             fitting = offer if offer.tokens <= min(left, limit) else None
-        elif offer.tokens <= min(left, largest if segment.first < segment.last else total // 2):
+        elif offer.tokens <= min(left, largest if segment.first < segment.last else max(total // 2, LINE)):
             fitting = offer
         else:
             fitting = shortened(offer, min(left, largest)) if offer.value > 0 else None
+            if fitting is not None and loss(fitting.segment, known, names) > SAID / 2:  # what is new in it did not fit
+                fitting = None
         if fitting is not None:
             take(fitting, fitting.tokens + entry(fitting))
     return chosen
@@ -157,7 +160,9 @@ def shortened(offer: Offer, most: int) -> Offer | None:
         kept += 1
     while ends and kept and not WORD.search(lines[-kept]):  # carets under a line that did not fit
         kept -= 1
-    return part(offer, len(lines) - kept if ends else 0, len(lines) if ends else kept) if kept else None
+    if kept < 2 - ends:  # a first line is a heading of what follows
+        return None
+    return part(offer, len(lines) - kept if ends else 0, len(lines) if ends else kept)
 
 
 def part(offer: Offer, start: int, end: int) -> Offer:

@@ -121,9 +121,10 @@ def summarise(
             groups[(one.statistic, family(one))].append(told)
     found = led([group_line(statistic, members) for (statistic, _), members in groups.items()])
     if still:
-        text = "constant: " + ", ".join(f"{t.series.name} {number(float(t.series.values[0]))}" for t in still[:20])
-        if len(still) > 20:
-            text += f" and {len(still) - 20} more"
+        said = list(
+            dict.fromkeys(f"{t.series.name} {number(float(t.series.values[0]))}" for t in still)
+        )  # once for all ranks
+        text = "constant: " + ", ".join(said[:20]) + (f" and {len(said) - 20} more" if len(said) > 20 else "")
         found.append(_summary("series", "constant", text, -2.0, still))
     found += [span_line(span) for span in spans]
     found += [

@@ -65,7 +65,11 @@ def weighed(traces: Sequence[PreprocessedTrace], query: str = "") -> tuple[list[
         value = max(segment.score, min(LINKED_MOST, segment.score + LINKED * rare))
         key = (offer.trace, segment.first, segment.last)
         if key not in found or found[key].value < value:
-            found[key] = replace(offer, value=value)
+            if segment.label == "noise":  # no longer
+                segment = Segment()
+                segment.CopyFrom(offer.segment)
+                segment.label, segment.keep_probability = "context", 1.0
+            found[key] = replace(offer, segment=segment, value=value)
     return list(found.values()), suspect
 
 

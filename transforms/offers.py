@@ -113,7 +113,9 @@ def choose(offers: list[Offer], traces: Sequence[PreprocessedTrace], room: int, 
             fitting = offer
         else:
             fitting = shortened(offer, min(left, largest)) if offer.value > 0 else None
-            if fitting is not None and loss(fitting.segment, known, names) > SAID / 2:  # what is new in it did not fit
+            if (
+                fitting is not None and loss(fitting.segment, known, names) > 0.8 * SAID
+            ):  # what is new in it did not fit
                 fitting = None
         if fitting is not None:
             take(fitting, fitting.tokens + entry(fitting))

@@ -1,9 +1,10 @@
 """What the segments of a job say about one another: which line belongs to the cause though it does not look like trouble.
 
-Four clues, none of which knows what kind of job it was:
+Five clues, none of which knows what kind of job it was:
 - a line that names the thing that the failure names (the file that is missing was removed an hour before);
 - a rare line in the moment in which a series left its course (a schedule changed, then the loss jumped);
 - the rank that the others speak of while it speaks of nobody (they wait for it);
+- a line that this rank alone printed (a setting that the others do not have);
 - of lines that ranks print alike, the one that differs from all others (it stands at another step).
 """
 
@@ -28,6 +29,7 @@ ODD = 1.5  # and for the one line of a kind that differs
 AGAIN = 0.5  # log-odds that a message loses each time that the number of its repeats in a rank doubles
 TELLING = 2.0  # least score of a series whose onset is looked at
 MOST = 6000  # offers that are looked at
+FEW, ALONE = 2, 8  # times that one rank alone prints a line that counts as special, and the most such lines
 REASON = 80  # characters of the reason that are looked for
 THING = re.compile(r"[\w.+-]*[^\W\d_][\w.+-]*[\w+]")
 RANK = re.compile(r"\brank[ :=#]{0,2}(\d{1,6})\b", re.IGNORECASE)
@@ -39,9 +41,9 @@ def weighed(traces: Sequence[PreprocessedTrace], query: str = "") -> tuple[list[
     """Offers of all the traces of one job, with what the clues add, and the rank that the others speak of (-1: none)."""
     offers = likeliest([offer for index, trace in enumerate(traces) for offer in offered(index, trace, query)])
     reason = next((trace.job.reason for trace in reversed(traces) if trace.job.reason), "")
-    linked = links(traces, reason)
-    total, ranks = occurrences(traces, {o.segment.template for o in (*offers, *linked)})
     suspect = spoken_of(offers)
+    linked = links(traces, reason) + (alone(traces, suspect) if suspect >= 0 else [])
+    total, ranks = occurrences(traces, {o.segment.template for o in (*offers, *linked)})
     different = differing(offers)
     found: dict[tuple[int, int, int], Offer] = {}
     for at, offer in enumerate(offers):
@@ -120,6 +122,19 @@ def links(traces: Sequence[PreprocessedTrace], reason: str) -> list[Offer]:
             offer = Offer(index, segment, segment.score, segment.tokens + 1)
             found.append(line_of(offer, hit.start()) if hit and segment.score < 0 else offer)
     return found
+
+
+def alone(traces: Sequence[PreprocessedTrace], rank: int) -> list[Offer]:
+    """Single lines that no other rank printed, where they are few: what is special about this one."""
+    total, ranks = occurrences(traces, {s.template for trace in traces for s in trace.segments if s.first})
+    found = [
+        Offer(index, segment, segment.score, segment.tokens + 1)
+        for index, trace in enumerate(traces)
+        for segment in trace.segments
+        if segment.first and segment.first == segment.last and segment.label in ("context", "noise")
+        and ranks[segment.template] == {rank} and total[segment.template] <= FEW
+    ]  # fmt: skip
+    return found if len(found) <= ALONE else []
 
 
 def first_onset(traces: Sequence[PreprocessedTrace]) -> tuple[int, tuple[int, int]]:

@@ -147,3 +147,18 @@ def test_the_line_that_differs_from_what_the_others_agree_on() -> None:
 def test_what_is_said_all_the_time_counts_less() -> None:
     found, _ = weighed([trace(line(1, "refused again", 0, count=64), line(2, "refused once", 0))])
     assert value(found, "once") - value(found, "again") > 1
+
+
+def test_what_the_suspect_alone_printed_is_found_in_the_noise() -> None:
+    lines = [
+        line(1, "cache limit 4 set by environment", 3, score=-4, label="noise"),
+        line(2, "loader ready", 3, score=-4, label="noise", template="ready"),
+        line(3, "loader ready", 0, score=-4, label="noise", template="ready"),
+        line(4, "error: waiting for rank 3", 0),
+        line(5, "error: waiting for rank 3", 1),
+    ]
+    found, _ = weighed([trace(*lines)])
+    assert value(found, "cache limit") > 2
+    assert value(found, "ready") == -99
+    many = [line(10 + i, f"special {chr(97 + i)}", 3, score=-4, label="noise") for i in range(20)]
+    assert value(weighed([trace(*lines, *many)])[0], "cache limit") == -99

@@ -119,14 +119,23 @@ class GcsObjects:
             yield
         except api.NotFound as missing:
             raise NotFound(f"No object at {self._uri(name)} (or no such bucket).") from missing
-        except (api.Forbidden, api.Unauthorized, RefreshError, DefaultCredentialsError) as refused:
+        except DefaultCredentialsError as none:
             raise StoreError(
-                f"No access to {self._uri(name)}: {refused}. Check the credentials and their roles."
+                f"No access to {self._uri(name)}: this machine has no credentials. Log in with `gcloud auth "
+                "application-default login`, or let GOOGLE_APPLICATION_CREDENTIALS name the key of a service account."
+            ) from none
+        except (api.Forbidden, api.Unauthorized, RefreshError) as refused:
+            raise StoreError(
+                f"No access to {self._uri(name)}: {_sentence(refused)} Check the credentials and their roles."
             ) from refused
         except (api.ServerError, api.TooManyRequests, api.RetryError, TransportError, NoConnection, Timeout) as failed:
-            raise Transient(f"Cloud Storage does not answer for {self._uri(name)}: {failed}") from failed
+            raise Transient(f"Cloud Storage does not answer for {self._uri(name)}: {_sentence(failed)}") from failed
         except api.GoogleAPICallError as refused:
-            raise StoreError(f"Cloud Storage refused {self._uri(name)}: {refused}") from refused
+            raise StoreError(f"Cloud Storage refused {self._uri(name)}: {_sentence(refused)}") from refused
+
+
+def _sentence(failed: Exception) -> str:
+    return str(failed).rstrip(". ") + "."
 
 
 def _retry() -> Any:

@@ -26,6 +26,7 @@ _HELP = {
     errno.EFBIG: "The file would be larger than the limit of this process (ulimit -f): raise it.",
     errno.EACCES: "This user may not: choose a folder that you own, or ask for the right.",
     errno.EPERM: "This user may not: choose a folder that you own, or ask for the right.",
+    errno.ENOENT: "The folder cannot be made there: choose another.",
     errno.EROFS: "It is mounted read-only: choose another folder.",
     errno.ENOTDIR: "A part of the path is a file: choose another folder.",
 }
@@ -49,7 +50,7 @@ class LocalObjects:
 
     def put(self, name: str, data: bytes, *, if_absent: bool = False) -> bool:
         target = self._path(name)
-        with _clear_errors(target, reading=False):
+        with clear_errors(target, reading=False):
             if if_absent and target.exists():
                 return False
             temporary = self._temporary()
@@ -71,12 +72,12 @@ class LocalObjects:
 
     def get(self, name: str) -> bytes:
         path = self._path(name)
-        with _clear_errors(path):
+        with clear_errors(path):
             return path.read_bytes()
 
     def get_range(self, name: str, start: int, length: int) -> bytes:
         path = self._path(name)
-        with _clear_errors(path), open(path, "rb", buffering=0) as file:
+        with clear_errors(path), open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             wanted = max(0, min(length, size - start))
             parts = []
@@ -101,12 +102,12 @@ class LocalObjects:
 
     def delete(self, name: str) -> None:
         path = self._path(name)
-        with _clear_errors(path), suppress(*_MISSING):
+        with clear_errors(path), suppress(*_MISSING):
             path.unlink()
 
     def exists(self, name: str) -> bool:
         path = self._path(name)
-        with _clear_errors(path):
+        with clear_errors(path):
             return path.is_file()
 
     def _path(self, name: str) -> Path:
@@ -166,7 +167,7 @@ def _move_if_absent(temporary: Path, target: Path) -> bool:
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     """What stands in a folder without what begins with a dot, in the order of whole names; none without a folder."""
-    with _clear_errors(folder):
+    with clear_errors(folder):
         try:
             found = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
         except _MISSING:
@@ -195,7 +196,7 @@ def _fsync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _clear_errors(path: Path, *, reading: bool = True) -> Iterator[None]:
+def clear_errors(path: Path, *, reading: bool = True) -> Iterator[None]:
     """An OSError becomes an error of the tree that says what to do."""
     try:
         yield

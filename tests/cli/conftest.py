@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ Cli = Callable[..., Said]
 
 
 @pytest.fixture
-def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
+def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Cli]:
     """Calls `tracewinnow ARGUMENTS` through its entry point, with tmp_path as the working directory and an empty stdin."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TRACEWINNOW_WAREHOUSE", raising=False)
@@ -40,7 +41,9 @@ def cli(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_
         assert isinstance(code, int)
         return Said(code, out, err)
 
-    return call
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield call
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)  # `run` ends with signals blocked, as its process does
 
 
 @pytest.fixture

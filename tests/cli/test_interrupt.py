@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -84,6 +85,23 @@ def test_run_ends_with_its_command(tmp_path: Path, times: int) -> None:
     assert code == 130
 
 
+@pytest.mark.parametrize("times", [1, 2])
+def test_backfill_ends_at_once_and_goes_on(tmp_path: Path, times: int) -> None:
+    for number in range(8):
+        (tmp_path / f"job-{number:02d}.log").write_text(f"2026-01-02 03:04:05 line of {number}\n" * 20_000)
+    logs = [file.name for file in tmp_path.glob("*.log")]
+    process = start("backfill", *logs, "--warehouse", "w", folder=tmp_path)
+    wait_for((tmp_path / "w" / "archive").exists)
+    code, err = interrupt(process, times)
+    assert code == 130
+    assert err.count("Interrupted. The same command goes on where this one was.") == 1
+    small = [file.name for file in tmp_path.glob("*-0[01].log")]
+    done = start("backfill", *small, "--warehouse", "w", "--json", folder=tmp_path)
+    out, err = done.communicate(timeout=120)
+    assert done.returncode == 0, err
+    assert json.loads(out)["traces"] == 2
+
+
 def test_stream_once_ends_after_the_run_in_hand(tmp_path: Path, broker: str) -> None:
     process = start(
         "stream", "--bootstrap", broker, "--warehouse", "w", "--topics", "telemetry.cpu.v1", folder=tmp_path
@@ -102,3 +120,9 @@ def test_stream_twice_ends_at_once(tmp_path: Path, broker: str) -> None:
     code, err = interrupt(process, 2, apart=0.02)
     assert code in (0, *INTERRUPTED)  # 0 where the run in hand was over before the second
     assert "Stopp" in err
+    again = start(
+        "stream", "--bootstrap", broker, "--warehouse", "w", "--topics", "telemetry.cpu.v1", "--until-idle", "1s",
+        folder=tmp_path,
+    )  # fmt: skip
+    _, err = again.communicate(timeout=60)
+    assert again.returncode == 0, err

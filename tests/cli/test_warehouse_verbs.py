@@ -127,14 +127,26 @@ def test_completion_scripts(cli: Cli, shell: str) -> None:
         assert checked.returncode == 0, checked.stderr
 
 
-def test_completion_knows_the_verbs() -> None:
+def complete(words: str, program: str) -> tuple[list[str], str]:
+    """What TAB behind these words offers, and what it prints beside; `program` runs before the command line does."""
     environment = {
         **os.environ,
         "_TRACEWINNOW_COMPLETE": "bash_complete",
-        "COMP_WORDS": "tracewinnow s",
-        "COMP_CWORD": "1",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
     }
-    program = Path(sys.executable).with_name("tracewinnow")
-    said = subprocess.run([program], env=environment, capture_output=True, text=True)
-    assert said.stdout.split() == ["plain,sync", "plain,stream", "plain,show"]
-    assert said.stderr == ""
+    code = f"import sys; sys.argv[0] = 'tracewinnow'\n{program}\nimport tracewinnow.cli; tracewinnow.cli.main()"
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    return [row.removeprefix("plain,") for row in said.stdout.split()], said.stderr
+
+
+BARE = "sys.modules.update(dict.fromkeys(['apache_beam', 'duckdb', 'pyarrow', 'tiktoken', 'mistral_common']))"
+
+
+@pytest.mark.parametrize("program", ["", BARE], ids=["everything", "base"])
+def test_completion_knows_the_verbs_whatever_is_installed(program: str) -> None:
+    assert complete("tracewinnow s", program) == (["sync", "stream", "show"], "")
+    assert complete("tracewinnow run --acc", program) == (["--accelerator"], "")
+    options, told = complete("tracewinnow show --bud", program)
+    assert options in (["--budget"], [])
+    assert told == ""

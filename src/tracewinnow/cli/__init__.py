@@ -6,11 +6,13 @@ Each verb is a module of this folder with a click command named `command`. It is
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import sys
 
 import click
+from click.shell_completion import CompletionItem
 
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
 from tracewinnow.version import VERSION
@@ -46,12 +48,28 @@ class Verbs(click.Group):
         except ModuleNotFoundError as missing:
             if missing.name and missing.name.startswith("tracewinnow"):
                 raise
+            if ctx.resilient_parsing:  # a shell asks for completions: it is told nothing rather than an error
+                return None
             raise click.ClickException(
                 f"`tracewinnow {name}` needs {missing.name}, which is not installed. "
                 f"Install it with: pip install 'tracewinnow[{extra}]'"
             ) from missing
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        near = difflib.get_close_matches(name, VERBS, n=2)
+        if name not in VERBS and near and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command {name!r}. Did you mean {' or '.join(near)}?", ctx)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        # Not click's own, which imports each command for its help.
+        verbs = [CompletionItem(name, help=what) for name, (_, what, _) in VERBS.items() if name.startswith(incomplete)]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -71,15 +89,13 @@ def tracewinnow() -> None:
 def main() -> None:
     """Entry point of the console script; does not return."""
     try:
-        tracewinnow(standalone_mode=False)
+        code = tracewinnow(standalone_mode=False)  # that of click's Exit, which is returned here, not raised
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)
         sys.exit(130)
     except click.ClickException as wrong:
         wrong.show()
         sys.exit(wrong.exit_code)
-    except click.exceptions.Exit as done:
-        sys.exit(done.exit_code)
     except BadUse as wrong:
         click.echo(f"Error: {wrong}", err=True)
         sys.exit(2)
@@ -93,4 +109,4 @@ def main() -> None:
     except OSError as wrong:
         click.echo(f"Error: {wrong.strerror or wrong}" + (f": {wrong.filename}" if wrong.filename else ""), err=True)
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

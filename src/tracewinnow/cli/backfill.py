@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections import Counter
 from typing import Any
 
 import click
 
-from tracewinnow.cli.common import beam_arguments, log_to_stderr, pipeline_options, settings_of
+from tracewinnow.cli.common import (
+    beam_arguments,
+    counted,
+    ends_at_once,
+    log_to_stderr,
+    pipeline_options,
+    settings_of,
+)
+from tracewinnow.schemas.errors import BadUse
 
 
 @click.command(
@@ -37,14 +46,23 @@ def command(paths: tuple[str, ...], job_id: str | None, again: bool, **options: 
 
     settings = settings_of(options)
     arguments = beam_arguments(options)
-    with only_one(settings.warehouse, "backfill"):
-        tasks, refused = backfill.plan(
-            find(paths), job_id, backfill.done_before(open_objects(settings.warehouse)), again
-        )
+    files = find(paths)
+    if not files:
+        raise BadUse(f"there are no files in {', '.join(paths)}; those whose name begins with a dot are passed over")
+    with (
+        ends_at_once("Interrupted. The same command goes on where this one was."),
+        only_one(settings.warehouse, "backfill"),
+    ):
+        tasks, refused = backfill.plan(files, job_id, backfill.done_before(open_objects(settings.warehouse)), again)
         for sentence in refused:
             click.echo(f"Skipped: {sentence}", err=True)
         if not tasks:
-            click.echo("Nothing to do: every file is in already (--again reads them again).", err=True)
+            empty = sum(file.stat().st_size == 0 for file in files)
+            known = len(files) - empty - len(refused)
+            found = [f"{counted(empty, 'file')} without content"] if empty else []
+            found += [f"{counted(known, 'file')} already in (--again reads them again)"] if known else []
+            found += [f"{counted(len(refused), 'file')} skipped"] if refused else []
+            click.echo(f"Nothing to do: {', '.join(found)}.", err=True)
         elif options["runner"] != "local":
             click.echo(
                 f"The job ended: {backfill.submit_backfill(options['runner'], tasks, settings, arguments)}", err=True
@@ -71,7 +89,9 @@ def _run_local(tasks: list[Any], settings: Any, as_json: bool) -> None:
         click.echo(json.dumps(dict(sorted(total.items()))))
     else:
         click.echo(
-            f"{len({task.path for task in tasks})} files: {total['events']} events, {total['traces']} traces, "
-            f"{total['tokens_before']} tokens became {total['tokens_after']}, {total['dead_letters']} dead letters.",
+            f"{counted(len({task.path for task in tasks}), 'file')}: {counted(total['events'], 'event')}, "
+            f"{counted(total['traces'], 'trace')}, {total['tokens_before']:,} tokens became {total['tokens_after']:,}, "
+            f"{counted(total['dead_letters'], 'dead letter')}.",
             err=True,
         )
+        click.echo(f"To look: tracewinnow jobs --warehouse {shlex.quote(settings.warehouse)}", err=True)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import shlex
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
@@ -93,3 +96,24 @@ def log_to_stderr() -> None:
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     logging.getLogger("tracewinnow").setLevel(logging.WARNING)
+
+
+@contextlib.contextmanager
+def ends_at_once(sentence: str) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end this process where it is, with a sentence: for work that a kill leaves whole."""
+
+    def end(number: int, frame: Any) -> None:
+        os.write(2, f"\n{sentence}\n".encode())
+        os._exit(128 + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def counted(count: int, thing: str) -> str:
+    """ "1 file", "1,200 files", "2 batches"."""
+    return f"{count:,} {thing}" + ("" if count == 1 else "es" if thing.endswith("ch") else "s")

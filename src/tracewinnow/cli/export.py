@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import click
 
-from tracewinnow.cli.common import log_to_stderr, warehouse_option
+from tracewinnow.cli.common import counted, log_to_stderr, warehouse_option
 
 
 @click.command(
@@ -28,15 +28,20 @@ def command(date: str | None, warehouse: str, as_json: bool) -> None:
     log_to_stderr()
     from tracewinnow.pipelines.export import export
     from tracewinnow.schemas.errors import BadUse
+    from tracewinnow.serving.warehouse import Warehouse
 
     day = date or (datetime.now(timezone.utc) - timedelta(days=1)).strftime("%Y-%m-%d")
     try:
         datetime.strptime(day, "%Y-%m-%d")
     except ValueError as wrong:
-        raise BadUse(f"--date {day!r} is not a day: give YYYY-MM-DD") from wrong
+        raise BadUse(f"--date {day!r} is not a day: give YYYY-MM-DD, such as 2026-11-20") from wrong
+    Warehouse(warehouse)  # or an error that says what to give
     manifest = export(warehouse, day)
     if as_json:
         click.echo(json.dumps(manifest, sort_keys=True))
     else:
-        click.echo(f"{manifest['rows']} segments of {manifest['traces']} traces in {len(manifest['shards'])} files:")
+        click.echo(
+            f"{counted(manifest['rows'], 'segment')} of {counted(manifest['traces'], 'trace')} "
+            f"in {counted(len(manifest['shards']), 'file')}:"
+        )
         click.echo(f"{warehouse.rstrip('/')}/export/dt={day}/manifest.json")

@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from tracewinnow.cli.common import beam_arguments, log_to_stderr, pipeline_options, settings_of
+from tracewinnow.cli.common import (
+    beam_arguments,
+    counted,
+    ends_at_once,
+    log_to_stderr,
+    pipeline_options,
+    settings_of,
+)
 
 
 @click.command(
@@ -28,9 +35,11 @@ def command(job_id: str | None, **options: Any) -> None:
     """
     log_to_stderr()
     from tracewinnow.pipelines import rebuild
+    from tracewinnow.serving.warehouse import Warehouse
 
     settings = settings_of(options)
     arguments = beam_arguments(options)
+    Warehouse(settings.warehouse)  # or an error that says what to give
     keys = list(rebuild.windows(settings, job_id))
     if not keys:
         click.echo(f"The archive of {settings.warehouse} is empty.", err=True)
@@ -39,7 +48,10 @@ def command(job_id: str | None, **options: Any) -> None:
         click.echo(f"The job ended: {rebuild.submit_rebuild(options['runner'], keys, settings, arguments)}", err=True)
         return
     total: Counter[str] = Counter()
-    with click.progressbar(length=len(keys), label="Rebuild", file=sys.stderr, width=30) as bar:
+    with (
+        ends_at_once("Interrupted. Nothing is broken: start it again, it does all windows anew."),
+        click.progressbar(length=len(keys), label="Rebuild", file=sys.stderr, width=30) as bar,
+    ):
 
         def report(windows: int, counters: dict[str, int]) -> None:
             total.update(counters)
@@ -49,4 +61,8 @@ def command(job_id: str | None, **options: Any) -> None:
     if options["as_json"]:
         click.echo(json.dumps({"windows": len(keys), **dict(sorted(total.items()))}))
     else:
-        click.echo(f"{len(keys)} windows: {total['traces']} traces, {total['dead_letters']} dead letters.", err=True)
+        click.echo(
+            f"{counted(len(keys), 'window')}: {counted(total['traces'], 'trace')}, "
+            f"{counted(total['dead_letters'], 'dead letter')}.",
+            err=True,
+        )

@@ -10,26 +10,32 @@ from typing import Any
 
 import click
 
-from tracewinnow.cli.common import beam_arguments, log_to_stderr, pipeline_options, settings_of
+from tracewinnow.cli.common import beam_arguments, counted, log_to_stderr, pipeline_options, settings_of
 
 TOPICS = "telemetry.tpu.v1,telemetry.gpu.v1,telemetry.cpu.v1"
 POLL_SECONDS = 0.3
 
 
 class Stop:
-    """The first Ctrl-C or SIGTERM ends after the run in hand; the second at once, which is safe as well."""
+    """While entered, the first Ctrl-C or SIGTERM asks to end after the run in hand; the second ends at once, safe as well."""
 
     def __init__(self) -> None:
         self.asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._signal)
+
+    def __enter__(self) -> Stop:
+        self.before = {number: signal.signal(number, self._signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
 
     def _signal(self, number: int, frame: Any) -> None:
         if self.asked:
-            click.echo("Stopped at once; the next start goes on where this one was.", err=True)
-            os._exit(130)
+            os.write(2, b"\nStopped at once; the next start goes on where this one was.\n")
+            os._exit(128 + number)
         self.asked = True
-        click.echo("Stopping after the run in hand. Once more to stop at once.", err=True)
+        os.write(2, b"\nStopping after the run in hand. Once more to stop at once.\n")
 
 
 @click.command(
@@ -105,19 +111,19 @@ def _run_local(
             click.echo(json.dumps({"did": what, **counters}))
         elif what == "read":
             click.echo(
-                f"read {counters.get('events', 0)} events in {counters.get('batches', 0)} batches, "
-                f"{counters.get('dead_letters', 0)} dead letters, {counters['seconds']:.1f}s",
+                f"read {counted(counters.get('events', 0), 'event')} in "
+                f"{counted(counters.get('batches', 0), 'batch')}, "
+                f"{counted(counters.get('dead_letters', 0), 'dead letter')}, {counters['seconds']:.1f}s",
                 err=True,
             )
         else:
             click.echo(
-                f"built {counters.get('traces', 0)} traces: {counters.get('tokens_before', 0)} tokens became "
-                f"{counters.get('tokens_after', 0)}",
+                f"built {counted(counters.get('traces', 0), 'trace')}: {counters.get('tokens_before', 0):,} tokens "
+                f"became {counters.get('tokens_after', 0):,}",
                 err=True,
             )
 
-    with only_one(settings.warehouse, "stream"):
-        stop = Stop()
+    with only_one(settings.warehouse, "stream"), Stop() as stop:
         stream = LocalStream(bootstrap, topics, settings, group, disorder_ms, report)
         click.echo(f"Reading {', '.join(topics)} at {bootstrap} into {settings.warehouse}. Ctrl-C stops.", err=True)
         last = time.monotonic()
@@ -132,5 +138,6 @@ def _run_local(
         stream.close()
         if stream.state.pending:
             click.echo(
-                f"{len(stream.state.pending)} windows are still open; the next start goes on with them.", err=True
+                f"Still open: {counted(len(stream.state.pending), 'window')}; the next start goes on with them.",
+                err=True,
             )

@@ -1,0 +1,103 @@
+"""backfill, rebuild and export as a user meets them; what is wrong with files and folders is said in words."""
+
+from __future__ import annotations
+
+import json
+import random
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Cli
+
+LOG = "2026-03-01 12:00:00 step 1 loss 2.0\n2026-03-01 12:00:01 step 2 loss nan\nRuntimeError: shard 7 is gone\n"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "job-7.log"
+    path.write_text(LOG)
+    return path
+
+
+def test_from_a_file_to_the_answer_and_the_export(cli: Cli, log: Path) -> None:
+    said = cli("backfill", "job-7.log", "--warehouse", "my warehouse")
+    assert (said.code, said.out) == (0, "")
+    assert "1 file: 3 events, 1 trace" in said.err
+    assert "tracewinnow jobs --warehouse 'my warehouse'" in said.err
+    said = cli("jobs", "--warehouse", "my warehouse")
+    assert "job-7" in said.out
+    assert "imported" in said.out
+    assert "RuntimeError: shard 7 is gone" in cli("show", "job-7", "--warehouse", "my warehouse").out
+    said = cli("backfill", "job-7.log", "--warehouse", "my warehouse")
+    assert "1 file already in (--again reads them again)" in said.err
+    assert "1 window: 1 trace, 0 dead letters" in cli("rebuild", "--warehouse", "my warehouse").err
+    said = cli("export", "--date", "2026-03-01", "--warehouse", "my warehouse")
+    manifest = json.loads(Path(said.out.splitlines()[-1]).read_text())
+    assert manifest["traces"] == 1
+    assert cli("rebuild", "--warehouse", "my warehouse", "--json").out.startswith('{"windows": 1')
+
+
+def test_files_that_are_no_logs(cli: Cli, log: Path, tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").write_bytes(random.Random(7).randbytes(10_000))
+    (tmp_path / "empty.log").touch()
+    said = cli("backfill", "weights.bin", "empty.log", "--warehouse", "w")
+    assert said.code == 1
+    assert "Skipped: weights.bin holds binary data, not text" in said.err
+    assert "Nothing to do: 1 file without content, 1 file skipped." in said.err
+    said = cli("backfill", "weights.bin", "job-7.log", "--warehouse", "w")
+    assert said.code == 1  # something was left out
+    assert "1 file: 3 events" in said.err
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LOG.encode("utf-16"),
+        "größer, 損失 {}\n".encode(),
+        "größer\n".encode("latin-1"),
+        "損失が発散しました\n".encode("shift-jis"),
+        b"\x1b[31mred\x1b[0m\r\b 50%\a\n",
+        bytes(5000) + LOG.encode(),
+    ],
+    ids=["utf-16", "utf-8", "latin-1", "shift-jis", "terminal", "cut while it was written"],
+)
+def test_every_kind_of_text_is_taken(cli: Cli, tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "a.log").write_bytes(text)
+    assert cli("backfill", "a.log", "--warehouse", "w").code == 0
+
+
+def test_a_folder_without_files(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / ".hidden").write_text("x\n")
+    said = cli("backfill", "logs", "--warehouse", "w")
+    assert said.code == 2
+    assert "there are no files in logs" in said.err
+
+
+def test_a_full_disk_is_said_once_and_the_next_try_goes_on(log: Path, tmp_path: Path) -> None:
+    log.write_bytes(random.Random(7).randbytes(300_000).hex(" ").encode())
+
+    def backfill(limit: int) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "tracewinnow", "backfill", "job-7.log", "--warehouse", "w"],
+            cwd=tmp_path, capture_output=True, text=True,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY)),
+        )  # fmt: skip
+
+    failed = backfill(100_000)
+    assert failed.returncode == 1
+    assert failed.stderr.count("File too large") == 1
+    assert "(ulimit -f): raise it." in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert backfill(resource.RLIM_INFINITY).returncode == 0
+
+
+def test_a_warehouse_that_is_not_ours(cli: Cli, log: Path) -> None:
+    said = cli("backfill", "job-7.log", "--warehouse", "/proc/warehouse")
+    assert said.code == 1
+    assert "/proc/warehouse" in said.err
+    assert "choose" in said.err

@@ -43,7 +43,7 @@ def answer(
     offers = ranked(found)
     chosen, text = fill(head, offers, traces, budget)
     if not text:
-        text = tokens.head(offers[0].segment.text if offers else head[0], budget)
+        text = tokens.head(offers[0].segment.text.rsplit("\n", 1)[-1] if offers else head[0], budget)
     chosen.sort(key=lambda o: (o.trace, o.segment.first))
     return Answer(
         text,

@@ -168,11 +168,7 @@ def group_line(statistic: str, members: list[_Told]) -> Summary:
     trouble = ""
     if unlike := odd(members):
         named = ", ".join(f"{label(t, names)} {show(float(t.series.values[-1]))}" for t in unlike[:NAMED])
-        trouble, weight, onset = (
-            f"; unlike the rest: {named}",
-            2.0,
-            when(unlike[0].series, len(unlike[0].series.values) // 2),
-        )
+        trouble, weight = f"; unlike the rest: {named}", 2.0
     if by_step := jumps_by_step(members):
         said, told_weight, place = jumps_told(by_step, members, names, show)
         trouble += said

@@ -81,6 +81,36 @@ def test_memory_is_told_in_bytes() -> None:
     assert "1 GiB → 3 GiB" in summary.text
 
 
+def test_a_rank_that_grows_unlike_the_rest_is_named() -> None:
+    ranks = [of([2.0**30 + i for i in range(40)], "host", "memory_used", rank) for rank in range(4)]
+    ranks[2].values[:] = np.linspace(2.0**30, 2.0**33, 40)
+    [summary] = summarise(ranks)
+    assert "unlike the rest: rank 2 8 GiB" in summary.text
+    assert summary.weight >= 2
+
+
+def test_a_jump_of_all_ranks_is_said_once_and_its_moment_known() -> None:
+    [summary] = summarise([of([0.1] * 30 + [50.0] * 5, "lr", rank=rank) for rank in range(4)])
+    assert "jump at step 30 in all 4 ranks 0.1 → 50" in summary.text
+    assert (summary.first_time_ns, summary.last_time_ns) == (29 * 10**9, 30 * 10**9)
+
+
+def test_of_series_that_cease_to_be_finite_the_first_leads() -> None:
+    nan = float("nan")
+    found = summarise(
+        [of([*smooth(40), nan, nan], "grad"), of([*smooth(39), nan, nan, nan], "loss"), of([*smooth(42)], "x")]
+    )
+    assert [one.name for one in found][:2] == ["metric loss", "metric grad"]
+    assert found[0].weight - found[1].weight > 1
+
+
+def test_a_series_that_always_jumps_tells_little() -> None:
+    values = [*smooth(20), *([20.0, *smooth(30)] * 10)]
+    [summary] = summarise([of(values, "throughput")])
+    assert summary.weight < 1
+    assert "more jumps" in summary.text
+
+
 def test_short_numbers() -> None:
     assert [number(x) for x in (0.0, 12.0, 0.000123, 1234567.0, float("nan"), float("-inf"))] == [
         "0", "12", "0.000123", "1.23e6", "NaN", "-inf"

@@ -2,8 +2,8 @@
 
     python -m bench.latency [--runs 10] [--bootstrap HOST:PORT] [--json]
 
-Each run is a training script of its own that logs for two seconds and then raises; the clock starts at the raise and stops when
-`tracewinnow show` has printed the exception's message. Without --bootstrap the embedded broker is used.
+The pipeline runs already. Each run is a training script of its own that logs for two seconds and then raises; the clock starts at the
+raise and stops when `tracewinnow show` has printed the exception's message. Without --bootstrap the embedded broker is used.
 """
 
 from __future__ import annotations
@@ -49,6 +49,8 @@ def measure(runs: int, bootstrap: str, folder: Path) -> list[float]:
     running = subprocess.Popen(stream, stderr=subprocess.DEVNULL)
     found = []
     try:
+        while not (warehouse / "state" / "stream.lock").exists():  # it reads from here on
+            time.sleep(0.1)
         for number in range(runs):
             job = f"latency-{number}"
             command = [sys.executable, "-c", JOB, job, bootstrap, str(folder / "spool")]

@@ -2,7 +2,7 @@
 
     python -m bench.latency [--runs 10] [--bootstrap HOST:PORT] [--json]
 
-The pipeline runs already. Each run is a training script of its own that logs for two seconds and then raises; the clock starts at the
+The pipeline runs already. Each run is a training script of its own that logs for two seconds and raises; the clock starts at the
 raise and stops when `tracewinnow show` has printed the exception's message. Without --bootstrap the embedded broker is used.
 """
 

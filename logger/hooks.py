@@ -33,6 +33,8 @@ class Listener(Protocol):
 
 
 class Hooks:
+    """What this file speaks of. `install` once, in the main thread where there is a choice; `remove` puts everything back."""
+
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
         self.exit_code: int | None = None  # of sys.exit in the main thread

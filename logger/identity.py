@@ -29,6 +29,7 @@ WORLD_SIZE = ("WORLD_SIZE", "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", 
 
 
 def first_of(names: tuple[str, ...], environ: Mapping[str, str]) -> str:
+    """The first of these variables that is set and not empty, or ""."""
     return next((environ[name] for name in names if environ.get(name)), "")
 
 
@@ -109,6 +110,7 @@ def versions() -> dict[str, str]:
 
 
 def working_directory() -> str:
+    """Where the process works, or "" where that was deleted."""
     try:
         return os.getcwd()
     except OSError:  # it was deleted

@@ -36,6 +36,8 @@ SEGMENT_BYTES = 64 << 20
 
 
 class Entry(NamedTuple):
+    """A record of an outbox: a batch with its name, and what the cutter knew behind it."""
+
     sequence: int
     created_ns: int
     state: bytes

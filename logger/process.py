@@ -68,6 +68,7 @@ class Watched:
 
 
 def signal_name(number: int) -> str:
+    """ "SIGKILL" for 9; "signal 99" for a number that has no name here."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -26,6 +26,8 @@ STRANGER_SECONDS = 600.0  # a process that we cannot look at is taken for dead w
 
 @dataclass
 class Session:
+    """One run of a job's process: what its shipper, or the next one, must know. Stands in the spool as JSON."""
+
     identity: Identity
     bootstrap: str = ""
     retain: float = RETAIN_SECONDS  # seconds that a batch stays after it was sent
@@ -81,6 +83,7 @@ def lock(directory: Path, process_uuid: str) -> int | None:
 
 
 def boot_id() -> str:
+    """Names this boot of the machine and our name space of process ids; "" without /proc."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + " " + os.readlink("/proc/self/ns/pid")
     except OSError:

@@ -211,6 +211,7 @@ def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> N
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """The process of the shipper, from its arguments to its exit code; blocks until the job has ended and all is sent."""
     parser = argparse.ArgumentParser(
         prog="tracewinnow.logger.shipper", description="Started by tracewinnow.logger.start()."
     )

@@ -39,6 +39,7 @@ RETRY_SECONDS = 1.0  # after a failed allocation
 
 
 def segment_path(directory: Path, process_uuid: str, lane: str, number: int) -> Path:
+    """The file of a lane's segment, numbered from 0."""
     return directory / f"{process_uuid}.{lane}-{number:06d}.spool"
 
 
@@ -147,6 +148,8 @@ END_OF_LANE = Position(1 << 62, 0)
 
 
 class Record(NamedTuple):
+    """What the job wrote at a time. time_ns: Unix nanoseconds; kind: one of the numbers above, which says what the payload is."""
+
     time_ns: int
     kind: int
     payload: bytes

@@ -25,6 +25,8 @@ LAST_SECONDS = 1.0  # at the end of the run, for the copies under way
 
 
 class Pending(NamedTuple):
+    """Norms of one step that the device still computes."""
+
     step: int
     names: dict[str, list[str]]  # statistic -> layers, in the order of the values
     values: Any  # float32[all of them], on the host when `ready`

@@ -64,6 +64,7 @@ class Cutter:
 
 
 def record(task: Task, place: int, value: bytes, time_ns: int) -> Record:
+    """What a file gives the graph; its path and `place` stand where topic and offset do. time_ns: Unix nanoseconds."""
     return Record(task.path, 0, place, time_ns // 1_000_000, value)
 
 

@@ -10,6 +10,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -165,10 +166,11 @@ def group_line(statistic: str, members: list[_Told]) -> Summary:
     if finite:
         firsts, lasts = [float(v[0]) for v in finite], [float(t.series.values[-1]) for t in members]
         text += f" {show(float(np.median(firsts)))} → {show(float(np.median(lasts)))}"
-    trouble = ""
+    trouble, alone = "", set[int]()
     if unlike := odd(members):
         named = ", ".join(f"{label(t, names)} {show(float(t.series.values[-1]))}" for t in unlike[:NAMED])
         trouble, weight = f"; unlike the rest: {named}", 2.0
+        alone = {t.series.rank for t in unlike}
     if by_step := jumps_by_step(members):
         said, told_weight, place = jumps_told(by_step, members, names, show)
         trouble += said
@@ -185,7 +187,7 @@ def group_line(statistic: str, members: list[_Told]) -> Summary:
     if re.search(r"loss|grad", names[0] + statistic):
         weight = max(weight + (0.3 if "loss" in names[0] else 0.25), 0.5)
     kind = "memory" if statistic.startswith("memory") else "series"
-    return _summary(kind, f"{statistic} {names[0]}", text + trouble, weight, members, onset)
+    return _summary(kind, f"{statistic} {names[0]}", text + trouble, weight, members, onset, alone)
 
 
 def odd(members: list[_Told]) -> list[_Told]:
@@ -296,9 +298,16 @@ def span_line(span: SpanSummary) -> Summary:
 
 
 def _summary(
-    kind: str, name: str, text: str, weight: float, members: list[_Told], onset: tuple[int, int] = (0, 0)
+    kind: str,
+    name: str,
+    text: str,
+    weight: float,
+    members: list[_Told],
+    onset: tuple[int, int] = (0, 0),
+    alone: AbstractSet[int] = frozenset(),
 ) -> Summary:
+    """alone: the ranks that it is about, where it is not about all."""
     times = [(int(t.series.times_ns[0]), int(t.series.times_ns[-1])) for t in members if len(t.series.times_ns)]
     first, last = onset if onset[0] else (min((a for a, _ in times), default=0), max((b for _, b in times), default=0))
-    ranks = tuple(sorted({t.series.rank for t in members if t.series.rank >= 0}))
+    ranks = tuple(sorted(rank for rank in alone or {t.series.rank for t in members} if rank >= 0))
     return Summary(kind, name, text, weight, sum(len(t.series.values) for t in members), first, last, ranks)

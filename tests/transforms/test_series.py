@@ -87,6 +87,7 @@ def test_a_rank_that_grows_unlike_the_rest_is_named() -> None:
     [summary] = summarise(ranks)
     assert "unlike the rest: rank 2 8 GiB" in summary.text
     assert summary.weight >= 2
+    assert summary.ranks == (2,)
 
 
 def test_a_jump_of_all_ranks_is_said_once_and_its_moment_known() -> None:

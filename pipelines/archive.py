@@ -17,8 +17,8 @@ from tracewinnow.pipelines.records import Accepted, WindowKey
 from tracewinnow.stores.archive import Archive, ArchivedBatch
 from tracewinnow.stores.objects import open_objects
 
-OBJECT_BYTES = 32 << 20  # an object is written when a window has so much in this bundle
-BUNDLE_BYTES = 128 << 20  # and everything, when the bundle holds so much
+OBJECT_BYTES = 16 << 20  # an object is written when a window has so much in this bundle
+BUNDLE_BYTES = 64 << 20  # and everything, when the bundle holds so much
 
 
 class ArchiveFn(beam.DoFn):

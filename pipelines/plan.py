@@ -96,9 +96,9 @@ def share(waiting: Mapping[Partition, int], limit: int) -> dict[Partition, int]:
 
 
 def next_limit(limit: int, records: int, size: int, seconds: float, *, target: float = 2.0) -> int:
-    """Records for the next run: what would take `target` seconds, at most twice as many as now, and at most 128 MiB."""
+    """Records for the next run: what would take `target` seconds, at most twice as many as now, and at most 64 MiB."""
     if records < limit // 2:
         return limit
     wanted = limit * min(2.0, max(0.25, target / max(seconds, 0.01)))
-    by_size = (128 << 20) / max(1.0, size / max(1, records))
+    by_size = (64 << 20) / max(1.0, size / max(1, records))
     return max(50, int(min(wanted, by_size, 500_000)))

@@ -51,4 +51,4 @@ def test_next_limit_grows_and_shrinks_within_bounds() -> None:
     assert next_limit(1000, 1000, 10**6, 0.1) == 2000
     assert next_limit(1000, 1000, 10**6, 100.0) == 250
     assert next_limit(1000, 10, 10**4, 0.1) == 1000  # it was not full: nothing was learnt
-    assert next_limit(1000, 1000, 1000 << 20, 1.0) == 128  # records of 1 MiB
+    assert next_limit(1000, 1000, 1000 << 20, 1.0) == 64  # records of 1 MiB

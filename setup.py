@@ -8,9 +8,9 @@ from setuptools import Extension, setup
 
 ROOT = Path(__file__).parent
 FOLDERS = ["schemas", "codec", "models", "transforms", "logger", "stores", "pipelines", "serving"]
-COMPILE = ["-O3"]
+COMPILE = ["-O3", "-fwrapv", "-ffp-contract=off"]
 if os.environ.get("TRACEWINNOW_SANITIZE"):
-    COMPILE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
+    COMPILE = ["-O1", "-g", "-fwrapv", "-ffp-contract=off", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
 
 
 def packages() -> dict[str, str]:

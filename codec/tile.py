@@ -1,0 +1,156 @@
+"""A tile: some steps of some columns, coded for itself. FORMAT.md, section 5."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Any
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from . import exceptions, plan, streams
+from .backend import backend
+from .latents import BITS, LINEAR, LOG, Mapping, absolute, grid, lossless, relative, restore_bits, table, word
+from .limits import BLOCK, MAX_TILE_COLUMNS, MAX_TILE_SAMPLES, MAX_TILE_STEPS
+from .varint import Cursor, section, signed, varint
+
+PLAIN = 0  # coding: pcodec as it comes
+SAMPLE = 1024  # steps of four columns on which the plain coding is tried
+
+
+def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: float | None = None) -> bytes:
+    """values: (steps, columns), C-contiguous, float16, float32, float64 or int64."""
+    steps, columns = values.shape
+    dtype = values.dtype
+    head = varint(steps) + varint(columns)
+    if values.size == 0:
+        return head
+    negative = False
+    found = None
+    if dtype.kind == "f" and rel_error is not None:
+        kept = relative(values, rel_error)
+        found, negative = (kept[:3], kept[3]) if kept else (None, False)
+    elif dtype.kind == "f" and abs_error is not None:
+        found = absolute(values, abs_error)
+    x, mask, mapping = found or lossless(values)
+    predictors, e = plan.fit(x, mask)
+    np.clip(predictors.firsts, mapping.low, mapping.high, out=predictors.firsts)
+    r, classes = backend().residuals(e, predictors.starts, predictors.columns, predictors.floats(), mask)
+    if mapping.coding == BITS and plain_is_smaller(values, r, mask):
+        every = streams.entropy_code(np.ascontiguousarray(values.T).ravel(), streams.ANY)
+        return head + bytes((PLAIN,)) + section(every)
+    codes, sizes = streams.assign(classes, steps)
+    out = bytearray(head + bytes((mapping.coding,)) + signed(mapping.low) + varint(mapping.high - mapping.low))
+    if mapping.coding == BITS:
+        out += bytes((mapping.shift,))
+    else:
+        out += struct.pack("<d", mapping.step)
+    if mapping.coding == LOG:
+        out += struct.pack("<d", mapping.offset)
+        signs = np.packbits(np.signbit(values).T).tobytes() if negative else b""
+        out += section(zstandard.compress(signs, 9) if negative else b"")
+    words = values.view(word(dtype)).T if mask is not None else values[:0].T
+    out += section(exceptions.dump(mask, words))
+    out += section(zstandard.compress(plan.dump(predictors), 9))
+    out += section(zstandard.compress(codes.tobytes(), 9))
+    out += varint(len(sizes))
+    for stream in backend().split(r, codes, sizes):
+        out += section(streams.entropy_code(stream))
+    return bytes(out)
+
+
+def plain_is_smaller(values: NDArray[Any], r: NDArray[Any], mask: Any) -> bool:
+    """Whether pcodec's own modes (decimals, multiples) beat the prediction, on a sample of it."""
+    some = np.unique(np.linspace(0, len(r) - 1, 4).astype(int))
+    plain = streams.entropy_code(np.ascontiguousarray(values[:SAMPLE, some].T).ravel(), streams.ANY)
+    predicted = streams.entropy_code(np.ascontiguousarray(r[some, :SAMPLE]).ravel())
+    return len(plain) < 0.95 * len(predicted)
+
+
+def shape(cursor: Cursor) -> tuple[int, int]:
+    """(steps, columns) at the head of a tile, within the limits."""
+    steps = cursor.varint(MAX_TILE_STEPS)
+    columns = cursor.varint(MAX_TILE_COLUMNS)
+    if steps * columns > MAX_TILE_SAMPLES:
+        raise cursor.corrupt(f"tile of {steps * columns} samples, {MAX_TILE_SAMPLES} are allowed")
+    return steps, columns
+
+
+def decode(cursor: Cursor, dtype: np.dtype[Any], wanted: NDArray[np.intp] | None = None) -> NDArray[Any]:
+    """Samples (columns, steps) of the tile at the cursor. Columns that are not wanted hold anything."""
+    steps, columns = shape(cursor)
+    if steps * columns == 0:
+        cursor.done()
+        return np.zeros((columns, steps), dtype)
+    coding = cursor.u8()
+    if coding == PLAIN:
+        coded = within(cursor)
+        cursor.done()
+        return streams.entropy_decode(coded, steps * columns, dtype).reshape(columns, steps)
+    mapping = read_mapping(cursor, coding, dtype)
+    signs = within(cursor) if coding == LOG else None
+    mask, aside = exceptions.load(within(cursor), (columns, steps), word(dtype))
+    latent = np.dtype(np.int64 if coding == BITS and dtype.itemsize == 8 else np.int32)
+    packed = within(cursor)
+    predictors = read_plan(packed, columns, latent)
+    blocks = -(-steps // BLOCK)
+    codes = np.frombuffer(streams.expand(within(cursor), columns * blocks), np.uint8).reshape(columns, blocks)
+    count = cursor.varint(streams.MAX_STREAMS)
+    if int(codes.max()) > count:
+        raise cursor.corrupt("a block is in a stream that is not there")
+    sizes = streams.lengths(codes, steps, count)
+    residuals = [streams.entropy_decode(within(cursor), size, latent) for size in sizes]
+    cursor.done()
+    every = np.ones(columns, np.uint8)
+    needed = every if wanted is None else predictors.closure(wanted)
+    values = table(mapping, steps * columns, dtype)
+    x = backend().join(
+        residuals, codes, predictors.kinds, predictors.firsts, predictors.starts, predictors.columns,
+        predictors.floats(), mask, needed, steps, values, mapping.low, mapping.high,
+    )  # fmt: skip
+    if x is None:
+        raise cursor.corrupt("samples outside the range that the tile states")
+    if coding == BITS:
+        x = restore_bits(x, mapping, dtype)
+    elif values is None:
+        x = grid(x, mapping, dtype)
+    if signs is not None and signs.left():
+        packed_signs = np.frombuffer(streams.expand(signs, -(-steps * columns // 8)), np.uint8)
+        flat = x.reshape(-1)
+        np.negative(flat, out=flat, where=np.unpackbits(packed_signs, count=flat.size).view(bool))
+    if mask is not None:
+        x.view(word(dtype)).reshape(-1)[mask.reshape(-1).view(bool)] = aside
+    return x
+
+
+def within(cursor: Cursor) -> Cursor:
+    """Cursor over the section at the cursor."""
+    part = cursor.section()
+    return Cursor(part, base=cursor.base + cursor.at - len(part))
+
+
+def read_mapping(cursor: Cursor, coding: int, dtype: np.dtype[Any]) -> Mapping:
+    if coding not in (BITS, LOG, LINEAR) or (coding != BITS and dtype.kind != "f"):
+        raise cursor.corrupt(f"unknown coding {coding} of a tile")
+    width = 64 if coding == BITS and dtype.itemsize == 8 else 32
+    low = cursor.signed()
+    high = low + cursor.varint()
+    if low < -(2 ** (width - 1)) or high >= 2 ** (width - 1):
+        raise cursor.corrupt(f"latents of more than {width} bits")
+    if coding == BITS:
+        shift = cursor.u8()
+        if shift >= width:
+            raise cursor.corrupt(f"shift by {shift} bits")
+        return Mapping(coding, low, high, shift)
+    step = cursor.f64()
+    offset = cursor.f64() if coding == LOG else 0.0
+    if not (0 < step < math.inf and abs(offset) < 64):
+        raise cursor.corrupt("step or offset that is no number, or out of range")
+    return Mapping(coding, low, high, 0, step, offset)
+
+
+def read_plan(cursor: Cursor, columns: int, latent: np.dtype[Any]) -> plan.Plan:
+    most = columns * (2 + latent.itemsize + 4 * plan.MAX_REFS)
+    return plan.load(Cursor(streams.expand_up_to(cursor, most), base=cursor.base), columns, latent)

@@ -174,7 +174,7 @@ def choose(x, mask, candidates):
 cdef int choose_typed(latent[:, ::1] x, const uint8_t[:, ::1] mask, const uint8_t[::1] candidates, uint8_t[::1] kinds) except -1:
     cdef Py_ssize_t columns = x.shape[0], steps = x.shape[1], t, j, c, w, start, stop, windows
     cdef int64_t state
-    cdef latent value, before, trend, e
+    cdef latent value, before, first, trend, e
     cdef uint64_t cost, least
     cdef bint masked = mask is not None
     cdef int k
@@ -194,7 +194,8 @@ cdef int choose_typed(latent[:, ::1] x, const uint8_t[:, ::1] mask, const uint8_
                         continue
                     before = x[j, start]
                     trend = 0
-                    state = 0 if k == TREND else <int64_t>(<uint64_t><int64_t>before << k)
+                    first = before
+                    state = 0
                     for t in range(start, stop):
                         if masked and mask[j, t]:
                             continue
@@ -204,7 +205,7 @@ cdef int choose_typed(latent[:, ::1] x, const uint8_t[:, ::1] mask, const uint8_
                             trend = add(trend, e)
                             before = value
                         else:
-                            e = sub(value, <latent>(state >> k))
+                            e = sub(sub(value, first), <latent>(state >> k))
                             state = add(state, <int64_t>e)
                         cost += half_octave(magnitude(e))
                 if cost < least:
@@ -227,7 +228,7 @@ def innovations(x, kinds, mask):
 cdef int innovations_typed(latent[:, ::1] x, const uint8_t[::1] kinds, const uint8_t[:, ::1] mask, latent[:, ::1] out, latent[::1] firsts) except -1:
     cdef Py_ssize_t columns = x.shape[0], steps = x.shape[1], t, j, start
     cdef int64_t state
-    cdef latent value, before, trend, e
+    cdef latent value, before, first, trend, e
     cdef bint masked = mask is not None
     cdef int k
     with nogil:
@@ -239,7 +240,8 @@ cdef int innovations_typed(latent[:, ::1] x, const uint8_t[::1] kinds, const uin
             before = x[j, start] if start < steps else 0
             firsts[j] = before
             trend = 0
-            state = 0 if k == TREND else <int64_t>(<uint64_t><int64_t>before << k)
+            first = before
+            state = 0
             for t in range(steps):
                 if masked and mask[j, t]:
                     out[j, t] = 0
@@ -250,7 +252,7 @@ cdef int innovations_typed(latent[:, ::1] x, const uint8_t[::1] kinds, const uin
                     trend = add(trend, e)
                     before = value
                 else:
-                    e = sub(value, <latent>(state >> k))
+                    e = sub(sub(value, first), <latent>(state >> k))
                     state = add(state, <int64_t>e)
                 out[j, t] = e
     return 0

@@ -1,4 +1,5 @@
-"""The container: a header, framed chunks that stand for themselves, a table of them, a footer. FORMAT.md, sections 2 to 4."""
+"""The container: a header, framed chunks that stand for themselves, a table of them, a footer. FORMAT.md, sections 2
+to 4."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .errors import Corrupt, TooNew, Truncated
-from .varint import Cursor, varint
+from .varint import Cursor, signed, varint
 
 MAGIC = b"\x93TWC"
 VERSION = 1
@@ -28,13 +29,15 @@ SKIPPABLE = 64
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk as the table tells it: the kind, the frame's offset and bytes, and what it covers (steps for data of a series)."""
+    """A chunk as the table tells it: kind, offset and bytes of its frame, how many things it holds, the least step
+    and how far above it the greatest lies."""
 
     kind: int
     offset: int
     size: int
-    first: int
-    count: int
+    count: int = 0
+    low: int = 0
+    span: int = 0
 
 
 def header(content: int) -> bytes:
@@ -51,18 +54,19 @@ def table(chunks: list[Chunk]) -> bytes:
     """The table's frame and the footer: what makes a finished file fast to open."""
     body = bytearray(varint(len(chunks)))
     for chunk in chunks:
-        body += bytes((chunk.kind,)) + varint(chunk.offset) + varint(chunk.size) + varint(chunk.first) + varint(chunk.count)
+        body += bytes((chunk.kind,)) + varint(chunk.offset) + varint(chunk.size)
+        body += varint(chunk.count) + signed(chunk.low) + varint(chunk.span)
     framed = frame(TABLE, bytes(body))
     return framed + FOOTER.pack(len(framed), END)
 
 
-def pack(content: int, parts: list[tuple[int, bytes, int, int]]) -> bytes:
-    """A whole container of (kind, payload, first, count)."""
+def pack(content: int, parts: list[tuple[int, bytes, int, int, int]]) -> bytes:
+    """A whole container of (kind, payload, count, low, span)."""
     out = bytearray(header(content))
     chunks = []
-    for kind, payload, first, count in parts:
+    for kind, payload, count, low, span in parts:
         framed = frame(kind, payload)
-        chunks.append(Chunk(kind, len(out), len(framed), first, count))
+        chunks.append(Chunk(kind, len(out), len(framed), count, low, span))
         out += framed
     return bytes(out + table(chunks))
 
@@ -79,7 +83,9 @@ def open_header(data: memoryview) -> int:
     if version == 0:
         raise Corrupt("version 0 was never written", 4)
     if version > VERSION:
-        raise TooNew(f"container of format version {version}; this reader knows up to {VERSION}: upgrade tracewinnow", 4)
+        raise TooNew(
+            f"container of format version {version}; this reader knows up to {VERSION}: upgrade tracewinnow", 4
+        )
     if flags:
         raise TooNew(f"container with unknown flags {flags:#x}: upgrade tracewinnow", 6)
     return int(content)
@@ -119,12 +125,12 @@ def read_table(data: memoryview) -> list[Chunk]:
     at = len(data) - FOOTER.size - size
     if at < HEADER.size:
         raise Corrupt("the footer points before the container", len(data) - FOOTER.size)
-    body = payload(data, Chunk(TABLE, at, size, 0, 0))
-    count = body.varint(body.left() // 5)
+    body = payload(data, Chunk(TABLE, at, size))
+    count = body.varint(body.left() // 6)
     chunks = []
     expected = HEADER.size
     for _ in range(count):
-        chunk = Chunk(body.u8(), body.varint(), body.varint(), body.varint(), body.varint())
+        chunk = Chunk(body.u8(), body.varint(), body.varint(), body.varint(), body.signed(), body.varint())
         if chunk.offset != expected:
             raise Corrupt("the chunks of the table do not follow each other", at)
         expected += chunk.size
@@ -155,5 +161,3 @@ def known(kind: int, offset: int) -> bool:
     if kind >= SKIPPABLE:
         return False
     raise TooNew(f"chunk of unknown kind {kind}: upgrade tracewinnow", offset)
-
-

@@ -1,4 +1,5 @@
-"""Samples stored aside with their bits, as runs: a series that is NaN from some step on costs a few bytes. FORMAT.md, section 6.4."""
+"""Samples stored aside with their bits, as runs: a series that is NaN from some step on costs a few bytes.
+FORMAT.md, section 6.4."""
 
 from __future__ import annotations
 

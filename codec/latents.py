@@ -1,10 +1,12 @@
 """Samples to integers that can be predicted ("latents"), and back. FORMAT.md, section 6.
 
-bits    lossless: the bits of a float in their numeric order, less the low bits that are zero in all samples (bfloat16 in float32 has 16)
+bits    lossless: the bits of a float in their numeric order, less the low bits that are zero in all
+        samples (bfloat16 in float32 has 16)
 log     relative bound: the logarithm of the magnitude on a grid
 linear  absolute bound: the value on a grid
 
-Zeros, denormals, infinities and NaN do not fit a grid and disturb a prediction: they are marked, and stored aside with their bits.
+Zeros, denormals, infinities and NaN do not fit a grid and disturb a prediction: they are marked, and stored aside
+with their bits.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ EXP2 = [math.log(2) ** i / math.factorial(i) for i in range(14)]
 
 @dataclass(frozen=True)
 class Mapping:
-    """How latents stand for samples: coding, shift (bits), step and offset (log, linear), the range that the latents keep to."""
+    """How latents stand for samples: coding, shift (bits), step and offset (log, linear), the range that the latents
+    keep to."""
 
     coding: int
     low: int
@@ -62,7 +65,8 @@ def grid(q: NDArray[np.int64] | NDArray[np.int32], mapping: Mapping, dtype: np.d
 
 
 def table(mapping: Mapping, samples: int, dtype: np.dtype[Any]) -> NDArray[Any] | None:
-    """What each latent stands for, or None if there are more latents than samples, so that each sample is computed instead."""
+    """What each latent stands for, or None if there are more latents than samples, so that each sample is computed
+    instead."""
     if mapping.coding == BITS or mapping.high - mapping.low >= min(max(samples, 1 << 16), MAX_TABLE):
         return None
     return grid(np.arange(mapping.low, mapping.high + 1), mapping, dtype)
@@ -98,16 +102,18 @@ def lossless(values: NDArray[Any]) -> tuple[Latents, Mask, Mapping]:
 def restore_bits(x: Latents, mapping: Mapping, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Samples (columns, steps) of latents of a bits mapping; may overwrite x."""
     if mapping.shift:
-        x <<= mapping.shift  # type: ignore[misc]
+        x <<= mapping.shift
     if mapping.low < 0 and dtype.kind == "f":
-        x ^= (x >> (8 * x.itemsize - 1)).view(word(x.dtype)).__rshift__(1).view(x.dtype)
+        magnitude = np.array((1 << 8 * x.itemsize - 1) - (1 << mapping.shift), x.dtype)
+        x ^= (x >> (8 * x.itemsize - 1)) & magnitude
     if dtype.itemsize == 2:
         return (x.view(np.uint32) >> 16).astype(np.uint16).view(dtype)
     return x.view(dtype)
 
 
 def relative(values: NDArray[Any], bound: float) -> tuple[Latents, Mask, Mapping, bool] | None:
-    """Latents under a relative bound, and whether any sample is negative; None if the dtype is too coarse for the bound."""
+    """Latents under a relative bound, and whether any sample is negative; None if the dtype is too coarse for the
+    bound."""
     info = np.finfo(values.dtype)
     rel = min(bound, 0.5) * (1 - 2.0**-20) - 2.0 ** -(info.nmant + 1)
     step = math.log2((1 + rel) / (1 - rel)) if rel > 0 else 0.0

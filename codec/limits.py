@@ -3,7 +3,7 @@
 MAX_COLUMNS = 1 << 20  # names of a series
 MAX_NAME_BYTES = 1 << 16
 MAX_TILE_SAMPLES = 1 << 22  # samples of one data chunk: what must be in memory at once
-MAX_TILE_STEPS = 1 << 16
+MAX_TILE_STEPS = 1 << 20
 MAX_TILE_COLUMNS = 1 << 12
 MAX_REFS = 12  # other columns that predict one column
 MAX_TABLE = 1 << 22  # distinct values of a log-quantised tile

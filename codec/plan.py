@@ -1,4 +1,5 @@
-"""What predicts each column: its own past, by a moving average or a trend, and other columns of the same step. FORMAT.md, section 7."""
+"""What predicts each column: its own past, by a moving average or a trend, and other columns of the same step.
+FORMAT.md, section 7."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ REFS = 8  # columns that may predict a column; more gained nothing on recorded r
 
 @dataclass(frozen=True)
 class Plan:
-    """kinds (columns), first latents (columns), and for column j the references columns[starts[j]:starts[j+1]] with weights in 1/256."""
+    """kinds (columns), first latents (columns), and for column j the references columns[starts[j]:starts[j+1]] with
+    weights in 1/256."""
 
     kinds: NDArray[np.uint8]
     firsts: Latents
@@ -31,7 +33,8 @@ class Plan:
     weights: NDArray[np.int16]
 
     def floats(self) -> NDArray[np.float32]:
-        return self.weights.astype(np.float32) / np.float32(256)
+        floats: NDArray[np.float32] = self.weights.astype(np.float32) / np.float32(256)
+        return floats
 
     def closure(self, wanted: NDArray[np.intp]) -> NDArray[np.uint8]:
         """1 for each column that is wanted, or predicts one that is."""

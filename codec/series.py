@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +18,18 @@ from .limits import (
     MAX_BYTES,
     MAX_COLUMNS,
     MAX_NAME_BYTES,
-    MAX_TILE_SAMPLES,
     MAX_TILE_STEPS,
     TILE_COLUMNS,
     TILE_SAMPLES,
 )
 from .varint import Cursor, section, signed, varint
 
-DTYPES = {1: np.dtype(np.float32), 2: np.dtype(np.float64), 3: np.dtype(np.float16), 4: np.dtype(np.int64)}
+DTYPES: dict[int, np.dtype[Any]] = {
+    1: np.dtype(np.float32),
+    2: np.dtype(np.float64),
+    3: np.dtype(np.float16),
+    4: np.dtype(np.int64),
+}
 CODES = {dtype: code for code, dtype in DTYPES.items()}
 LOSSLESS, RELATIVE, ABSOLUTE = 0, 1, 2
 NO_STEPS, REGULAR, IRREGULAR, AS_BEFORE = 0, 1, 2, 3
@@ -74,12 +78,19 @@ def encode_series(
     """
     array, meta = check(values, names, rel_error, abs_error)
     at = check_steps(steps, len(array))
-    parts = [(container.META, dump_meta(meta), 0, 0)]
+    parts = [(container.META, dump_meta(meta), 0, 0, 0)]
     for first, stop in rows(len(array), meta.columns):
-        parts.append(
-            (container.DATA, encode_rows(array[first:stop], at[first:stop], meta, first), first, stop - first)
-        )
+        body = encode_rows(array[first:stop], at[first:stop], meta, first)
+        parts.append((container.DATA, body, *extent(at[first:stop])))
     return container.pack(container.SERIES, parts)
+
+
+def extent(steps: NDArray[np.int64]) -> tuple[int, int, int]:
+    """(rows, least step, how far above it the greatest lies), as the chunk table says it."""
+    if not len(steps):
+        return 0, 0, 0
+    low = int(steps.min())
+    return len(steps), low, int(steps.max()) - low
 
 
 def check(
@@ -195,7 +206,7 @@ def dump_steps(steps: NDArray[np.int64]) -> bytes:
     if len(steps) == 0:
         return bytes((NO_STEPS,))
     stride = int(steps[1]) - int(steps[0]) if len(steps) > 1 else 1
-    if stride < 1 << 62 and -(1 << 62) < stride and bool((np.diff(steps) == stride).all()):
+    if stride < 1 << 62 and stride > -(1 << 62) and bool((np.diff(steps) == stride).all()):
         return bytes((REGULAR,)) + signed(int(steps[0])) + signed(stride)
     return bytes((IRREGULAR,)) + section(streams.entropy_code(steps, streams.ANY))
 
@@ -223,7 +234,8 @@ def decode_series(
     recover: bool = False,
     max_bytes: int = MAX_BYTES,
 ) -> Series:
-    """The samples of a container, or some of them: only these names, only rows whose step is in [step_range[0], step_range[1]).
+    """The samples of a container, or some of them: only these names, only rows whose step is in [step_range[0],
+    step_range[1]).
 
     Chunks outside the rows asked for are not read. recover=True reads the whole chunks of a file that was not finished.
     Raises Corrupt, Truncated, TooNew, and BadArgument if a name is not there or the result would be above max_bytes.
@@ -231,7 +243,7 @@ def decode_series(
     view = memoryview(data)
     if container.open_header(view) != container.SERIES:
         raise BadArgument("the container holds no series")
-    meta, bodies = open_series(view, recover)
+    meta, bodies = open_series(view, recover, step_range)
     wanted = columns_of(meta, names)
     width = meta.columns if wanted is None else len(wanted)
     parts: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
@@ -261,21 +273,34 @@ def decode_series(
     return Series(columns.T, kept, at, meta.rel_error, meta.abs_error)
 
 
-def open_series(view: memoryview, recover: bool) -> tuple[Meta, Iterable[Cursor]]:
-    """What holds for the series, and its data chunks one by one."""
+def open_series(view: memoryview, recover: bool, step_range: tuple[int, int] | None) -> tuple[Meta, Iterable[Cursor]]:
+    """What holds for the series, and its data chunks one by one, less those that the table says are outside the
+    steps."""
     if recover:
-        frames = [(kind, body) for kind, body in container.scan(view) if container.known(kind, body.at)]
+        found = container.scan(view)
+        frames = ((kind, body) for kind, body in found if container.known(kind, body.at))
     else:
-        frames = [
+        frames = (
             (chunk.kind, container.payload(view, chunk))
             for chunk in container.read_table(view)
             if container.known(chunk.kind, chunk.offset)
-        ]
-    if not frames or frames[0][0] != container.META:
+            and not (step_range is not None and chunk.kind == container.DATA and outside(chunk, step_range))
+        )
+    kind, body = next(iter(frames), (0, Cursor(b"")))
+    if kind != container.META:
         raise Corrupt("a series begins with what holds for all of it", container.HEADER.size)
-    if any(kind == container.META for kind, _ in frames[1:]):
-        raise Corrupt("a second description of the series", frames[1][1].at)
-    return load_meta(frames[0][1]), (body for _, body in frames[1:])
+    return load_meta(body), data_only(frames)
+
+
+def outside(chunk: container.Chunk, step_range: tuple[int, int]) -> bool:
+    return chunk.low >= step_range[1] or chunk.low + chunk.span < step_range[0]
+
+
+def data_only(frames: Iterable[tuple[int, Cursor]]) -> Iterator[Cursor]:
+    for kind, body in frames:
+        if kind != container.DATA:
+            raise body.corrupt("a second description of the series")
+        yield body
 
 
 def columns_of(meta: Meta, names: Sequence[str] | None) -> NDArray[np.intp] | None:
@@ -314,6 +339,3 @@ def decode_rows(body: Cursor, count: int, meta: Meta, wanted: NDArray[np.intp] |
             out[inside] = samples[chosen]
     body.done()
     return np.empty((0, count), meta.dtype) if out is None else out
-
-
-__all__ = ["MAX_TILE_SAMPLES", "Series", "decode_series", "encode_series"]

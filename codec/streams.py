@@ -1,4 +1,5 @@
-"""Residuals by scale: blocks of 128 steps with residuals of like size share a stream, and each stream is entropy-coded by pcodec. FORMAT.md, section 8."""
+"""Residuals by scale: blocks of 128 steps with residuals of like size share a stream, and each stream is
+entropy-coded by pcodec. FORMAT.md, section 8."""
 
 from __future__ import annotations
 
@@ -9,7 +10,6 @@ import zstandard
 from numpy.typing import NDArray
 from pcodec import ChunkConfig, DeltaSpec, ModeSpec, standalone
 
-from .backend import Latents
 from .errors import Corrupt
 from .limits import BLOCK
 from .varint import Cursor

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from . import exceptions, plan, streams
 from .backend import backend
 from .latents import BITS, LINEAR, LOG, Mapping, absolute, grid, lossless, relative, restore_bits, table, word
-from .limits import BLOCK, MAX_TILE_COLUMNS, MAX_TILE_SAMPLES, MAX_TILE_STEPS
+from .limits import BLOCK, MAX_REFS, MAX_TILE_COLUMNS, MAX_TILE_SAMPLES, MAX_TILE_STEPS
 from .varint import Cursor, section, signed, varint
 
 PLAIN = 0  # coding: pcodec as it comes
@@ -66,7 +66,7 @@ def plain_is_smaller(values: NDArray[Any], r: NDArray[Any], mask: Any) -> bool:
     some = np.unique(np.linspace(0, len(r) - 1, 4).astype(int))
     plain = streams.entropy_code(np.ascontiguousarray(values[:SAMPLE, some].T).ravel(), streams.ANY)
     predicted = streams.entropy_code(np.ascontiguousarray(r[some, :SAMPLE]).ravel())
-    return len(plain) < 0.95 * len(predicted)
+    return len(plain) < 0.99 * len(predicted)
 
 
 def shape(cursor: Cursor) -> tuple[int, int]:
@@ -152,5 +152,5 @@ def read_mapping(cursor: Cursor, coding: int, dtype: np.dtype[Any]) -> Mapping:
 
 
 def read_plan(cursor: Cursor, columns: int, latent: np.dtype[Any]) -> plan.Plan:
-    most = columns * (2 + latent.itemsize + 4 * plan.MAX_REFS)
+    most = columns * (2 + latent.itemsize + 4 * MAX_REFS)
     return plan.load(Cursor(streams.expand_up_to(cursor, most), base=cursor.base), columns, latent)

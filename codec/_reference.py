@@ -242,8 +242,8 @@ def split(r: Latents, codes: NDArray[np.uint8], sizes: list[int]) -> list[Latent
 
 def join(
     streams: list[Latents], codes: NDArray[np.uint8], kinds: NDArray[np.uint8], firsts: Latents,
-    starts: NDArray[np.int32], columns: NDArray[np.int32], weights: NDArray[np.float32], mask: Mask, needed: NDArray[np.uint8], steps: int,
-    table: NDArray[Any] | None, low: int, high: int,
+    starts: NDArray[np.int32], columns: NDArray[np.int32], weights: NDArray[np.float32], mask: Mask,
+    needed: NDArray[np.uint8], steps: int, table: NDArray[Any] | None, low: int, high: int,
 ) -> NDArray[Any] | None:  # fmt: skip
     """The latents (columns, steps) of the needed columns, or what the table has for them; None if one is not in
     [low, high]."""

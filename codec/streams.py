@@ -64,14 +64,16 @@ def entropy_decode(cursor: Cursor, count: int, dtype: np.dtype[Any]) -> NDArray[
     return out
 
 
-def expand(cursor: Cursor, size: int) -> bytes:
+def expand(cursor: Cursor, size: int, words: zstandard.ZstdCompressionDict | None = None) -> bytes:
     """What the zstd frame at the cursor holds: exactly size bytes."""
     frame = cursor.take(cursor.left())
     try:
         stated = zstandard.frame_content_size(frame)
         if stated != size:
             raise cursor.corrupt(f"zstd frame of {stated} bytes where {size} are due")
-        out = zstandard.ZstdDecompressor().decompress(frame, max_output_size=size, allow_extra_data=False)
+        out = zstandard.ZstdDecompressor(dict_data=words).decompress(
+            frame, max_output_size=size, allow_extra_data=False
+        )
     except zstandard.ZstdError as wrong:
         raise cursor.corrupt(f"zstd frame: {wrong}") from None
     if len(out) != size:
@@ -79,7 +81,7 @@ def expand(cursor: Cursor, size: int) -> bytes:
     return out
 
 
-def expand_up_to(cursor: Cursor, most: int) -> bytes:
+def expand_up_to(cursor: Cursor, most: int, words: zstandard.ZstdCompressionDict | None = None) -> bytes:
     """What the zstd frame at the cursor holds, if that is at most so many bytes."""
     try:
         stated = zstandard.frame_content_size(cursor.data[cursor.at : cursor.end])
@@ -87,4 +89,4 @@ def expand_up_to(cursor: Cursor, most: int) -> bytes:
         raise cursor.corrupt(f"zstd frame: {wrong}") from None
     if not 0 <= stated <= most:
         raise cursor.corrupt(f"zstd frame of {stated} bytes, at most {most} are due")
-    return expand(cursor, stated)
+    return expand(cursor, stated, words)

@@ -18,7 +18,7 @@ from .limits import MAX_TILE_STEPS
 class SeriesWriter:
     """Appends steps to a container; use it with `with`, or call close().
 
-    Every chunk_steps steps, and at flush(), a chunk is encoded and written to the operating system in one call, so that it
+    Every chunk_steps steps, and at flush(), a chunk is encoded and written to the operating system in one call: it
     survives the death of the process. After kill -9, decode_series(data, recover=True) gives every whole chunk; close()
     adds the table that makes the file open fast. Not safe for use from several threads.
 

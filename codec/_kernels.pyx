@@ -17,8 +17,8 @@ NAME = "kernels"
 cdef enum:
     BLOCK = 128  # steps that share a scale class
     TREND = 255  # predictor kind: second difference
-    WINDOW = 128  # steps of a window in which predictors are tried
-    WINDOWS = 4
+    WINDOW = 64  # steps of a window in which predictors are tried
+    WINDOWS = 8
     SPAN = 4  # blocks that are decoded together, so that memory is walked in longer pieces
     MAX_REFS = 12
 
@@ -65,6 +65,13 @@ cdef inline int half_octave(uint64_t m) noexcept nogil:
     """Twice the bit length of m, and one more in the upper half of its octave."""
     cdef int n = tw_bit_length(m)
     return 2 * n + <int>((m >> (n - 2)) & 1) if n >= 2 else 2 * n
+
+
+cdef inline uint64_t fine_log(uint64_t m) noexcept nogil:
+    """Sixteen times the logarithm of m + 16 to base two, by straight lines between powers of two."""
+    m = m + 16 if m < UINT64_MAX - 16 else UINT64_MAX
+    cdef int n = tw_bit_length(m)
+    return 16 * n + ((m >> (n - 5)) & 15)
 
 
 def order_bits(bits, int shift, exponent, magnitude):
@@ -175,10 +182,10 @@ cdef int choose_typed(latent[:, ::1] x, const uint8_t[:, ::1] mask, const uint8_
     cdef Py_ssize_t columns = x.shape[0], steps = x.shape[1], t, j, c, w, start, stop, windows
     cdef int64_t state
     cdef latent value, before, first, trend, e
-    cdef uint64_t cost, least
+    cdef uint64_t cost, least, size
     cdef bint masked = mask is not None
     cdef int k
-    windows = 1 if steps <= WINDOW * WINDOWS else WINDOWS
+    windows = max(min((steps + WINDOW - 1) // WINDOW, WINDOWS), 1)
     with nogil:
         for j in range(columns):
             least = UINT64_MAX
@@ -186,16 +193,17 @@ cdef int choose_typed(latent[:, ::1] x, const uint8_t[:, ::1] mask, const uint8_
                 k = candidates[c]
                 cost = 0
                 for w in range(windows):
-                    start = 0 if windows == 1 else w * (steps - WINDOW) // (WINDOWS - 1)
-                    stop = steps if windows == 1 else start + WINDOW
+                    start = 0 if windows == 1 else w * (steps - WINDOW) // (windows - 1)
+                    stop = min(start + WINDOW, steps)
                     while masked and start < stop and mask[j, start]:
                         start += 1
                     if start >= stop:
                         continue
                     before = x[j, start]
-                    trend = 0
                     first = before
+                    trend = 0
                     state = 0
+                    size = 0
                     for t in range(start, stop):
                         if masked and mask[j, t]:
                             continue
@@ -207,7 +215,11 @@ cdef int choose_typed(latent[:, ::1] x, const uint8_t[:, ::1] mask, const uint8_
                         else:
                             e = sub(sub(value, first), <latent>(state >> k))
                             state = add(state, <int64_t>e)
-                        cost += half_octave(magnitude(e))
+                        if latent is int32_t:
+                            size += magnitude(e)
+                        else:
+                            size += magnitude(e) >> 7
+                    cost += fine_log(size)
                 if cost < least:
                     least = cost
                     kinds[j] = k

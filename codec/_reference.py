@@ -17,7 +17,7 @@ from .limits import BLOCK
 
 NAME = "reference"
 TREND = 255
-WINDOW, WINDOWS = 128, 4  # where predictors are tried
+WINDOW, WINDOWS = 64, 8  # where predictors are tried
 SERIES = [1 / 15, 1 / 13, 1 / 11, 1 / 9, 1 / 7, 1 / 5, 1 / 3, 1.0]
 SQRT_HALF = 0x3FE6A09E667F3BCD  # bits of the float64 next to sqrt(1/2)
 MANTISSA = 0x000FFFFFFFFFFFFF
@@ -71,6 +71,12 @@ def half_octave(magnitude: int) -> int:
     return 2 * n + (magnitude >> (n - 2) & 1) if n >= 2 else 2 * n
 
 
+def fine_log(m: int) -> int:
+    """Sixteen times the logarithm of m + 16 to base two, by straight lines between powers of two."""
+    m = min(m + 16, (1 << 64) - 1)
+    return 16 * m.bit_length() + (m >> (m.bit_length() - 5) & 15)
+
+
 def wrap(value: int, bits: int) -> int:
     """value as a signed integer of so many bits."""
     return (value + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1)
@@ -98,21 +104,20 @@ def innovate(x: list[int], mask: list[int] | None, kind: int, bits: int) -> tupl
 
 
 def choose(x: Latents, mask: Mask, candidates: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """For each column the predictor that leaves least, in half octaves, in windows of its steps; the first of
-    equals."""
+    """For each column the predictor that leaves least, in windows like the blocks of a stream; the first of equals."""
     steps = x.shape[1]
-    windows = 1 if steps <= WINDOW * WINDOWS else WINDOWS
+    windows = max(min(-(-steps // WINDOW), WINDOWS), 1)
     kinds = np.zeros(len(x), np.uint8)
     for j in range(len(x)):
         costs = []
         for kind in candidates.tolist():
             cost = 0
             for w in range(windows):
-                start = 0 if windows == 1 else w * (steps - WINDOW) // (WINDOWS - 1)
-                stop = steps if windows == 1 else start + WINDOW
-                marked = None if mask is None else mask[j, start:stop].tolist()
-                left, _ = innovate(x[j, start:stop].tolist(), marked, kind, 8 * x.itemsize)
-                cost += sum(half_octave(abs(e)) for e in left)
+                start = 0 if windows == 1 else w * (steps - WINDOW) // (windows - 1)
+                marked = None if mask is None else mask[j, start : start + WINDOW].tolist()
+                left, _ = innovate(x[j, start : start + WINDOW].tolist(), marked, kind, 8 * x.itemsize)
+                if marked is None or not all(marked):
+                    cost += fine_log(sum(abs(e) >> (0 if x.itemsize == 4 else 7) for e in left))
             costs.append(cost)
         kinds[j] = candidates[costs.index(min(costs))]
     return kinds

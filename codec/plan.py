@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backend import Latents, Mask, backend
-from .limits import MAX_REFS
+from .limits import BLOCK, MAX_REFS
 from .varint import Cursor
 
 TREND = 255  # predictor kind: second difference; the others are k of a moving average with weight 2**-k
@@ -18,6 +18,7 @@ MAX_KIND = 16
 CANDIDATES = np.array([0, 1, 2, 3, 5, TREND], np.uint8)
 FIT_STEPS = 1024  # steps that a fit across columns looks at
 FIT_SCALE, FIT_CLIP = 128, 1024  # mean and largest magnitude in a fit: exact in 16 bits, and spikes do not rule it
+REF_BITS = 24  # what a reference costs
 REFS = 8  # columns that may predict a column; more gained nothing on recorded runs
 
 
@@ -46,19 +47,32 @@ class Plan:
         return needed
 
 
-def fit(x: Latents, mask: Mask) -> tuple[Plan, Latents]:
-    """The plan for latents (columns, steps), and what the columns' own past leaves of them."""
+def fit(x: Latents, mask: Mask, low: int, high: int) -> tuple[Plan, Latents, NDArray[np.uint8]]:
+    """The plan for latents (columns, steps) in [low, high], the residuals that it leaves, and the class of each block."""
     kinds = backend().choose(x, mask, CANDIDATES)
     e, firsts = backend().innovations(x, kinds, mask)
-    starts, columns, weights = across(e)
-    return Plan(kinds, firsts, starts, columns, weights), e
+    plan = Plan(kinds, np.clip(firsts, low, high), *across(e))
+    alone = Plan(kinds, plan.firsts, np.zeros_like(plan.starts), plan.columns[:0], plan.weights[:0])
+    r, classes = backend().residuals(e, plan.starts, plan.columns, plan.floats(), mask)
+    r_alone, classes_alone = backend().residuals(e, alone.starts, alone.columns, alone.floats(), mask)
+    # Least squares see spikes more than they cost: references stay where they do save, at half a bit a class and step.
+    refs = np.diff(plan.starts)
+    saved = (classes_alone.astype(np.int64) - classes).sum(1) * (BLOCK // 2)
+    drop = (refs > 0) & (saved < REF_BITS * refs)
+    if not drop.any():
+        return plan, r, classes
+    r[drop], classes[drop] = r_alone[drop], classes_alone[drop]
+    keep = np.repeat(~drop, refs)
+    starts = np.concatenate([[0], np.cumsum(np.where(drop, 0, refs))]).astype(np.int32)
+    return Plan(kinds, plan.firsts, starts, plan.columns[keep], plan.weights[keep]), r, classes
 
 
 def across(e: Latents) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int16]]:
     """For each column the earlier columns that tell most of it, by least squares over a sample of steps."""
     part = e[:, :: max(1, e.shape[1] // FIT_STEPS)].astype(np.float32)
     mean = np.abs(part).mean(1, dtype=np.float64) if part.size else np.zeros(len(e))
-    scale = np.where(mean > 0, FIT_SCALE / np.maximum(mean, 1e-300), 0.0)
+    # Below a latent a step a column is hardly more than its rounding, which no other column foretells.
+    scale = np.where(mean >= 1, FIT_SCALE / np.maximum(mean, 1), 0.0)
     sample = np.rint(np.clip(part * scale[:, None].astype(np.float32), -FIT_CLIP, FIT_CLIP)).astype(np.int16)
     gram = backend().gram(sample).astype(np.float64)
     rounding = scale * scale / 12 * part.shape[1]  # a prediction is rounded to a latent

@@ -35,9 +35,7 @@ def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: floa
     elif dtype.kind == "f" and abs_error is not None:
         found = absolute(values, abs_error)
     x, mask, mapping = found or lossless(values)
-    predictors, e = plan.fit(x, mask)
-    np.clip(predictors.firsts, mapping.low, mapping.high, out=predictors.firsts)
-    r, classes = backend().residuals(e, predictors.starts, predictors.columns, predictors.floats(), mask)
+    predictors, r, classes = plan.fit(x, mask, mapping.low, mapping.high)
     if mapping.coding == BITS and plain_is_smaller(values, r, mask):
         every = streams.entropy_code(np.ascontiguousarray(values.T).ravel(), streams.ANY)
         return head + bytes((PLAIN,)) + section(every)
@@ -54,7 +52,7 @@ def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: floa
     words = values.view(word(dtype)).T if mask is not None else values[:0].T
     out += section(exceptions.dump(mask, words))
     out += section(zstandard.compress(plan.dump(predictors), 9))
-    out += section(zstandard.compress(codes.tobytes(), 9))
+    out += section(streams.entropy_code(codes.ravel().astype(np.uint16), streams.ANY))
     out += varint(len(sizes))
     for stream in backend().split(r, codes, sizes):
         out += section(streams.entropy_code(stream))
@@ -96,10 +94,11 @@ def decode(cursor: Cursor, dtype: np.dtype[Any], wanted: NDArray[np.intp] | None
     packed = within(cursor)
     predictors = read_plan(packed, columns, latent)
     blocks = -(-steps // BLOCK)
-    codes = np.frombuffer(streams.expand(within(cursor), columns * blocks), np.uint8).reshape(columns, blocks)
+    coded = streams.entropy_decode(within(cursor), columns * blocks, np.dtype(np.uint16)).reshape(columns, blocks)
     count = cursor.varint(streams.MAX_STREAMS)
-    if int(codes.max()) > count:
+    if int(coded.max()) > count:
         raise cursor.corrupt("a block is in a stream that is not there")
+    codes = coded.astype(np.uint8)
     sizes = streams.lengths(codes, steps, count)
     residuals = [streams.entropy_decode(within(cursor), size, latent) for size in sizes]
     cursor.done()

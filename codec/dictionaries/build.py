@@ -1,19 +1,77 @@
 """Writes v1.bin: the phrases that a coder of log text starts with. Run `python codec/dictionaries/build.py`.
 
-All phrases are written here by hand or put together below from parts; no text of any log is in them. A published file is
-never changed: what it would say differently becomes the next version, and texts name the version they were written with.
+All phrases are written here by hand or put together below from parts; no text of any log is in them. A published
+file is
+never changed: what it would say differently becomes the next version, and texts name the version they were written
+with.
 """
 
 from pathlib import Path
 
-LAYERS = "attn attention self_attn mlp feed_forward embed_tokens embeddings layernorm norm conv".split()
-PARTS = "q_proj k_proj v_proj o_proj out_proj qkv query key value gate_proj up_proj down_proj".split()
-PARAMETERS = ".weight .bias .scale .running_mean .running_var".split()
-STATISTICS = "grad_norm weight_norm mean std min max loss learning_rate throughput step_time".split()
-ERRORS = """ValueError TypeError KeyError IndexError RuntimeError AssertionError AttributeError ImportError
-ModuleNotFoundError FileNotFoundError NotImplementedError MemoryError OSError TimeoutError ConnectionResetError
-BrokenPipeError KeyboardInterrupt FloatingPointError torch.OutOfMemoryError torch.cuda.OutOfMemoryError
-torch.distributed.DistBackendError jax.errors.JaxRuntimeError XlaRuntimeError""".split()
+LAYERS = [
+    "attn",
+    "attention",
+    "self_attn",
+    "mlp",
+    "feed_forward",
+    "embed_tokens",
+    "embeddings",
+    "layernorm",
+    "norm",
+    "conv",
+]
+PARTS = [
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "o_proj",
+    "out_proj",
+    "qkv",
+    "query",
+    "key",
+    "value",
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+]
+PARAMETERS = [".weight", ".bias", ".scale", ".running_mean", ".running_var"]
+STATISTICS = [
+    "grad_norm",
+    "weight_norm",
+    "mean",
+    "std",
+    "min",
+    "max",
+    "loss",
+    "learning_rate",
+    "throughput",
+    "step_time",
+]
+ERRORS = [
+    "ValueError",
+    "TypeError",
+    "KeyError",
+    "IndexError",
+    "RuntimeError",
+    "AssertionError",
+    "AttributeError",
+    "ImportError",
+    "ModuleNotFoundError",
+    "FileNotFoundError",
+    "NotImplementedError",
+    "MemoryError",
+    "OSError",
+    "TimeoutError",
+    "ConnectionResetError",
+    "BrokenPipeError",
+    "KeyboardInterrupt",
+    "FloatingPointError",
+    "torch.OutOfMemoryError",
+    "torch.cuda.OutOfMemoryError",
+    "torch.distributed.DistBackendError",
+    "jax.errors.JaxRuntimeError",
+    "XlaRuntimeError",
+]
 PHRASES = """Traceback (most recent call last):
 During handling of the above exception, another exception occurred:
 The above exception was the direct cause of the following exception:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tracewinnow.codec import BadArgument, Coo, backend, decode_sparse, encode_series, encode_sparse
 
 
@@ -14,7 +13,7 @@ def tensors(draw: st.DrawFn) -> np.ndarray:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     there = rng.random(shape) < draw(st.sampled_from([0, 0.01, 0.3, 0.9, 1]))
     dtype = np.dtype(draw(st.sampled_from([bool, np.float16, np.float32, np.float64])))
-    if dtype == bool:
+    if dtype.kind == "b":
         return np.asarray(there)
     values = np.where(there, rng.normal(size=shape), 0).astype(dtype)
     values[rng.random(shape) < 0.05] = draw(st.sampled_from([-0.0, np.nan, np.inf, 1e-7]))

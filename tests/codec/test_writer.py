@@ -3,28 +3,23 @@
 import io
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tracewinnow.codec import BadArgument, SeriesWriter, Truncated, decode_series
 
-CHILD = """
-import sys, numpy as np
-from tracewinnow.codec import SeriesWriter
-rng = np.random.default_rng(int(sys.argv[2]))
-with SeriesWriter(sys.argv[1], names=["a", "b", "c"], chunk_steps=50) as writer:
-    step = 0
-    while True:
-        writer.append(np.full(3, step, np.float32) + [0, .25, .5], step=step)
-        step += 1
-        if step % 50 == 0:
-            print(step, flush=True)
-"""
+
+def write_for_ever(path: Path, told: int) -> None:
+    """What the child does until it is killed: says how many steps are flushed."""
+    with SeriesWriter(path, names=["a", "b", "c"], chunk_steps=50) as writer:
+        step = 0
+        while True:
+            writer.append(np.array([0, 0.25, 0.5]) + step, step=step)
+            step += 1
+            if step % 50 == 0:
+                os.write(told, step.to_bytes(8, "little"))
 
 
 def test_step_by_step_is_what_was_appended(tmp_path: Path) -> None:
@@ -56,18 +51,26 @@ def test_an_unfinished_file_says_so_and_is_recovered() -> None:
     assert len(decode_series(file.getvalue()).values) == 25
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_kill_in_the_middle_of_writing_fifty_times(tmp_path: Path) -> None:
     for run in range(50):
         path = tmp_path / f"{run}.tw"
-        # Five at a time would hide nothing, and costs as much: two cores.
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(path), str(run)], stdout=subprocess.PIPE, text=True)
-        assert child.stdout is not None
-        child.stdout.readline()
+        heard, told = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                write_for_ever(path, told)
+            finally:
+                os._exit(1)
+        os.close(told)
+        first = os.read(heard, 8)
         time.sleep(0.0007 * run)
-        child.send_signal(signal.SIGKILL)
-        flushed = [50, *map(int, child.stdout.read().split("\n")[:-1])][-1]
-        child.wait()
-        child.stdout.close()
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        with os.fdopen(heard, "rb") as rest:
+            said = first + rest.read()
+        flushed = int.from_bytes(said[len(said) // 8 * 8 - 8 :][:8], "little")
+        assert flushed >= 50
         series = decode_series(path.read_bytes(), recover=True)
         assert len(series.steps) >= flushed
         assert np.array_equal(series.steps, np.arange(len(series.steps)))

@@ -47,6 +47,7 @@ def word(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def exp2(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """2**x by the operations of FORMAT.md, so that every machine computes the same bits."""
+    x = np.clip(x, -4096, 4096)  # beyond, all is zero or infinity
     whole = np.rint(x)
     part = x - whole
     y = np.full_like(part, EXP2[13])

@@ -48,8 +48,10 @@ class Plan:
 
 
 def fit(x: Latents, mask: Mask, low: int, high: int) -> tuple[Plan, Latents, NDArray[np.uint8]]:
-    """The plan for latents (columns, steps) in [low, high], the residuals that it leaves, and the class of each block."""
-    kinds = backend().choose(x, mask, CANDIDATES)
+    """The plan for latents (columns, steps) in [low, high], the residuals it leaves, the class of each block."""
+    # A moving average of differences that wrap is no average, and may leave the range where a sample is marked.
+    wraps = high - low >= 1 << 8 * x.itemsize - 1
+    kinds = backend().choose(x, mask, CANDIDATES[[0, -1]] if wraps else CANDIDATES)
     e, firsts = backend().innovations(x, kinds, mask)
     plan = Plan(kinds, np.clip(firsts, low, high), *across(e))
     alone = Plan(kinds, plan.firsts, np.zeros_like(plan.starts), plan.columns[:0], plan.weights[:0])

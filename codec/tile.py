@@ -94,11 +94,11 @@ def decode(cursor: Cursor, dtype: np.dtype[Any], wanted: NDArray[np.intp] | None
     packed = within(cursor)
     predictors = read_plan(packed, columns, latent)
     blocks = -(-steps // BLOCK)
-    coded = streams.entropy_decode(within(cursor), columns * blocks, np.dtype(np.uint16)).reshape(columns, blocks)
+    numbers = streams.entropy_decode(within(cursor), columns * blocks, np.dtype(np.uint16)).reshape(columns, blocks)
     count = cursor.varint(streams.MAX_STREAMS)
-    if int(coded.max()) > count:
+    if int(numbers.max()) > count:
         raise cursor.corrupt("a block is in a stream that is not there")
-    codes = coded.astype(np.uint8)
+    codes = numbers.astype(np.uint8)
     sizes = streams.lengths(codes, steps, count)
     residuals = [streams.entropy_decode(within(cursor), size, latent) for size in sizes]
     cursor.done()

@@ -1,11 +1,11 @@
 """Winnows the telemetry of machine-learning jobs.
 
-    import tracewinnow
-    trace = tracewinnow.winnow(text, budget=2000)      # needs the extra `winnow`
-    print(trace.text)
+import tracewinnow
+trace = tracewinnow.winnow(text, budget=2000)      # needs the extra `winnow`
+print(trace.text)
 
-    import tracewinnow.logger                          # needs nothing but the base installation
-    run = tracewinnow.logger.start(job="llama-7b", accelerator="gpu", spool="spool")
+import tracewinnow.logger                          # needs nothing but the base installation
+run = tracewinnow.logger.start(job="llama-7b", accelerator="gpu", spool="spool")
 """
 
 from __future__ import annotations

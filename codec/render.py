@@ -127,14 +127,16 @@ def write(
     dtype: np.dtype[Any], coarsened: bool,
 ) -> str:  # fmt: skip
     short, letters = legend.shorten(names)
-    within = (
-        "exact" if bound == Bound() else f"within {bound.rel:.17g} of it" if bound.rel else f"within {bound.abs:.17g}"
-    )
+    within = "exact"
+    if bound.rel:
+        within = f"within {bound.rel!r} of it"
+    elif bound.abs:
+        within = f"within {bound.abs!r}"
     head = f"series: {len(names)} names, {len(values)} steps, {dtype.name}, {within}"
     lines = [head + " (= as before, =3 three times so, ! jump, e-3 unit)"]
     if coarsened:
         merged = int(np.count_nonzero(first != last))
-        lines.append(f"coarsened: {merged} of these steps are means over flatter stretches, first:last")
+        lines.append(f"coarsened: {merged} of these steps are means over flatter stretches")
     if len(first):
         lines.append("steps: " + write_steps(first, last))
     if letters:
@@ -157,6 +159,8 @@ def write_steps(first: NDArray[np.int64], last: NDArray[np.int64]) -> str:
     stride = int(first[1]) - start if count > 1 else 1
     if count > 2 and np.array_equal(first, last) and all(int(s) == start + i * stride for i, s in enumerate(first)):
         return f"{start} to {int(first[-1])} by {stride}"
+    if not np.array_equal(first, last) and bool((first[1:] > last[:-1]).all()):
+        return " ".join(map(str, first.tolist())) + f"{UP_TO}{int(last[-1])}"
     return " ".join(f"{a}" if a == b else f"{a}:{b}" for a, b in zip(first.tolist(), last.tolist(), strict=True))
 
 
@@ -194,7 +198,8 @@ def rounding(bound: Bound, dtype: np.dtype[Any], value: float) -> Bound:
     """The bound less what rounding to the dtype may add; for an exact text, half the distance to the next value."""
     if not math.isfinite(value) or value == 0:
         return bound
-    half = float(np.spacing(np.abs(np.array(value, dtype)))) / 2
+    exact = np.array(value, dtype)
+    half = abs(float(exact) - float(np.nextafter(exact, np.array(0, dtype)))) / 2
     if bound.rel is not None:
         return Bound(abs=max(bound.rel * abs(value) - half, half / 2))
     if bound.abs is not None:
@@ -221,6 +226,7 @@ def jumps(column: NDArray[Any]) -> list[bool]:
     return marks
 
 
+UP_TO = ", each up to the next, to "
 STEP = re.compile(r"(-?\d+)(?::(-?\d+))?")
 
 
@@ -234,7 +240,10 @@ def parse_series(text: str) -> Text:
     if not head or head[3] not in names_of:
         raise Corrupt("not a text of render_series", 1)
     columns, count, dtype = int(head[1]), int(head[2]), names_of[head[3]]
-    bound = float(head[5]) if head[5] else None
+    try:
+        bound = float(head[5]) if head[5] else None
+    except ValueError:
+        raise Corrupt(f"a bound of {head[5]!r}", 1) from None
     first, last = np.zeros(0, np.int64), np.zeros(0, np.int64)
     letters: dict[str, str] = {}
     found: dict[str, NDArray[Any]] = {}
@@ -273,6 +282,12 @@ def read_steps(text: str, count: int) -> tuple[NDArray[np.int64], NDArray[np.int
             raise ValueError(f"{count} steps by {stride} do not end at {regular[2]}")
         steps = np.array([start + i * stride for i in range(count)], np.int64)
         return steps, steps
+    starts, up_to, end = text.partition(UP_TO)
+    if up_to:
+        first = np.array([int(word) for word in starts.split(" ")], np.int64)
+        if len(first) != count:
+            raise ValueError(f"{len(first)} steps where {count} are due")
+        return first, np.append(first[1:] - 1, int(end))
     pairs = [STEP.fullmatch(word) for word in text.split(" ")]
     if len(pairs) != count or not all(pairs):
         raise ValueError(f"{len(pairs)} steps where {count} are due")

@@ -1,1 +1,1 @@
-""""""
+"""Questions to the warehouse: jobs, answers, raw lines, and the page about a job."""

@@ -1,0 +1,234 @@
+"""Cuts what the lanes of a process hold into batches.
+
+Plain state and no I/O but reading lanes: given the state of the last batch in the outbox, the next batch begins with
+the very next record, so nothing is lost and nothing doubled, whoever was killed.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tracewinnow.logger import spool, wire
+from tracewinnow.schemas.errors import BadInput
+
+BATCH_BYTES = 512 << 10
+BATCH_EVENTS = 10_000
+BATCH_SECONDS = 0.2  # age of the oldest event when a batch is cut
+PARTIAL_SECONDS = 2.0  # a line without its end (a progress bar, a prompt) waits that long
+LANES_SECONDS = 1.0  # how often to look for lanes of forked children
+
+
+@dataclass
+class Identity:
+    """What every batch of a process says about it."""
+
+    job_id: str
+    process_uuid: str
+    accelerator: str = ""
+    model: str = ""
+    user: str = ""
+    host: str = ""
+    pid: int = 0
+    rank: int | None = None
+    world_size: int | None = None
+    sender: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+
+    def head(self, sequence: int, created_ns: int) -> bytes:
+        fields = dict(vars(self), accelerator=wire.ACCELERATORS.get(self.accelerator, 0))
+        return wire.batch_head(sequence=sequence, created_ns=created_ns, **fields)
+
+
+class Batch(NamedTuple):
+    sequence: int
+    created_ns: int
+    state: bytes
+    data: bytes  # a serialized TelemetryBatch
+
+
+@dataclass
+class Partial:
+    """Bytes of a captured stream that are not cut into lines yet; time of their first."""
+
+    data: bytes = b""
+    time_ns: int = 0
+
+
+class Cutter:
+    """Feed it with `read`, take batches with `cut`. `ended` and `said` tell what the job told about its end."""
+
+    def __init__(self, directory: Path, identity: Identity, state: bytes | None = None, sequence: int = 0) -> None:
+        self.directory, self.identity = directory, identity
+        self.sequence = sequence
+        self.created_ns = 0
+        self.said = ""  # "stop" or "crash" when the job said how it ended
+        self.ended = False  # the job's lane is complete
+        self.corrupt = 0
+        self._positions: dict[str, spool.Position] = {}
+        self._partial = {spool.STDOUT: Partial(), spool.STDERR: Partial()}
+        self._readers: dict[str, spool.Reader] = {}
+        self._events: list[bytes] = []
+        self._bytes = 0
+        self._oldest = 0.0  # monotonic time when the first event of the pending batch was read
+        self.latest_ns = 0
+        self._urgent = False
+        self._look_at = 0.0
+        self._released: dict[str, int] = {}
+        if state is not None:
+            self._restore(state)
+
+    def _restore(self, state: bytes) -> None:
+        try:
+            known = json.loads(state)
+            self.created_ns, self.said, self.ended = known["created_ns"], known["said"], known["ended"]
+            self._positions = {lane: spool.Position(*at) for lane, at in known["lanes"].items()}
+            for stream, (data, time_ns) in known["partial"].items():
+                self._partial[int(stream)] = Partial(base64.b64decode(data), time_ns)
+        except (ValueError, TypeError, KeyError) as wrong:
+            raise BadInput("corrupt-outbox", f"the state of the last batch cannot be read: {wrong}") from wrong
+
+    def _state(self) -> bytes:
+        state: dict[str, Any] = {
+            "created_ns": self.created_ns,
+            "said": self.said,
+            "ended": self.ended,
+            "lanes": self._positions,
+            "partial": {
+                str(stream): (base64.b64encode(partial.data).decode(), partial.time_ns)
+                for stream, partial in self._partial.items()
+                if partial.data
+            },
+        }
+        return json.dumps(state, separators=(",", ":")).encode()
+
+    def full(self) -> bool:
+        return self._bytes >= BATCH_BYTES or len(self._events) >= BATCH_EVENTS
+
+    @property
+    def due(self) -> bool:
+        """Whether a batch should be cut now."""
+        return bool(self._events) and (self.full() or self._urgent or time.monotonic() - self._oldest >= BATCH_SECONDS)
+
+    def read(self, final: bool = False) -> bool:
+        """Take what the lanes hold now, until a batch is full; whether there was anything.
+
+        final: nothing more will be written, so a line without its end is a line.
+        """
+        taken = any([self._lines(stream) for stream in self._partial])  # noqa: C419 - each of them
+        for reader in self._lanes(final):
+            damaged = reader.corrupt
+            while not self.full():
+                found = False
+                for record in reader.read():
+                    found = taken = True
+                    self._take(record)
+                    self._positions[reader.lane] = record.after
+                    if self.full():
+                        break
+                if not found:
+                    break
+            if reader.corrupt > damaged:
+                self.corrupt += reader.corrupt - damaged
+                self.note(f"a spool segment of {reader.lane} was damaged on disk; events behind the damage are lost")
+            if self.full():
+                return True
+        now = time.time_ns()
+        for stream, partial in self._partial.items():
+            if partial.data and (final or now - partial.time_ns >= PARTIAL_SECONDS * 1e9):
+                self._line(stream, partial.time_ns, partial.data)
+                partial.data = b""
+        return taken
+
+    def _lanes(self, final: bool) -> list[spool.Reader]:
+        now = time.monotonic()
+        if final or now >= self._look_at:
+            self._look_at = now + LANES_SECONDS
+            for lane in spool.lanes(self.directory, self.identity.process_uuid):
+                if lane not in self._readers:
+                    at = self._positions.get(lane)
+                    self._readers[lane] = spool.Reader(self.directory, self.identity.process_uuid, lane, at)
+        # The captured output first: when its shipper died, the job's lane holds what came behind it.
+        return sorted(self._readers.values(), key=lambda reader: spool.order(reader.lane))
+
+    def _take(self, record: spool.Record) -> None:
+        if record.kind in self._partial:
+            partial = self._partial[record.kind]
+            if not partial.data:
+                partial.time_ns = record.time_ns
+            partial.data += record.payload
+            self._lines(record.kind, record.time_ns)
+            return
+        if record.kind == spool.LINE:
+            self.add(record.time_ns, wire.log(record.payload[1:], wire.API, record.payload[0] if record.payload else 0))
+        elif record.kind == spool.END:
+            self.ended = True
+        else:
+            self.add(record.time_ns, record.payload)
+        if record.kind in (spool.STOP, spool.CRASH):
+            self.said = "stop" if record.kind == spool.STOP else "crash"
+        self._urgent |= record.kind in spool.URGENT
+
+    def _lines(self, stream: int, time_ns: int = 0) -> bool:
+        """Cut whole lines off a stream until the batch is full; what is left keeps the time of its chunk."""
+        partial = self._partial[stream]
+        data, start = partial.data, 0
+        while not self.full():
+            end = data.find(b"\n", start)
+            if end < 0:
+                if len(data) - start <= wire.LONGEST_TEXT:
+                    break
+                piece = wire.split_text(data[start:])[0]
+                self._line(stream, partial.time_ns, piece)
+                start += len(piece) - len(wire.CONTINUED)
+                continue
+            for piece in wire.split_text(data[start:end].removesuffix(b"\r")):
+                self._line(stream, partial.time_ns, piece)
+            partial.time_ns = time_ns or partial.time_ns
+            start = end + 1
+        partial.data = data[start:]
+        return start > 0
+
+    def _line(self, stream: int, time_ns: int, text: bytes) -> None:
+        self.add(time_ns, wire.log(text, wire.STDOUT if stream == spool.STDOUT else wire.STDERR))
+
+    def note(self, text: str) -> None:
+        """A warning of our own among the events."""
+        self.add(time.time_ns(), wire.log(wire.text_bytes(f"tracewinnow: {text}"), wire.API, 30, "tracewinnow"))
+
+    def crash(self, payload: bytes, time_ns: int) -> None:
+        """The end of the job as somebody else saw it."""
+        self.add(time_ns, payload)
+        self.said, self._urgent = "crash", True
+
+    def add(self, time_ns: int, payload: bytes) -> None:
+        """An event; the lanes' own come here, and what the shipper itself saw."""
+        event = wire.blob(15, wire.event(time_ns, payload))
+        if not self._events:
+            self._oldest = time.monotonic()
+        self._events.append(event)
+        self._bytes += len(event)
+        self.latest_ns = max(self.latest_ns, time_ns)
+
+    def cut(self) -> Batch | None:
+        """The pending events as a batch, or None where there are none."""
+        if not self._events:
+            return None
+        # The record time is that of the newest event: the same whether it is sent now or by a later `sync`.
+        self.created_ns = max(self.created_ns, min(self.latest_ns, time.time_ns()))
+        data = self.identity.head(self.sequence, self.created_ns) + b"".join(self._events)
+        batch = Batch(self.sequence, self.created_ns, self._state(), data)
+        self.sequence += 1
+        self._events, self._bytes, self._urgent = [], 0, False
+        return batch
+
+    def release(self) -> None:
+        """Delete segments that are read to their end; call it when the outbox has what was cut from them."""
+        for lane, position in self._positions.items():
+            if position.number > self._released.get(lane, 0):
+                spool.delete_before(self.directory, self.identity.process_uuid, lane, position)
+                self._released[lane] = position.number

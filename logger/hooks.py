@@ -1,0 +1,177 @@
+"""What Python tells about itself: log records, uncaught exceptions, fatal signals, the exit; `remove` undoes it.
+
+A log record that a handler prints to the captured output is recorded once, as the printed line; every other record is
+recorded from here, with its level and logger. `logging` itself is left as it is: a root handler of ours would make the
+job's own `logging.basicConfig` do nothing, so `Logger.callHandlers` is wrapped instead.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Protocol
+
+LONGEST_TRACEBACK = 200_000  # characters
+
+
+class Listener(Protocol):
+    """What the hooks report to. Nothing here may raise."""
+
+    def captured(self, stream: Any) -> bool: ...
+    def record(self, text: str, level: int, logger: str) -> None: ...
+    def crash(self, reported_by: str, message: str, **details: Any) -> None: ...
+    def finish(self, exit_code: int = 0) -> None: ...
+
+
+class Hooks:
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.exit_code: int | None = None  # of sys.exit in the main thread
+        self._pid = os.getpid()
+        self._undo: list[Callable[[], None]] = []
+
+    def install(self) -> None:
+        self._logging()
+        self._replace(sys, "excepthook", self._on_exception, after=True)
+        self._replace(threading, "excepthook", self._on_thread_exception)
+        self._replace(sys, "exit", self._on_exit)
+        with contextlib.suppress(Exception):  # a notebook's stderr has no descriptor
+            if not faulthandler.is_enabled():
+                faulthandler.enable(file=2)
+                self._undo.append(faulthandler.disable)
+        if threading.current_thread() is threading.main_thread():
+            self._sigterm()
+        atexit.register(self._at_exit)
+        self._undo.append(lambda: atexit.unregister(self._at_exit))
+
+    def remove(self) -> None:
+        while self._undo:
+            with contextlib.suppress(Exception):
+                self._undo.pop()()
+
+    def _replace(self, module: Any, name: str, hook: Callable[..., Any], after: bool = False) -> None:
+        """Call a hook before (or after, whatever happens) what stood there."""
+        previous = getattr(module, name)
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            try:
+                if not after:
+                    with contextlib.suppress(Exception):
+                        hook(*args, **kwargs)
+                return previous(*args, **kwargs)
+            finally:
+                if after:
+                    with contextlib.suppress(Exception):
+                        hook(*args, **kwargs)
+
+        def undo() -> None:
+            if getattr(module, name) is wrapper:  # else somebody wrapped us in turn; we do nothing any more
+                setattr(module, name, previous)
+
+        setattr(module, name, wrapper)
+        self._undo.append(undo)
+
+    def _logging(self) -> None:
+        formatter = logging.Formatter("%(message)s")
+
+        def on_record(logger: logging.Logger, record: logging.LogRecord) -> None:
+            if not self._undo or self._printed(logger, record):
+                return
+            text = record.getMessage() if not (record.exc_info or record.stack_info) else formatter.format(record)
+            self.listener.record(text, record.levelno, record.name)
+
+        self._replace(logging.Logger, "callHandlers", on_record)
+
+    def _printed(self, logger: logging.Logger, record: logging.LogRecord) -> bool:
+        """Whether a handler will print the record to the captured output."""
+        found = False
+        at: logging.Logger | None = logger
+        while at is not None:
+            for handler in at.handlers:
+                found = True
+                # A handler with filters may drop it: better twice than not at all.
+                if (
+                    isinstance(handler, logging.StreamHandler)
+                    and record.levelno >= handler.level
+                    and not handler.filters
+                    and self.listener.captured(handler.stream)
+                ):
+                    return True
+            at = at.parent if at.propagate else None
+        last = logging.lastResort
+        return not found and last is not None and record.levelno >= last.level and self.listener.captured(sys.stderr)
+
+    def _on_exception(self, kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+        if self._undo and os.getpid() == self._pid:  # the end of a forked child is not that of the job
+            self.listener.crash("excepthook", **describe(kind, value, trace))
+
+    def _on_thread_exception(self, args: Any) -> None:
+        # The job goes on without the thread: an error, not a crash. Printed to stderr by the hook that follows.
+        if self._undo and args.exc_type is not SystemExit and not self.listener.captured(sys.stderr):
+            text = describe(args.exc_type, args.exc_value, args.exc_traceback)["traceback"]
+            self.listener.record(
+                f"Exception in thread {getattr(args.thread, 'name', '?')}:\n{text}", logging.ERROR, "threading"
+            )
+
+    def _on_exit(self, status: Any = None) -> None:
+        if threading.current_thread() is threading.main_thread():
+            self.exit_code = exit_code(status)
+
+    def _at_exit(self) -> None:
+        self.listener.finish(self.exit_code or 0)
+
+    def _sigterm(self) -> None:
+        """Note SIGTERM and pass it on, where the job has a handler of its own.
+
+        Where it has none, nothing is installed: the default action ends a process that hangs in native code, and a child
+        in the middle of its fork; a handler of Python does neither. Then the shipper tells how the process ended.
+        """
+        previous = signal.getsignal(signal.SIGTERM)
+        if not callable(previous):
+            return
+
+        def on_sigterm(number: int, frame: FrameType | None) -> None:
+            if self._undo and os.getpid() == self._pid:
+                self.listener.record("tracewinnow: SIGTERM received", logging.WARNING, "tracewinnow")
+            previous(number, frame)
+
+        def undo() -> None:
+            if signal.getsignal(signal.SIGTERM) is on_sigterm:
+                signal.signal(signal.SIGTERM, previous)
+
+        signal.signal(signal.SIGTERM, on_sigterm)
+        self._undo.append(undo)
+
+
+def exit_code(status: Any) -> int:
+    """What the interpreter makes of the argument of SystemExit."""
+    if status is None:
+        return 0
+    return int(status) & 0xFF if isinstance(status, int) else 1
+
+
+def describe(kind: type[BaseException], value: BaseException | None, trace: TracebackType | None) -> dict[str, str]:
+    """exception_type, message and traceback of an exception; the end of a traceback that is too long."""
+    try:
+        text = "".join(traceback.format_exception(kind, value, trace))
+    except Exception as wrong:  # noqa: BLE001 - an exception whose __str__ raises
+        text = f"{kind.__name__} (its description raised {type(wrong).__name__})"
+    module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
+    try:
+        message = str(value)
+    except Exception:  # noqa: BLE001
+        message = ""
+    return {
+        "exception_type": module + kind.__qualname__,
+        "message": message[:LONGEST_TRACEBACK],
+        "traceback": text[-LONGEST_TRACEBACK:],
+    }

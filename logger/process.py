@@ -1,0 +1,74 @@
+"""What the kernel tells about another process: that it ended, and how."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+import signal
+import struct
+from pathlib import Path
+
+# linux/pidfd.h, Linux 6.13:
+# struct pidfd_info { u64 mask, cgroupid; u32 pid, tgid, ppid, ruid, ... (8 of them) fsgid; s32 exit_code; }
+_PIDFD_GET_INFO = 0xC0000000 | 0xFF << 8 | 11
+_INFO_SIZE = 64
+_INFO_EXIT = 1 << 3  # Linux 6.15
+_EXIT_CODE_AT = 8 + 8 + 4 * 11
+
+
+class Watched:
+    """A process that we did not necessarily start. Never blocks."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._dead = False
+        try:
+            self._fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._fd, self._dead = -1, True
+        except (OSError, AttributeError):  # before Linux 5.3
+            self._fd = -1
+
+    def ended(self) -> bool:
+        if not self._dead:
+            if self._fd >= 0:
+                poll = select.poll()
+                poll.register(self._fd, select.POLLIN)
+                self._dead = bool(poll.poll(0))
+            else:
+                try:
+                    os.kill(self.pid, 0)
+                except ProcessLookupError:
+                    self._dead = True
+                except PermissionError:
+                    pass
+        return self._dead
+
+    def status(self) -> int | None:
+        """The wait status of a process that ended (see os.WIFSIGNALED); None where this kernel does not tell."""
+        if self._fd < 0:
+            return self._zombie_status()
+        info = bytearray(struct.pack("<Q", _INFO_EXIT).ljust(_INFO_SIZE, b"\0"))
+        try:
+            fcntl.ioctl(self._fd, _PIDFD_GET_INFO | _INFO_SIZE << 16, info)
+        except OSError:
+            return self._zombie_status()
+        if not struct.unpack_from("<Q", info)[0] & _INFO_EXIT:
+            return self._zombie_status()
+        return int(struct.unpack_from("<i", info, _EXIT_CODE_AT)[0])
+
+    def _zombie_status(self) -> int | None:
+        """From /proc, for as long as the parent has not asked for it."""
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        return int(stat[49]) if stat[0] == "Z" else None
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

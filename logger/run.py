@@ -1,0 +1,340 @@
+"""The run: what the job's code holds in its hand. Every public method returns quickly and never raises."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tracewinnow.logger import arguments, hooks, identity, session, spool, wire
+from tracewinnow.logger.capture import Companion
+
+_LEVEL_BYTES = [bytes((level,)) for level in range(256)]
+NAMES_IN_EVENT = 1000  # layers or metrics; larger sets become several events
+FINISH_SECONDS = 5.0
+
+if TYPE_CHECKING:
+    from tracewinnow.logger.watch import Watch
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_runs: weakref.WeakSet[Run] = weakref.WeakSet()
+
+
+def _quiet(method: _F) -> _F:
+    """An error in here is counted and told once; it never reaches the job."""
+
+    @functools.wraps(method)
+    def guarded(self: Run, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as wrong:  # noqa: BLE001
+            self.failed(f"run.{method.__name__}: {type(wrong).__name__}: {wrong}")
+            return None
+
+    return guarded  # type: ignore[return-value]
+
+
+class Run:
+    """A job, or one rank of it, while it runs; `start` makes it. Thread-safe; a forked child writes to a lane of its own.
+
+    dropped: events that could not be recorded, in this process.
+    """
+
+    def __init__(self, directory: Path | None, who: session.Session | None, warn: bool = True) -> None:
+        self.directory, self.session = directory, who
+        self.job = who.identity.job_id if who else ""
+        self.process_uuid = who.identity.process_uuid if who else ""
+        self._pid = os.getpid()
+        self._failures = 0
+        self._told = not warn
+        self._finished = False
+        self._crashed = False
+        self._lane: spool.Writer | None = None
+        self._companion: Companion | None = None
+        self._hooks: hooks.Hooks | None = None
+        self._watches: list[Watch] = []
+        if directory is not None:
+            self._lane = spool.Writer(directory, self.process_uuid, "job")
+        _runs.add(self)
+
+    # What the job calls
+
+    def log(self, text: object, level: int | str = 20) -> None:
+        """Record a line or a block of lines. level: of Python's logging, as number or name."""
+        try:
+            data = wire.text_bytes(text if type(text) is str else str(text))
+            if type(level) is not int:
+                level = arguments.level(level)
+            if len(data) > wire.LONGEST_TEXT:
+                self._long(data, wire.API, level, "")
+            elif 0 <= level < 256:
+                self._append(spool.LINE, _LEVEL_BYTES[level] + data)
+            else:
+                self._append(spool.EVENT, wire.log(data, wire.API, level))
+        except Exception as wrong:  # noqa: BLE001
+            self.failed(f"run.log: {type(wrong).__name__}: {wrong}")
+
+    @_quiet
+    def metrics(self, step: int, values: Mapping[str, Any]) -> None:
+        """Record numbers of a step. values: name -> number, or a mapping of them (names are joined by "/").
+
+        A number on a device that is still being computed is waited for, as `float(...)` does.
+        """
+        pairs = list(arguments.numbers(values))
+        for at in range(0, len(pairs), NAMES_IN_EVENT):
+            self._append(spool.EVENT, wire.metrics(arguments.integer(step), pairs[at : at + NAMES_IN_EVENT]))
+
+    @_quiet
+    def layers(self, step: int, tree: Any, statistic: str = "grad_norm") -> None:
+        """Record the 2-norm of each leaf of a tree of arrays (nested dict, list, tuple; JAX or numpy)."""
+        from tracewinnow.logger.trees import norms
+
+        self.vector(step, *norms(tree), statistic=statistic, dtype=wire.FLOAT64)
+
+    @_quiet
+    def vector(self, step: int, names: list[str], data: bytes, statistic: str, dtype: int) -> None:
+        """Record one number a layer that is computed already. data: len(names) numbers, little-endian."""
+        width = len(data) // max(1, len(names))
+        for at in range(0, len(names), NAMES_IN_EVENT):
+            part = [arguments.clip(name, 256) for name in names[at : at + NAMES_IN_EVENT]]
+            numbers = data[at * width : (at + len(part)) * width]
+            self._append(
+                spool.EVENT, wire.layers(arguments.integer(step), str(statistic), part, dtype, numbers, len(part))
+            )
+
+    @_quiet
+    def watch(self, model: Any, every: int = 1, first_step: int = 0) -> None:
+        """Record gradient and weight norms of each parameter of a torch module, at every so many optimizer steps.
+
+        Steps are those of any torch optimizer that holds parameters of the module, counted from first_step. The device
+        is never waited for: norms are recorded one or more steps later.
+        """
+        from tracewinnow.logger.watch import Watch
+
+        self._watches.append(Watch(self, model, arguments.integer(every), arguments.integer(first_step)))
+
+    @contextlib.contextmanager
+    def span(self, name: str, category: str = "", device: str = "") -> Iterator[None]:
+        """Record how long a block took, and the exception that ended it. The exception goes on."""
+        start_ns, began, error = time.time_ns(), time.perf_counter_ns(), ""
+        try:
+            yield
+        except BaseException as wrong:
+            error = f"{type(wrong).__name__}: {_text(wrong)}"
+            raise
+        finally:
+            self._span(name, category, device, start_ns, time.perf_counter_ns() - began, error)
+
+    @_quiet
+    def _span(self, name: str, category: str, device: str, start_ns: int, duration_ns: int, error: str) -> None:
+        words = [arguments.clip(word) for word in (name, category, device)]
+        self._append(spool.EVENT, wire.span(words[0], words[1], start_ns, duration_ns, words[2], error))
+
+    @_quiet
+    def memory(self) -> None:
+        """Record memory of this process, and of each CUDA device when torch is in use."""
+        from tracewinnow.logger.memory import readings
+
+        for device, used, reserved, peak, limit in readings():
+            self._append(spool.EVENT, wire.memory(device, used, reserved, peak, limit))
+
+    @_quiet
+    def finish(self, exit_code: int = 0, timeout: float = FINISH_SECONDS) -> None:
+        """Say how the job ended, undo the capture, and wait at most `timeout` seconds for everything to be sent.
+
+        Called by itself at the interpreter's exit and at the end of the `with` block. Again: nothing.
+        """
+        if self._finished or os.getpid() != self._pid:
+            return
+        if self._hooks is not None:
+            self._hooks.remove()
+        for watch in self._watches:
+            watch.close()
+        if self._companion is not None:
+            self._companion.drain()
+        self._tell_losses()
+        if not self._crashed:
+            code = hooks.exit_code(exit_code)
+            if code:
+                self.crash("finish", f"exit code {code}", exit_code=code)
+            else:
+                self._append(spool.STOP, wire.stop(0, "finished"))
+        self._append(spool.END, b"")
+        self._finished = True
+        if self._companion is not None:
+            self._companion.leave(arguments.seconds(timeout, FINISH_SECONDS))
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.finish()
+        elif issubclass(kind, SystemExit):
+            self.finish(hooks.exit_code(getattr(value, "code", None)))
+        else:
+            with contextlib.suppress(Exception):
+                self.crash("with", **hooks.describe(kind, value, trace))
+            self.finish(1)
+
+    @property
+    def dropped(self) -> int:
+        return self._failures + (self._lane.lost if self._lane else 0)
+
+    # What the hooks report; see hooks.Listener
+
+    def captured(self, stream: Any) -> bool:
+        """Whether what is written to a Python stream goes through the tee."""
+        companion = self._companion
+        if companion is None or not companion.captured:
+            return False
+        try:
+            return stream.fileno() in companion.captured
+        except Exception:  # noqa: BLE001 - closed, or not a real file
+            return False
+
+    @_quiet
+    def record(self, text: str, level: int, logger: str) -> None:
+        self._long(wire.text_bytes(text), wire.LOGGING, arguments.level(level), arguments.clip(logger))
+
+    @_quiet
+    def crash(self, reported_by: str, message: str, **details: Any) -> None:
+        """The job ends by an error. details: exit_code, signal, exception_type, traceback."""
+        if self._companion is not None:
+            self._companion.drain()  # its traceback was printed a moment ago
+        self._append(spool.CRASH, wire.crash(reported_by, message, **details))
+        self._crashed = True
+
+    # Inside
+
+    def _append(self, kind: int, payload: bytes) -> None:
+        lane = self._lane
+        if lane is None or self._finished:
+            self.failed("the run has no spool" if lane is None else "the run is finished")
+        elif not lane.append(kind, payload, time.time_ns()):
+            self.failed(f"the spool cannot be written: {lane.error}", counted=True)
+
+    def _long(self, data: bytes, stream: int, level: int, logger: str) -> None:
+        for piece in wire.split_text(data):
+            self._append(spool.EVENT, wire.log(piece, stream, level, logger))
+
+    def failed(self, reason: str, counted: bool = False) -> None:
+        """Count what could not be recorded, and tell the first of it."""
+        if not counted:
+            self._failures += 1
+        if not self._told:
+            self._told = True
+            self._warn(f"{reason}; such events are dropped and counted")
+
+    def _warn(self, text: str) -> None:
+        with contextlib.suppress(Exception):
+            line = f"tracewinnow: {text}"
+            if self._companion is not None:
+                self._companion.say(line)
+            else:
+                os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
+
+    def _tell_losses(self) -> None:
+        if dropped := self.dropped:
+            text = f"tracewinnow: {dropped} events could not be recorded"
+            self._append(spool.NOTE, wire.log(text.encode(), wire.API, 30, "tracewinnow"))
+
+    def _begin(self, capture: bool, config: Mapping[str, Any] | None) -> None:
+        if self.directory is None or self.session is None or self._lane is None:
+            return
+        self.session.save(self.directory)
+        self._append(
+            spool.START,
+            wire.start(
+                arguments.bounded(sys.argv),
+                arguments.clip(identity.working_directory(), 4096),
+                arguments.bounded_map(identity.versions()),
+                arguments.bounded_map(config),
+            ),
+        )
+        companion = Companion(self.directory, self.process_uuid, self._lane, capture, self._warn)
+        try:
+            companion.start()
+            self._companion = companion
+        except (OSError, RuntimeError) as wrong:
+            self._warn(f"no shipper could be started ({wrong}); send with `tracewinnow sync {self.directory}`")
+        self._hooks = hooks.Hooks(self)
+        self._hooks.install()
+
+    def _after_fork(self) -> None:
+        """In a forked child: a lane of its own, made when it is needed. Its end is not the job's."""
+        if self._companion is not None:
+            self._companion.forget()
+        if self.directory is not None and not self._finished:
+            self._lane = spool.Writer(self.directory, self.process_uuid, f"fork{os.getpid()}x{time.time_ns():x}", 1)
+
+
+def _text(wrong: BaseException) -> str:
+    try:
+        return arguments.clip(wrong, 10_000)
+    except Exception:  # noqa: BLE001 - its __str__ raises
+        return ""
+
+
+def _after_fork_in_child() -> None:
+    for run in list(_runs):
+        with contextlib.suppress(Exception):
+            run._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def start(
+    job: str | None = None,
+    accelerator: str = "cpu",
+    model: str = "",
+    user: str | None = None,
+    bootstrap: str | None = None,
+    spool: str | os.PathLike[str] | None = None,
+    rank: int | None = None,
+    world_size: int | None = None,
+    config: Mapping[str, Any] | None = None,
+    labels: Mapping[str, Any] | None = None,
+    capture: bool = True,
+    retain: float = session.RETAIN_SECONDS,
+) -> Run:
+    """Begin to record this process; returns within milliseconds and never raises.
+
+    job: id of the job, the same for all ranks; from the launcher's environment when None.
+    accelerator: "tpu", "gpu" or "cpu"; it chooses the topic.
+    bootstrap: "host:port,..." of Kafka, else TRACEWINNOW_BOOTSTRAP; without both, batches stay in the spool.
+    spool: a directory on a local disk, else TRACEWINNOW_SPOOL, else /var/tmp/tracewinnow-<uid>.
+    rank, world_size: from the launcher's environment when None.
+    config: what the job was started with. labels: short texts for every batch.
+    capture: stdout and stderr as well, at the level of descriptors.
+    retain: seconds that batches stay in the spool after they were sent.
+    """
+    try:
+        who = identity.new_session(job, accelerator, model, user, bootstrap, rank, world_size, labels, retain)
+        run = Run(identity.spool_directory(spool), who)
+        if str(accelerator).lower() != who.identity.accelerator:
+            run._warn(f'accelerator is "tpu", "gpu" or "cpu", not {accelerator!r}; taken as "cpu"')
+    except Exception as wrong:  # noqa: BLE001
+        run = Run(None, None)
+        run.failed(f"nothing is recorded: {wrong}")
+        return run
+    try:
+        busy = any(other._hooks is not None and not other._finished for other in _runs if other is not run)
+        if busy and capture:
+            run._warn(
+                "another run captures the output of this process already; this one records what its methods are given"
+            )
+        run._begin(bool(capture) and not busy, config)
+    except Exception as wrong:  # noqa: BLE001
+        run.failed(f"start: {type(wrong).__name__}: {wrong}")
+    return run

@@ -1,0 +1,265 @@
+"""The shipper: a process beside the job that tees its output, cuts batches, writes the outbox and sends.
+
+    python -m tracewinnow.logger.shipper DIR PROCESS_UUID [--stdout FD --stderr FD --lane NAME] [--done FD]
+
+It outlives the job: it notices the job's death, says how the job ended, sends what is left, and goes. Descriptors 1 and
+2 are the job's original output. It is the only process of the two that has librdkafka.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import math
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from tracewinnow.logger import memory, outbox, session, spool, wire
+from tracewinnow.logger.cutter import Batch, Cutter
+from tracewinnow.logger.process import Watched, signal_name
+from tracewinnow.logger.tee import Tee
+from tracewinnow.schemas.errors import BadInput, TracewinnowError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tracewinnow.logger.sender import Sender
+
+IDLE_SECONDS = 0.05
+GRACE_SECONDS = 1.0  # for output that is still in the pipes when the job has ended, while others hold them open
+MEMORY_SECONDS = 10.0  # between two readings of the job's memory; a sign of life as well
+BUSY_SECONDS = 60.0  # after the job's end, for a `sync` that is at work on it
+DRAIN_SECONDS = 4.0  # without progress, to send the rest when the job has ended; less than run.finish waits
+
+
+def open_cutter(directory: Path, known: session.Session) -> tuple[outbox.Outbox, Cutter]:
+    """The outbox of a process and its cutter, where they were when the last one died. Raises BadInput and OSError."""
+    box = outbox.Outbox(directory, known.identity.process_uuid)
+    if box.last is None:
+        return box, Cutter(directory, known.identity)
+    return box, Cutter(directory, known.identity, box.last.state, box.last.sequence + 1)
+
+
+class Shipper:
+    """Cuts, writes and sends for one process. Call `step` in a loop, `end` when nothing more can come."""
+
+    def __init__(self, directory: Path, known: session.Session) -> None:
+        self.directory, self.known = directory, known
+        self.uuid = known.identity.process_uuid
+        self.outbox, self.cutter = open_cutter(directory, known)
+        self.terminated = False  # SIGTERM was sent to all of the job's processes, as launchers do
+        self.problem = ""  # what a person should know
+        self.sender: Sender | None = None
+        self.unwritten: Batch | None = None
+        self._retry_at = 0.0
+        self._flushed = 0  # batches when the sender was last waited for
+        if known.bootstrap:
+            from tracewinnow.logger.sender import Sender
+
+            acked = outbox.load_acked(directory, self.uuid)
+            try:
+                self.sender = Sender(directory, self.uuid, known.bootstrap, known.topic, known.identity.job_id, acked)
+            except BadInput as wrong:
+                self.problem = f"the broker {known.bootstrap} cannot be used: {wrong.reason}"
+
+    def step(self, final: bool = False) -> bool:
+        """Read, cut, write, send, without waiting. Whether there was anything to do."""
+        busy = False
+        if self._write():
+            busy = self.cutter.read(final)
+            if (self.cutter.due or final) and (batch := self.cutter.cut()):
+                self.unwritten = batch
+                busy = True
+                self._write()
+        self.send()
+        return busy
+
+    def _write(self) -> bool:
+        """Put the batch that was cut into the outbox; False while that is not possible. Then nothing more is cut."""
+        if self.unwritten is None:
+            return True
+        if time.monotonic() < self._retry_at:
+            return False
+        try:
+            self.outbox.append(*self.unwritten)
+        except OSError as wrong:
+            if wrong.errno in (errno.ENOSPC, errno.EDQUOT) and self.expire(math.inf):
+                return self._write()  # what the broker has makes room for what it has not
+            self.problem = f"the outbox in {self.directory} cannot be written: {wrong.strerror}"
+            self._retry_at = time.monotonic() + spool.RETRY_SECONDS
+            return False
+        self.unwritten = None
+        self.cutter.release()
+        return True
+
+    def expire(self, before: float) -> int:
+        """Delete files of the outbox that the broker has, written before that Unix time; how many."""
+        acked = self.sender.acked if self.sender is not None else outbox.load_acked(self.directory, self.uuid)
+        try:
+            return outbox.expire(self.directory, self.uuid, acked, before)
+        except (BadInput, OSError) as wrong:
+            self.problem = str(wrong)
+            return 0
+
+    def send(self, wait: float = 0.0) -> None:
+        if self.sender is not None:
+            try:
+                self.sender.pump(wait)
+            except (TracewinnowError, OSError) as wrong:
+                self.problem = str(wrong)
+
+    def say_crash(self, status: int | None, reported_by: str = "shipper", time_ns: int | None = None) -> None:
+        """Record that the process ended without a word, with its wait status where that is known."""
+        if status is None:
+            hint = ", after a SIGTERM that reached its shipper too" if self.terminated else ""
+            payload = wire.crash(reported_by, f"process ended without saying goodbye{hint}")
+        elif os.WIFSIGNALED(status):
+            number = os.WTERMSIG(status)
+            payload = wire.crash(reported_by, f"killed by {signal_name(number)}", signal=number)
+        elif code := os.waitstatus_to_exitcode(status):
+            payload = wire.crash(reported_by, f"process ended with exit code {code}", exit_code=code)
+        else:
+            payload = wire.crash(reported_by, "process ended without saying goodbye", exit_code=0)
+        self.cutter.crash(payload, time_ns or time.time_ns())
+
+    def sample_memory(self) -> None:
+        """A reading of the job's memory, at no cost for the job."""
+        with contextlib.suppress(OSError):
+            self.cutter.add(time.time_ns(), wire.memory(*memory.of_process(self.known.identity.pid)))
+
+    def cut_all(self, seconds: float = 0.0) -> None:
+        """Cut and write everything that is there; tries for so long where the outbox cannot be written."""
+        until = time.monotonic() + seconds
+        while self.step(final=True) or (self.unwritten and time.monotonic() < until):
+            if self.unwritten:
+                time.sleep(IDLE_SECONDS)
+
+    def end(self) -> None:
+        """Cut, write and send everything, until nothing gets on any more. Cheap when there is nothing new."""
+        self.cut_all(DRAIN_SECONDS)
+        if self.sender is not None and self._flushed < self.cutter.sequence:
+            self._flushed = self.cutter.sequence
+            try:
+                self.sender.flush(DRAIN_SECONDS)
+            except (TracewinnowError, OSError) as wrong:
+                self.problem = str(wrong)
+
+    def clean(self) -> None:
+        """Delete the spool, when all of it is in the outbox; lanes of children that live are left to them."""
+        if self.unwritten is None:
+            for lane in spool.lanes(self.directory, self.uuid):
+                if not lane.startswith("fork") or not session.process_start(int(lane[4:].split("x")[0])):
+                    spool.delete_before(self.directory, self.uuid, lane, spool.END_OF_LANE)
+
+    def left(self) -> int:
+        """Batches that the broker has not acknowledged."""
+        return 0 if self.sender is None else self.cutter.sequence - self.sender.acked
+
+    def report(self) -> str:
+        """One line for the person at the job's end, or "" when all is well."""
+        if self.unwritten is not None:
+            return f"tracewinnow: {self.problem}; the rest stays in the spool until `tracewinnow sync {self.directory}`"
+        if self.known.bootstrap and (self.sender is None or self.left()):
+            count = self.cutter.sequence if self.sender is None else self.left()
+            why = self.problem or (self.sender.error if self.sender else "") or "the broker does not answer"
+            return (
+                f"tracewinnow: {count} {'batch is' if count == 1 else 'batches are'} in {self.directory} ({why}). "
+                f"Send with: tracewinnow sync {self.directory} --bootstrap {self.known.bootstrap}"
+            )
+        return f"tracewinnow: {self.problem}" if self.problem else ""
+
+
+def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> None:
+    """Until the job has ended or said so, and its output has come to an end.
+
+    What is known is sent when the job has gone; children that still hold its output keep this process, not the record.
+    """
+    told = False
+    sample_at = time.monotonic() + MEMORY_SECONDS
+    while True:
+        if time.monotonic() >= sample_at and not told:
+            sample_at += MEMORY_SECONDS
+            shipper.sample_memory()
+            shipper.expire(time.time() - shipper.known.retain)
+        over = job.ended()
+        gone = over or shipper.cutter.ended
+        busy = shipper.step()
+        output_open = tee is not None and tee.is_alive()
+        if gone and not busy and not told:
+            waited = time.monotonic() - tee.quiet_since if tee else 0.0
+            if not output_open or waited > GRACE_SECONDS:
+                if tee is not None and tee.lane.lost:
+                    shipper.cutter.note(f"{tee.lane.lost} pieces of output could not be recorded: {tee.lane.error}")
+                if not shipper.cutter.said:
+                    shipper.say_crash(job.status())
+                shipper.end()
+                told = True
+                if line := shipper.report():
+                    print(line, file=sys.stderr, flush=True)
+                if done is not None:
+                    os.close(done)
+        if told and not output_open:
+            shipper.end()
+            shipper.clean()
+            return
+        if not busy:
+            time.sleep(IDLE_SECONDS)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="tracewinnow.logger.shipper", description="Started by tracewinnow.logger.start()."
+    )
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("process_uuid")
+    parser.add_argument("--stdout", type=int, help="read end of the pipe that is the job's standard output")
+    parser.add_argument("--stderr", type=int)
+    parser.add_argument("--lane", default="tee", help="of the spool, for that output")
+    parser.add_argument("--done", type=int, help="closed when everything is done")
+    options = parser.parse_args(arguments)
+    # It ends with the job, not with the job's terminal or its user's Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        _main(options)
+    except (TracewinnowError, OSError) as wrong:
+        print(f"tracewinnow: nothing is sent: {wrong}", file=sys.stderr)
+        return 1
+
+
+def _main(options: argparse.Namespace) -> NoReturn:
+    directory, uuid = options.directory, options.process_uuid
+    # First of all the output: the job's pipes must never be full because of what follows.
+    tee = None
+    if options.stdout is not None:
+        pipes = {options.stdout: (1, spool.STDOUT), options.stderr: (2, spool.STDERR)}
+        tee = Tee(pipes, spool.Writer(directory, uuid, options.lane))
+        tee.start()
+    known = session.load(directory, uuid)
+    job = Watched(known.identity.pid)
+    give_up_at = math.inf
+    while session.lock(directory, uuid) is None:  # kept until this process ends
+        # A `sync` is at work, or a shipper that we replace has not quite gone.
+        if job.ended():
+            give_up_at = min(give_up_at, time.monotonic() + BUSY_SECONDS)
+        if time.monotonic() > give_up_at:
+            raise BadInput(
+                "busy", f"another process ships {uuid} in {directory}; what it leaves is for `tracewinnow sync`"
+            )
+        time.sleep(IDLE_SECONDS)
+    shipper = Shipper(directory, known)
+    for _ in session.expire(directory):
+        pass
+    signal.signal(signal.SIGTERM, lambda *_: setattr(shipper, "terminated", True))
+    ship(shipper, job, tee, options.done)
+    # Not through the interpreter's end: librdkafka would wait there for name servers and brokers that do not answer.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Copies what a job prints to where it would have gone, and into the spool."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+import time
+
+from tracewinnow.logger import spool
+
+CHUNK = 64 << 10
+
+
+def write_all(fd: int, data: bytes) -> bool:
+    """Write everything, also to a terminal or pipe that does not block; False when nobody reads there any more."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(fd, select.POLLOUT)
+            poll.poll(1000)
+        except OSError:
+            return False
+    return True
+
+
+def mark(*fds: int) -> str:
+    """Names pipes for child processes (TRACEWINNOW_TEE): who finds its output among them is recorded already."""
+    return " ".join(f"{stat.st_dev}:{stat.st_ino}" for stat in map(os.fstat, fds))
+
+
+def marked(fd: int) -> bool:
+    """Whether what is written to a descriptor goes through the tee of another process."""
+    try:
+        return mark(fd) in os.environ.get("TRACEWINNOW_TEE", "").split()
+    except OSError:
+        return False
+
+
+class Tee(threading.Thread):
+    """pipes: read end -> (original descriptor, kind of record). Ends when every pipe has ended."""
+
+    def __init__(self, pipes: dict[int, tuple[int, int]], lane: spool.Writer) -> None:
+        super().__init__(name="tracewinnow-tee", daemon=True)
+        self.pipes, self.lane = dict(pipes), lane
+        self.quiet_since = time.monotonic()  # when the last bytes came
+
+    def run(self) -> None:
+        poll = select.poll()
+        for fd in self.pipes:
+            poll.register(fd, select.POLLIN)
+        broken: set[int] = set()
+        while self.pipes:
+            for fd, _ in poll.poll():
+                original, kind = self.pipes[fd]
+                chunk = os.read(fd, CHUNK)
+                self.quiet_since = time.monotonic()
+                if not chunk:
+                    poll.unregister(fd)
+                    del self.pipes[fd]
+                    os.close(fd)
+                    continue
+                # The spool first: a shipper that is killed in between repeats nothing, and loses nothing of the record.
+                self.lane.append(kind, chunk, time.time_ns())
+                if original not in broken and not write_all(original, chunk):
+                    broken.add(original)  # the terminal has gone; the record goes on

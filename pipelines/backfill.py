@@ -1,0 +1,91 @@
+"""Backfill: files through the same graph, in bounded runs that are ticked off, so that a broken one goes on where it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+
+from tracewinnow.pipelines import files, graph
+from tracewinnow.pipelines.file_source import ReadFileFn
+from tracewinnow.pipelines.files import Task
+from tracewinnow.pipelines.options import Settings
+from tracewinnow.pipelines.run import run_here, submit
+from tracewinnow.schemas.errors import BadInput
+from tracewinnow.stores.objects import ObjectStore, open_objects
+
+STATE = "state/backfill.json"
+RUN_BYTES = 128 << 20  # of input in one run: what is done again after a kill
+
+
+def done_before(store: ObjectStore) -> dict[str, dict[str, Any]]:
+    """path -> {"head", "size", "base_ns"} of files that are in, as far as `size`."""
+    return json.loads(store.get(STATE)) if store.exists(STATE) else {}
+
+
+def plan(
+    paths: Sequence[Path], job_id: str | None, done: dict[str, dict[str, Any]], again: bool
+) -> tuple[list[Task], list[str]]:
+    """Tasks still to do, and a sentence for each file that cannot be read. A file that has grown goes on at its old end."""
+    tasks: list[Task] = []
+    refused: list[str] = []
+    for path in paths:
+        known = None if again else done.get(str(path.resolve()))
+        try:
+            found = list(files.tasks(path, job_id))
+            if known and found and known["head"] == files.head_of(path, known["size"]):
+                found = list(files.tasks(path, job_id, done=known["size"], base_ns=known["base_ns"]))
+        except BadInput as bad:
+            refused.append(bad.reason)
+            continue
+        except OSError as failed:
+            refused.append(f"{path}: {failed.strerror or failed}")
+            continue
+        tasks += found
+    return tasks, refused
+
+
+def groups(tasks: Sequence[Task]) -> Iterator[list[Task]]:
+    """Tasks of one run: about RUN_BYTES of input."""
+    held: list[Task] = []
+    size = 0
+    for task in tasks:
+        held.append(task)
+        size += task.stop - task.start
+        if size >= RUN_BYTES:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def construct(pipeline: beam.Pipeline, tasks: Sequence[Task], settings: Settings) -> None:
+    """The graph over tasks."""
+    records = (
+        pipeline
+        | "Files" >> beam.Create([tuple(task) for task in tasks])
+        | "SpreadFiles" >> beam.Reshuffle()
+        | "ReadFiles" >> beam.ParDo(ReadFileFn(settings))
+    )
+    graph.whole(records, settings)
+
+
+def backfill(tasks: Sequence[Task], settings: Settings, report: Callable[[list[Task], dict[str, int]], None]) -> None:
+    """Run all tasks here, group by group; blocks. Raises what a step raised: what was ticked off stays so."""
+    store = open_objects(settings.warehouse)
+    done = done_before(store)
+    for group in groups(tasks):
+        counters = run_here(lambda pipeline, group=group: construct(pipeline, group, settings))  # type: ignore[misc]
+        for task in group:
+            size = max(task.stop, done.get(task.path, {}).get("size", 0))
+            done[task.path] = {"head": files.head_of(Path(task.path), size), "size": size, "base_ns": task.base_ns}
+        store.put(STATE, json.dumps(done, sort_keys=True).encode())
+        report(group, counters)
+
+
+def submit_backfill(runner: str, tasks: Sequence[Task], settings: Settings, arguments: Sequence[str]) -> str:
+    """One job of another runner over all tasks; its workers must see the same files."""
+    return submit(runner, lambda pipeline: construct(pipeline, tasks, settings), arguments)

@@ -1,0 +1,87 @@
+"""Record -> accepted batch, or a dead letter with its bytes and the reason."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+
+from tracewinnow.pipelines.options import Settings
+from tracewinnow.pipelines.records import Accepted, Record, window_start
+from tracewinnow.schemas import validate
+from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
+from tracewinnow.schemas.errors import BadInput
+from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
+from tracewinnow.version import VERSION
+
+DEAD = "dead"
+DAMAGED = "tracewinnow-damaged"  # header of an empty record: a file that could be read only so far
+
+
+def dead_letter(record: Record, stage: str, bad: BadInput) -> DeadLetter:
+    """The record as it came, where it was found, and why it was refused."""
+    return DeadLetter(
+        original=record.value,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        stage=stage,
+        code=bad.code,
+        reason=bad.reason,
+        version=VERSION,
+        time_ns=record.timestamp_ms * 1_000_000,
+        headers=dict(record.headers),
+    )
+
+
+def payload(record: Record, batch: TelemetryBatch) -> bytes:
+    """The batch as its sender wrote it, so that a copy has the same bytes; no protobuf message starts with the 0 of a frame."""
+    return batch.SerializeToString(deterministic=True) if record.value[:1] == b"\0" else record.value
+
+
+class DecodeFn(beam.DoFn):
+    """list[Record] -> Accepted; DeadLetter to the output `dead`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.window_ns = settings.window_ns
+        self.registry_url = settings.registry
+        self.batches = Metrics.counter("tracewinnow", "batches")
+        self.events = Metrics.counter("tracewinnow", "events")
+        self.bytes = Metrics.counter("tracewinnow", "bytes")
+        self.dead = Metrics.counter("tracewinnow", "dead_letters")
+
+    def setup(self) -> None:
+        self.registry = None
+        if self.registry_url:
+            from tracewinnow.schemas.registry import SchemaRegistry
+
+            self.registry = SchemaRegistry(self.registry_url)
+
+    def process(self, records: list[Record]) -> Iterator[Any]:
+        now_ns = time.time_ns()
+        for record in records:
+            try:
+                headers = dict(record.headers)
+                if not record.value and DAMAGED in headers:
+                    raise BadInput("damaged-file", headers[DAMAGED].decode("utf-8", "replace"))
+                batch = validate.decode(record.value, headers, self.registry)
+                validate.check(batch, now_ns)
+            except BadInput as bad:
+                self.dead.inc()
+                yield beam.pvalue.TaggedOutput(DEAD, dead_letter(record, "Decode", bad))
+                continue
+            self.batches.inc()
+            self.events.inc(len(batch.events))
+            self.bytes.inc(len(record.value))
+            yield Accepted(
+                batch.job_id,
+                window_start(batch.created_ns, self.window_ns),
+                batch.process_uuid,
+                batch.sequence,
+                batch.created_ns,
+                payload(record, batch),
+                any(event.HasField("stop") or event.HasField("crash") for event in batch.events),
+            )

@@ -1,0 +1,205 @@
+"""Files as a source: which ones, how they are opened, and how they are cut into tasks that can be done apart."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+from tracewinnow.schemas.errors import BadInput, BadUse
+
+RANGE_BYTES = 64 << 20  # of a plain file in one task
+HEAD_BYTES = 4096  # what tells one file from another that takes its place
+GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+STAMP = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)")
+
+
+class Task(NamedTuple):
+    """A range of bytes [start, stop) of a file; a line belongs to the range in which it begins.
+
+    kind: "plain", "json", "parquet" or "outbox". cut: whether stop counts; only plain, uncompressed files are cut. base_ns: time
+    of what carries none itself. head: SHA-256 of how the file begins.
+    """
+
+    path: str
+    kind: str
+    job_id: str
+    start: int
+    stop: int
+    base_ns: int
+    head: str
+    cut: bool
+
+    @property
+    def process_uuid(self) -> str:
+        """Names the range as a sender: the same file gives the same batches again."""
+        name = "\0".join((self.job_id, self.path, self.head, str(self.start)))
+        return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def find(paths: Iterable[str]) -> list[Path]:
+    """The files named, and those below the folders named, sorted. Raises BadUse for a name that is not there."""
+    found: set[Path] = set()
+    for name in paths:
+        path = Path(name)
+        if path.is_dir():
+            found.update(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        elif path.exists():
+            found.add(path)
+        else:
+            raise BadUse(f"there is no file or folder {name}")
+    return sorted(found)
+
+
+def open_plain(path: str) -> io.BufferedReader:
+    """A file, decompressed when it is gzip or zstandard (by its first bytes, whatever its name). Raises OSError."""
+    file = open(path, "rb")  # noqa: SIM115 - the caller closes it
+    magic = file.read(4)
+    file.seek(0)
+    if magic[:2] == GZIP:
+        return io.BufferedReader(gzip.GzipFile(fileobj=file))
+    if magic == ZSTD:
+        import zstandard
+
+        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
+    return file
+
+
+def kind_of(path: str) -> str:
+    """What a file holds, by its content. Raises OSError, and BadInput for a compressed file that is damaged."""
+    from tracewinnow.logger import outbox
+
+    if outbox.is_outbox(Path(path)):
+        return "outbox"
+    try:
+        with open_plain(path) as file:
+            head = file.read(HEAD_BYTES)
+    except (OSError, EOFError, ValueError, zstd_error()) as damaged:
+        if isinstance(damaged, (FileNotFoundError, PermissionError)):
+            raise
+        raise BadInput("damaged-file", f"{path} cannot be decompressed: {damaged}") from damaged
+    if head[:4] == PARQUET:
+        return "parquet"
+    return "json" if head.lstrip()[:1] == b"{" and b'"' in head else "plain"
+
+
+def tasks(path: Path, job_id: str | None, done: int = 0, base_ns: int | None = None) -> Iterator[Task]:
+    """The tasks of one file from byte `done` on. job_id None: the file's name without endings names the job."""
+    resolved = str(path.resolve())
+    kind = kind_of(resolved)
+    size = path.stat().st_size
+    with open_plain(resolved) as file:
+        head = file.read(1 << 16)
+    base = base_ns if base_ns is not None else first_time(head) or path.stat().st_mtime_ns
+    job = job_id or path.name.split(".")[0] or path.name
+    magic = _magic(path, size)
+    cuttable = (
+        kind == "plain" and magic[:2] not in (GZIP, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and magic[:4] != ZSTD
+    )
+    digest = head_of(path, size)
+    if not cuttable:
+        if done < size:
+            yield Task(resolved, kind, job, 0, size, base, digest, False)
+        return
+    for start in range(done, size, RANGE_BYTES):
+        yield Task(resolved, kind, job, start, min(size, start + RANGE_BYTES), base, digest, True)
+
+
+def _magic(path: Path, size: int) -> bytes:
+    with path.open("rb") as file:
+        return file.read(min(HEAD_BYTES, size))
+
+
+def head_of(path: Path, size: int) -> str:
+    """SHA-256 of how a file of `size` bytes begins: a file that has grown keeps it, another in its place does not."""
+    return hashlib.sha256(_magic(path, size)).hexdigest()
+
+
+def first_time(head: bytes) -> int | None:
+    """The first date and time that stands in a text, taken for UTC, in Unix nanoseconds; None where there is none."""
+    for found in STAMP.finditer(head):
+        try:
+            moment = datetime(*(int(part) for part in found.groups()), tzinfo=timezone.utc)  # type: ignore[misc,arg-type]
+        except ValueError:
+            continue
+        if 2000 < moment.year < 2100:
+            return int(moment.timestamp()) * 1_000_000_000
+    return None
+
+
+def lines(task: Task, piece: int) -> Iterator[tuple[int, bytes]]:
+    """(offset, line) of a plain task, without line ends; a line longer than `piece` bytes comes in pieces.
+
+    UTF-16 with a byte order mark is turned to UTF-8. Raises BadInput when compressed data is damaged.
+    """
+    offset = task.start
+    cut = task.stop if task.cut else None
+    with open_plain(task.path) as file:
+        try:
+            source = file if task.start else _utf8(file)
+            if task.start > 0:
+                # The line that began before this range belongs to the one before it.
+                file.seek(task.start - 1)
+                offset -= 1
+                while rest := file.readline(piece):
+                    offset += len(rest)
+                    if rest.endswith(b"\n"):
+                        break
+            begins = offset
+            while cut is None or begins < cut:
+                line = source.readline(piece)
+                if not line:
+                    return
+                yield offset, line.rstrip(b"\n").removesuffix(b"\r")
+                offset += len(line)
+                if line.endswith(b"\n"):
+                    begins = offset
+        except (EOFError, OSError, ValueError, zstd_error()) as damaged:
+            raise BadInput("damaged-file", f"{task.path} is damaged near byte {offset}: {damaged}") from damaged
+
+
+def zstd_error() -> type[Exception]:
+    """What zstandard raises for damaged data; its package is needed for such files alone."""
+    try:
+        import zstandard
+    except ModuleNotFoundError:
+        return ValueError
+    return zstandard.ZstdError
+
+
+def _utf8(file: io.BufferedReader) -> io.BufferedReader:
+    """The file itself, or its text as UTF-8 where it begins with the mark of UTF-16."""
+    mark = file.peek(2)[:2]
+    if mark not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return file
+    file.read(2)
+    return io.BufferedReader(_Transcoded(file, "utf-16-le" if mark == codecs.BOM_UTF16_LE else "utf-16-be"))
+
+
+class _Transcoded(io.RawIOBase):
+    """Reads a file of another encoding as UTF-8."""
+
+    def __init__(self, file: io.BufferedReader, encoding: str) -> None:
+        self.file = file
+        self.decoder = codecs.getincrementaldecoder(encoding)("replace")
+        self.ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: object) -> int:
+        view = memoryview(target).cast("B")  # type: ignore[arg-type]
+        while not self.ready:
+            raw = self.file.read(1 << 16)
+            self.ready = self.decoder.decode(raw, final=not raw).encode("utf-8", "surrogatepass")
+            if not raw:
+                break
+        count = min(len(view), len(self.ready))
+        view[:count], self.ready = self.ready[:count], self.ready[count:]
+        return count

@@ -1,0 +1,177 @@
+"""The few things that we ask of a broker, with every wait bounded. confluent-kafka is imported when it is used."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from typing import Any
+
+from tracewinnow.schemas.errors import Transient
+
+LOG = logging.getLogger(__name__)
+TIMEOUT = 10.0  # seconds, for one question
+OFFSET_GONE = "offset-gone"  # in the text of an error: Beam keeps the text of what a step raised, not its type
+
+Partition = tuple[str, int]
+
+_lock = threading.Lock()
+_idle: dict[str, list[Any]] = defaultdict(list)  # consumers between bundles; connecting costs 50 ms
+_committers: dict[tuple[str, str], Any] = {}
+
+
+def _quiet(error: Any) -> None:
+    LOG.debug("librdkafka: %s", error)
+
+
+def consumer(bootstrap: str, group: str = "tracewinnow-reader") -> Any:
+    """A consumer that never commits by itself and fails loudly when an offset is gone."""
+    from confluent_kafka import Consumer
+
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "fetch.wait.max.ms": 50,
+            "fetch.message.max.bytes": 8 << 20,
+            "queued.max.messages.kbytes": 32 << 10,
+            "error_cb": _quiet,
+        },
+        logger=LOG,
+    )
+
+
+def borrow(bootstrap: str, topic: str, partition: int, offset: int) -> Any:
+    """A consumer assigned to one partition at an offset; give it back when done."""
+    from confluent_kafka import TopicPartition
+
+    with _lock:
+        found = _idle[bootstrap].pop() if _idle[bootstrap] else None
+    found = found or consumer(bootstrap)
+    found.assign([TopicPartition(topic, partition, offset)])
+    return found
+
+
+def give_back(bootstrap: str, used: Any) -> None:
+    """Park a consumer for the next borrower; at most 16 are kept."""
+    used.unassign()
+    with _lock:
+        if len(_idle[bootstrap]) < 16:
+            _idle[bootstrap].append(used)
+            return
+    used.close()
+
+
+def poll(used: Any, count: int, seconds: float) -> list[Any]:
+    """At most `count` messages; waits up to `seconds` for the first.
+
+    Raises Transient for what may pass, and for an offset that the broker no longer has (`offset-gone` in the text):
+    the driver decides what that means.
+    """
+    from confluent_kafka import KafkaError
+
+    messages: list[Any] = used.consume(count, seconds)
+    good = []
+    for message in messages:
+        error = message.error()
+        if error is None:
+            good.append(message)
+        elif error.code() == KafkaError._PARTITION_EOF:
+            continue
+        elif good:
+            break  # hand over what is good; the error comes again with the next poll
+        elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            raise Transient(f"{OFFSET_GONE}: the broker no longer has what was asked for: {error.str()}")
+        else:
+            raise Transient(f"the broker at fault while reading: {error.str()}")
+    return good
+
+
+def bounds(used: Any, topic: str, partition: int) -> tuple[int, int]:
+    """First offset that the broker still has, and the one after the last. Raises Transient."""
+    from confluent_kafka import KafkaException, TopicPartition
+
+    try:
+        low, high = used.get_watermark_offsets(TopicPartition(topic, partition), timeout=TIMEOUT)
+    except KafkaException as failed:
+        raise Transient(f"the broker did not answer for {topic}/{partition}: {failed}") from failed
+    return int(low), int(high)
+
+
+def partitions(bootstrap: str, topics: list[str], used: Any = None) -> list[Partition]:
+    """Partitions of the topics that exist. Raises Transient when no broker answers."""
+    from confluent_kafka import KafkaException
+
+    asked = used or consumer(bootstrap)
+    try:
+        found: list[Partition] = []
+        for topic in topics:
+            about = asked.list_topics(topic, timeout=TIMEOUT).topics.get(topic)
+            if about is not None and about.error is None:
+                found.extend((topic, partition) for partition in sorted(about.partitions))
+        return found
+    except KafkaException as failed:
+        raise _no_answer(bootstrap, failed) from failed
+    finally:
+        if used is None:
+            asked.close()
+
+
+def committed(bootstrap: str, group: str, of: list[Partition]) -> dict[Partition, int]:
+    """Offsets that the group has committed; partitions without one are left out. Raises Transient."""
+    from confluent_kafka import KafkaException, TopicPartition
+
+    try:
+        found = _committer(bootstrap, group).committed([TopicPartition(t, p) for t, p in of], timeout=TIMEOUT)
+    except KafkaException as failed:
+        raise Transient(f"the committed offsets of group {group} could not be read: {failed}") from failed
+    return {(f.topic, f.partition): f.offset for f in found if f.offset >= 0}
+
+
+def commit(bootstrap: str, group: str, offsets: dict[Partition, int]) -> None:
+    """Commit offsets for the group; blocks until the broker has them."""
+    from confluent_kafka import TopicPartition
+
+    _committer(bootstrap, group).commit(
+        offsets=[TopicPartition(t, p, offset) for (t, p), offset in offsets.items()], asynchronous=False
+    )
+
+
+def _committer(bootstrap: str, group: str) -> Any:
+    with _lock:
+        if (bootstrap, group) not in _committers:
+            _committers[bootstrap, group] = consumer(bootstrap, group)
+        return _committers[bootstrap, group]
+
+
+def cluster_id(used: Any, bootstrap: str) -> str:
+    """The broker's own name; waits for it for 5 s. Raises Transient."""
+    from confluent_kafka import KafkaException
+
+    try:
+        return str(used.list_topics(timeout=5.0).cluster_id)
+    except KafkaException as failed:
+        raise _no_answer(bootstrap, failed) from failed
+
+
+def _no_answer(bootstrap: str, failed: Any) -> Transient:
+    return Transient(f"no Kafka broker answers at {bootstrap} ({failed.args[0].str()}). Is it running, and is the address right?")
+
+
+def timestamp_at(used: Any, topic: str, partition: int, offset: int) -> int:
+    """Record time (ms) of the record at an offset that exists. Raises Transient when it does not come."""
+    from confluent_kafka import TopicPartition
+
+    used.assign([TopicPartition(topic, partition, offset)])
+    try:
+        deadline = time.monotonic() + TIMEOUT
+        while time.monotonic() < deadline:
+            for message in poll(used, 1, 0.2):
+                return int(message.timestamp()[1])
+    finally:
+        used.unassign()
+    raise Transient(f"the broker gave no record at {topic}/{partition} offset {offset} within {TIMEOUT:g}s")

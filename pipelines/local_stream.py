@@ -1,0 +1,276 @@
+"""Streaming on one machine: a loop of bounded runs, each written down before it is begun.
+
+    plan -> save the state with it -> run (archive) -> save the state without it -> commit offsets -> build what is due, beside it
+
+Killed anywhere, the next process repeats the plan, which writes the same objects again, or goes on behind it; a window stays
+pending until it is built.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.io.unbounded_source import ReadFromUnboundedSource
+
+from tracewinnow.pipelines import graph, kafka_client
+from tracewinnow.pipelines.builder import Builder
+from tracewinnow.pipelines.kafka_source import KafkaSource
+from tracewinnow.pipelines.options import Settings
+from tracewinnow.pipelines.plan import Partition, Range, State, next_limit, share
+from tracewinnow.pipelines.records import WindowKey
+from tracewinnow.pipelines.run import run_here
+from tracewinnow.pipelines.windows import RememberFn
+from tracewinnow.schemas.errors import BadUse
+from tracewinnow.stores.archive import Archive
+from tracewinnow.stores.objects import open_objects
+
+LOG = logging.getLogger(__name__)
+STATE = "state/stream.json"
+NS_PER_MS = 1_000_000
+BUILD_WINDOWS = 100  # in one request: what is built again after a kill
+BUILD_TRIES = 3
+
+Report = Callable[[str, dict[str, Any]], None]
+
+
+class LocalStream:
+    """Reads topics into a warehouse until the caller stops. One process a warehouse; not safe for use in many threads.
+
+    Raises Transient when no broker answers, BadUse when the warehouse was begun with other windows.
+    """
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topics: list[str],
+        settings: Settings,
+        group: str = "tracewinnow",
+        disorder_ms: int = 5000,
+        report: Report = lambda what, counters: None,
+    ) -> None:
+        self.bootstrap = bootstrap
+        self.topics = topics
+        self.settings = settings
+        self.group = group
+        self.disorder_ms = disorder_ms
+        self.report = report
+        self.limit = 1000
+        self.store = open_objects(settings.warehouse)
+        self.consumer = kafka_client.consumer(bootstrap)
+        self.state = self._load(kafka_client.cluster_id(self.consumer, bootstrap))
+        self.builder = Builder(settings)
+        self.building: list[WindowKey] = []
+        self.failures: dict[WindowKey, int] = {}
+
+    def turn(self) -> bool:
+        """Archive what has come, and keep the builder busy; blocks for one run. Returns whether there was something to do."""
+        built = self._collect(0.0)
+        read = self._ingest()
+        self._submit()
+        return read or built or bool(self.building)
+
+    def flush(self) -> None:
+        """Build every pending window, over or not, and wait for it."""
+        for key in self.state.pending:
+            self.state.pending[key] = True
+        while self._submit() or self.building:
+            self._collect(0.5)
+
+    def close(self) -> None:
+        """Wait for the build in hand. What is pending stays so for the next start."""
+        while self.building and not self._collect(0.5):
+            pass
+        self.builder.close()
+        self.consumer.close()
+
+    # ---- reading -----------------------------------------------------------------------------------------------------
+
+    def _ingest(self) -> bool:
+        state = self.state
+        if not state.ranges:
+            state.ranges = self._plan()
+            if not state.ranges:
+                return False
+            state.number += 1
+            self._save()
+        started = time.monotonic()
+        try:
+            counters = run_here(self._construct)
+        except Exception as failed:
+            if kafka_client.OFFSET_GONE not in str(failed):
+                raise
+            # The broker dropped records while they were planned for. What the run archived of them is found by looking.
+            LOG.error("records went from the broker while they were read; planning again")
+            self._distrust()
+            return True
+        for name in [info.name for info in self.store.list(state.folder + "/")]:
+            for job_id, start_ns, at_once in json.loads(self.store.get(name)):
+                state.add((job_id, start_ns), at_once)
+        ranges, folder = state.ranges, state.folder
+        for topic, partition, _, stop in ranges:
+            state.offsets[topic, partition] = stop
+        state.ranges = []
+        self._save()
+        for name in [info.name for info in self.store.list(folder + "/")]:
+            self.store.delete(name)
+        self._commit(ranges)
+        seconds = time.monotonic() - started
+        records = sum(stop - start for _, _, start, stop in ranges)
+        self.limit = next_limit(self.limit, records, counters.get("bytes", 0), seconds)
+        self.report("read", {"plan": state.number, "records": records, "seconds": round(seconds, 3), **counters})
+        return True
+
+    def _construct(self, pipeline: beam.Pipeline) -> None:
+        source = KafkaSource(self.bootstrap, ranges=[list(part) for part in self.state.ranges])
+        records = pipeline | "ReadKafka" >> ReadFromUnboundedSource(
+            source, max_records_per_bundle=1 << 30, max_read_time_seconds=3600
+        )
+        written = graph.archive(records, self.settings)
+        _ = written | "Remember" >> beam.ParDo(RememberFn(self.settings, self.state.folder))
+
+    def _plan(self) -> list[Range]:
+        waiting: dict[Partition, int] = {}
+        starts: dict[Partition, int] = {}
+        # Before the broker is asked: what arrives while we look is not to be taken for late.
+        watermark_ms = time.time_ns() // NS_PER_MS
+        for partition in kafka_client.partitions(self.bootstrap, self.topics, self.consumer):
+            low, high = kafka_client.bounds(self.consumer, *partition)
+            starts[partition] = self._start(partition, low, high)
+            if high > starts[partition]:
+                waiting[partition] = high - starts[partition]
+        taken = share(waiting, self.limit)
+        for partition in waiting:
+            # Windows are over only as far as the archive goes, so what is about to be read holds the watermark as well.
+            watermark_ms = min(watermark_ms, kafka_client.timestamp_at(self.consumer, *partition, starts[partition]))
+        self.state.watermark_ns = max(self.state.watermark_ns, (watermark_ms - self.disorder_ms) * NS_PER_MS)
+        return [(*p, starts[p], starts[p] + count) for p, count in sorted(taken.items()) if count]
+
+    def _start(self, partition: Partition, low: int, high: int) -> int:
+        """Where to go on; says so when the broker no longer has it."""
+        start = self.state.offsets.get(partition, low)
+        if start < low:
+            LOG.error(
+                "%d records of %s/%d (offsets %d to %d) went from the broker unread; "
+                "`tracewinnow sync` on the job's machine sends them again from its spool",
+                low - start,
+                *partition,
+                start,
+                low - 1,
+            )
+            self.state.lost += low - start
+        elif start > high:
+            LOG.error(
+                "%s/%d ends at %d, but was read up to %d: made anew, it seems; reading all of it",
+                *partition,
+                high,
+                start,
+            )
+        else:
+            return start
+        self.state.offsets[partition] = low
+        return low
+
+    def _commit(self, ranges: list[Range]) -> None:
+        try:
+            kafka_client.commit(self.bootstrap, self.group, {(t, p): stop for t, p, _, stop in ranges})
+        except Exception as failed:  # noqa: BLE001 - only dashboards read it: our own offsets are in the state
+            LOG.warning("offsets were not committed: %s", failed)
+
+    # ---- building ----------------------------------------------------------------------------------------------------
+
+    def _submit(self) -> bool:
+        """Hand the next windows to the builder, if it is free and there are any."""
+        if self.building:
+            return False
+        due = self.state.due()[:BUILD_WINDOWS]
+        if any(key in self.failures for key in due):
+            due = due[:1]  # one of a request broke it: find which
+        if not due:
+            return False
+        for key in due:
+            del self.state.pending[
+                key
+            ]  # back again if something new comes meanwhile; on disk it stays until it is built
+        self.building = due
+        self.builder.submit(due)
+        return True
+
+    def _collect(self, seconds: float) -> bool:
+        """Take the builder's answer, if it is there within `seconds`."""
+        if not self.building:
+            return False
+        answer = self.builder.poll(seconds)
+        if answer is None:
+            return False
+        keys, self.building = self.building, []
+        if "error" in answer:
+            self._build_failed(keys, answer["error"])
+        else:
+            for key in keys:
+                self.failures.pop(key, None)
+            self.report("built", {"windows": len(keys), **answer})
+        self._save()
+        return True
+
+    def _build_failed(self, keys: list[WindowKey], error: str) -> None:
+        for key in keys:
+            self.failures[key] = self.failures.get(key, 0) + 1
+            if self.failures[key] < BUILD_TRIES or len(keys) > 1:
+                self.state.add(key, True)
+            else:
+                LOG.error(
+                    "window %d of job %s could not be built: %s; `tracewinnow rebuild --job %s` tries again",
+                    key[1],
+                    key[0],
+                    error,
+                    key[0],
+                )
+                del self.failures[key]
+        if any(key in self.failures for key in keys):
+            LOG.warning("a build failed: %s; trying again", error)
+            time.sleep(1.0)
+
+    # ---- state -------------------------------------------------------------------------------------------------------
+
+    def _load(self, cluster: str) -> State:
+        if not self.store.exists(STATE):
+            return State(cluster=cluster, window_ns=self.settings.window_ns)
+        state = State.from_json(self.store.get(STATE))
+        if state.window_ns != self.settings.window_ns:
+            seconds = state.window_ns / 1e9
+            raise BadUse(
+                f"this warehouse was begun with windows of {seconds:g}s: pass --window {seconds:g}s, or another warehouse"
+            )
+        if state.cluster != cluster:
+            LOG.warning(
+                "this is another broker than before (%s, not %s): its topics are read from their beginning",
+                cluster,
+                state.cluster,
+            )
+            state.cluster, state.offsets = cluster, {}
+            if state.ranges:
+                self.state = state
+                self._distrust()
+        return state
+
+    def _distrust(self) -> None:
+        """A plan cannot be repeated: take every window of the archive for unbuilt, and go on behind what is known."""
+        archive = Archive(self.store)
+        for job_id in archive.jobs():
+            for start_ns in archive.windows(job_id):
+                self.state.add((job_id, start_ns), False)
+        self.state.ranges = []
+        self._save()
+
+    def _save(self) -> None:
+        """What is being built is still pending on disk."""
+        memory = dict(self.state.pending)
+        for key in self.building:
+            self.state.pending[key] = True
+        self.store.put(STATE, self.state.to_json())
+        self.state.pending = memory

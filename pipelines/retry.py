@@ -1,0 +1,38 @@
+"""What may pass is tried again, with longer and longer waits, and said out loud."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+LOG = logging.getLogger(__name__)
+FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds
+
+
+def keep_trying(attempt: Callable[[], bool], stopped: Callable[[], bool]) -> bool:
+    """attempt() until it returns; blocks. False when `stopped` says so in between.
+
+    Everything that a run raises is tried again: Beam wraps errors of a step, and a plan can be repeated without harm. The
+    user sees each failure, and decides.
+    """
+    wait = FIRST_WAIT
+    while not stopped():
+        try:
+            return attempt()
+        except Exception as failed:
+            LOG.error("%s; trying again in %.0fs", innermost(failed), wait)
+            LOG.debug("the failure in full", exc_info=True)
+        until = time.monotonic() + wait
+        while time.monotonic() < until and not stopped():
+            time.sleep(0.1)
+        wait = min(LONGEST_WAIT, wait * 2)
+    return False
+
+
+def innermost(failed: BaseException) -> str:
+    """The innermost cause in a line: Beam puts a worker's traceback into the message."""
+    while failed.__cause__ is not None:
+        failed = failed.__cause__
+    lines = [line for line in str(failed).strip().splitlines() if line.strip()]
+    return f"{type(failed).__name__}: {lines[-1].strip() if lines else 'no message'}"

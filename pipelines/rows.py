@@ -1,0 +1,111 @@
+"""Rows of JSON lines and Parquet -> events. What is not understood is kept as the text it was."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from typing import Any
+
+from tracewinnow.schemas.telemetry_pb2 import STREAM_FILE, Event, TelemetryBatch
+
+TIME = ("time_ns", "timestamp", "time", "ts", "@timestamp", "created", "asctime", "datetime")
+TEXT = ("message", "msg", "text", "log", "line", "body")
+JOB = ("job_id", "job", "run_id", "run")
+LEVELS = {
+    "trace": 5,
+    "debug": 10,
+    "info": 20,
+    "notice": 20,
+    "warn": 30,
+    "warning": 30,
+    "error": 40,
+    "err": 40,
+    "fatal": 50,
+    "critical": 50,
+}
+
+
+def parse_time(value: Any) -> int | None:
+    """Unix nanoseconds from seconds, milliseconds, microseconds or nanoseconds (told by their size) or ISO 8601; else None."""
+    if isinstance(value, datetime):
+        return int((value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp() * 1e9)
+    if isinstance(value, str):
+        try:
+            return parse_time(datetime.fromisoformat(value.strip().replace("Z", "+00:00").replace(",", ".")))
+        except ValueError:
+            try:
+                value = float(value)
+            except ValueError:
+                return None
+    if not _is_number(value) or not abs(value) < 1e20:
+        return None
+    for limit, unit in ((1e11, 1e9), (1e14, 1e6), (1e17, 1e3), (1e20, 1)):
+        if value * unit / 1e9 > 1e8 and abs(value) < limit:
+            return int(value) * int(unit) if isinstance(value, int) else int(value * unit)
+    return None
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def job_of(row: Mapping[str, Any]) -> str | None:
+    """The job that a row names, if it names one."""
+    job = _first(row, JOB)
+    return job if isinstance(job, str) and job else None
+
+
+def event_of(row: Mapping[str, Any], raw: bytes) -> tuple[Event, int | None]:
+    """(event, its own time or None). A row of a step and numbers becomes metrics, one with a text a log line, else `raw`."""
+    time_ns = parse_time(_first(row, TIME))
+    event = Event()
+    text = _first(row, TEXT)
+    step = row.get("step", row.get("global_step", row.get("iteration")))
+    if text is None and isinstance(step, int) and not isinstance(step, bool) and -(2**63) <= step < 2**63:
+        numbers = {k: v for k, v in row.items() if _is_number(v) and (isinstance(v, float) or abs(v) < 2**1000)}
+        known = {*TIME, "step", "global_step", "iteration", "rank"}
+        # Only when nothing but numbers would be left out: a row with a text somewhere stays a text.
+        if set(row) <= {*numbers, *known, *JOB} and set(numbers) - known:
+            event.metrics.step = step
+            for name, value in numbers.items():
+                if name not in known:
+                    event.metrics.metrics.add(name=name, value=float(value))
+            return event, time_ns
+    log = event.log
+    log.stream = STREAM_FILE
+    level = row.get("level", row.get("levelname", row.get("severity")))
+    if isinstance(level, str):
+        log.level = LEVELS.get(level.lower(), 0)
+    elif isinstance(level, int) and 0 <= level <= 50:
+        log.level = level
+    rank = row.get("rank")
+    if isinstance(rank, int) and not isinstance(rank, bool) and 0 <= rank < 1 << 31:
+        log.rank = rank
+    log.text = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else raw
+    return event, time_ns
+
+
+def batch_of(row: Mapping[str, Any]) -> TelemetryBatch | None:
+    """The batch that a row is, when it is one in protobuf's JSON form; else None."""
+    from google.protobuf import json_format
+
+    if "events" not in row or not ("jobId" in row or "job_id" in row):
+        return None
+    try:
+        return json_format.ParseDict(dict(row), TelemetryBatch(), ignore_unknown_fields=False)
+    except json_format.ParseError:
+        return None
+
+
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """A JSON object, or None for anything else."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return row if isinstance(row, dict) else None

@@ -1,0 +1,74 @@
+"""Where results go: the whole trace as an object, its rows to the tables, and dead letters."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+
+from tracewinnow.pipelines.options import Settings
+from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
+from tracewinnow.schemas.tables import date_of, dead_letter_row, rows
+from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
+from tracewinnow.stores.objects import escape, open_objects
+from tracewinnow.stores.tables import open_tables
+
+
+def trace_name(trace: PreprocessedTrace) -> str:
+    """Name of what is written for a trace. With the revision in it no slow worker overwrites what a later one knew."""
+    return f"{escape(trace.job_id)}-{trace.window_start_ns:020d}-r{trace.revision:08d}-p{trace.part:04d}"
+
+
+class WriteTraceFn(beam.DoFn):
+    """PreprocessedTrace -> object and rows. Writing twice is writing once. Raises Transient when a store does not answer."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.traces = Metrics.counter("tracewinnow", "traces")
+        self.kept = Metrics.counter("tracewinnow", "tokens_after")
+        self.before = Metrics.counter("tracewinnow", "tokens_before")
+        self.holes = Metrics.counter("tracewinnow", "sequence_holes")
+
+    def setup(self) -> None:
+        self.store = open_objects(self.settings.warehouse)
+        self.tables = open_tables(self.settings.tables or self.settings.warehouse)
+
+    def process(self, trace: PreprocessedTrace) -> None:
+        date, name = date_of(trace.window_start_ns), trace_name(trace)
+        for stage, seconds in trace.seconds.items():
+            Metrics.distribution("tracewinnow", f"{stage}_us").update(int(seconds * 1e6))
+        trace.seconds.clear()  # what is stored repeats to the byte
+        self.store.put(f"traces/dt={date}/{name}.binpb", trace.SerializeToString(deterministic=True))
+        for table, of_table in rows(trace).items():
+            if of_table:
+                self.tables.write(table, date, name, of_table)
+        self.traces.inc()
+        self.before.inc(trace.tokens_before)
+        self.kept.inc(trace.tokens_after)
+        self.holes.inc(len(trace.processes) - len({p.process_uuid for p in trace.processes}))
+
+
+class WriteDeadLettersFn(beam.DoFn):
+    """DeadLetter -> rows of `dead_letters`, one file a bundle and day, named by content. Blocks on the store."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def setup(self) -> None:
+        self.tables = open_tables(self.settings.tables or self.settings.warehouse)
+
+    def start_bundle(self) -> None:
+        self.letters: list[DeadLetter] = []
+
+    def process(self, letter: DeadLetter) -> None:
+        self.letters.append(letter)
+
+    def finish_bundle(self) -> None:
+        by_date: defaultdict[str, dict[bytes, DeadLetter]] = defaultdict(dict)
+        for letter in self.letters:
+            by_date[date_of(letter.time_ns)][letter.SerializeToString(deterministic=True)] = letter
+        for date, letters in by_date.items():
+            name = hashlib.sha256(b"".join(sorted(letters))).hexdigest()
+            self.tables.write("dead_letters", date, name, [dead_letter_row(letters[key]) for key in sorted(letters)])

@@ -1,0 +1,38 @@
+"""Streaming on a runner that keeps windows itself: Flink, Prism, Dataflow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apache_beam as beam
+from apache_beam.io.unbounded_source import ReadFromUnboundedSource
+
+from tracewinnow.pipelines import graph
+from tracewinnow.pipelines.kafka_source import KafkaSource
+from tracewinnow.pipelines.options import Settings
+from tracewinnow.pipelines.run import submit
+
+# Small bundles: a checkpoint waits for the bundle in hand, and an answer for the checkpoint of none.
+BUNDLE_CLAIMS = 50
+BUNDLE_SECONDS = 1.0
+
+
+def submit_stream(
+    runner: str,
+    bootstrap: str,
+    topics: list[str],
+    settings: Settings,
+    group: str,
+    disorder_ms: int,
+    arguments: Sequence[str],
+) -> str:
+    """Submit the streaming job; blocks while it runs. The same graph as on the local runner, over an endless source."""
+
+    def construct(pipeline: beam.Pipeline) -> None:
+        source = KafkaSource(bootstrap, topics, group=group, disorder_ms=disorder_ms)
+        records = pipeline | "ReadKafka" >> ReadFromUnboundedSource(
+            source, poll_interval=0.2, max_records_per_bundle=BUNDLE_CLAIMS, max_read_time_seconds=BUNDLE_SECONDS
+        )
+        graph.whole(records, settings)
+
+    return submit(runner, construct, arguments)

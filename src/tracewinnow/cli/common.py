@@ -1,0 +1,95 @@
+"""Options that pipeline verbs share, and their progress on stderr."""
+
+from __future__ import annotations
+
+import logging
+import shlex
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+WAREHOUSE_HELP = "Folder or gs://bucket/prefix that holds archive and results. Env: TRACEWINNOW_WAREHOUSE."
+
+Command = Callable[..., Any]
+
+
+def warehouse_option(command: Command) -> Command:
+    """--warehouse, required, also from the environment."""
+    return click.option(
+        "--warehouse", envvar="TRACEWINNOW_WAREHOUSE", required=True, metavar="URI", help=WAREHOUSE_HELP
+    )(command)
+
+
+def pipeline_options(command: Command) -> Command:
+    """Options of every verb that runs the graph."""
+    for option in reversed(
+        (
+            warehouse_option,
+            click.option(
+                "--tables", default="", metavar="bq://PROJECT/DATASET", help="Write tables there, not to the warehouse."
+            ),
+            click.option(
+                "--window", default="60s", show_default=True, help="Length of a window; stays the same for a warehouse."
+            ),
+            click.option(
+                "--budget", type=int, default=2000, show_default=True, help="Tokens of the text of each trace."
+            ),
+            click.option(
+                "--store-tokens",
+                type=int,
+                default=8000,
+                show_default=True,
+                help="Tokens of segments stored for later answers.",
+            ),
+            click.option(
+                "--runner",
+                type=click.Choice(["local", "flink", "prism", "dataflow"]),
+                default="local",
+                show_default=True,
+                help="Where the graph runs; local: in this process.",
+            ),
+            click.option(
+                "--beam-options",
+                default="",
+                metavar="TEXT",
+                help="Options of Beam for a runner that is not local, as one text.",
+            ),
+            click.option("--json", "as_json", is_flag=True, help="Counters as JSON lines on stdout."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def settings_of(options: dict[str, Any]) -> Any:
+    """pipelines.options.Settings from the options above. Raises BadUse."""
+    from tracewinnow.pipelines.options import Settings, duration_ns
+    from tracewinnow.transforms.options import Options
+
+    return Settings(
+        warehouse=options["warehouse"],
+        window_ns=duration_ns(options["window"]),
+        tables=options["tables"],
+        registry=options.get("registry") or "",
+        stage=Options(budget=options["budget"], store_tokens=options["store_tokens"]),
+    )
+
+
+def beam_arguments(options: dict[str, Any]) -> list[str]:
+    """What --beam-options holds, split as a shell would. Raises BadUse for the local runner, which takes none."""
+    from tracewinnow.schemas.errors import BadUse
+
+    found = shlex.split(options["beam_options"])
+    if found and options["runner"] == "local":
+        raise BadUse("--beam-options are for other runners; the local one takes none. Did you forget --runner?")
+    return found
+
+
+def log_to_stderr() -> None:
+    """Our warnings as plain lines on stderr; those of libraries only when they are errors."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
+    logging.getLogger("tracewinnow").setLevel(logging.WARNING)

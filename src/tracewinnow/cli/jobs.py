@@ -1,0 +1,74 @@
+"""`tracewinnow jobs`: which jobs there are, and how they ended."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import click
+
+from tracewinnow.cli.common import warehouse_option
+from tracewinnow.serving.text import duration, number, plain, table, utc
+from tracewinnow.serving.warehouse import STATES, Job, Warehouse
+
+COLOURS = {"crashed": "red", "lost contact": "yellow", "running": "cyan", "stopped": "green"}
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tracewinnow jobs --warehouse out
+  tracewinnow jobs --state crashed --limit 5
+  tracewinnow jobs --json | jq -r '.[] | select(.holes != []) | .job_id'
+"""
+)
+@warehouse_option
+@click.option("--state", type=click.Choice(STATES), help="Only jobs in this state.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most so many, newest first."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON array; times in Unix nanoseconds.")
+def command(warehouse: str, state: str | None, limit: int, as_json: bool) -> None:
+    """List jobs and how they ended, the one heard of last first.
+
+    A job that has been silent for 10 minutes without saying that it ended is "lost contact".
+    """
+    opened = Warehouse(warehouse)
+    jobs = opened.jobs(state, limit)
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(job) for job in jobs], indent=2))
+        return
+    if jobs:
+        click.echo(table(HEAD, [_row(job) for job in jobs], right={4, 5, 6}))
+    else:
+        click.echo(f"No job is {state} in {warehouse}." if state else f"{warehouse} holds no jobs yet.", err=True)
+    for job in jobs:
+        for hole in job.holes[:5]:
+            click.echo(f"{plain(job.job_id)}: {hole}", err=True)
+        if len(job.holes) > 5:
+            click.echo(f"{plain(job.job_id)}: and {len(job.holes) - 5} more holes", err=True)
+    refused = opened.dead_letters()
+    if refused:
+        by_code = ", ".join(f"{plain(code)} {count}" for code, count in refused.items())
+        click.echo(f"{sum(refused.values())} records were refused (dead letters): {by_code}", err=True)
+
+
+HEAD = ("JOB", "STATE", "STARTED (UTC)", "LASTED", "RANKS", "LINES", "TOKENS", "WHY")
+
+
+def _row(job: Job) -> list[str]:
+    ranks = f"{len(job.ranks)}/{job.world_size}" if job.world_size else str(len(job.ranks) or "")
+    why = plain(job.reason) or (f"exit code {job.exit_code}" if job.exit_code else "")
+    if job.holes:
+        missing = sum(hole.last - hole.first + 1 for hole in job.holes)
+        why = f"[{missing} {'batch' if missing == 1 else 'batches'} missing] {why}".rstrip()
+    return [
+        plain(job.job_id),
+        click.style(job.state, fg=COLOURS[job.state]),
+        utc(job.begun_ns),
+        duration(job.lasted_ns) if job.lasted_ns else "",
+        ranks,
+        number(job.lines),
+        f"{number(job.tokens_before)} -> {number(job.tokens_after)}",
+        why,
+    ]

@@ -1,0 +1,52 @@
+"""`tracewinnow rebuild`: everything again from the archive."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from typing import Any
+
+import click
+
+from tracewinnow.cli.common import beam_arguments, log_to_stderr, pipeline_options, settings_of
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tracewinnow rebuild --warehouse warehouse
+  tracewinnow rebuild --job 8123 --warehouse warehouse --window 60s
+"""
+)
+@click.option("--job", "job_id", default=None, help="Only this job.")
+@pipeline_options
+def command(job_id: str | None, **options: Any) -> None:
+    """Make traces and tables again from the archive of raw telemetry.
+
+    After an upgrade, or when a table was lost. --window must be what the warehouse was begun with.
+    """
+    log_to_stderr()
+    from tracewinnow.pipelines import rebuild
+
+    settings = settings_of(options)
+    arguments = beam_arguments(options)
+    keys = list(rebuild.windows(settings, job_id))
+    if not keys:
+        click.echo(f"The archive of {settings.warehouse} is empty.", err=True)
+        return
+    if options["runner"] != "local":
+        click.echo(f"The job ended: {rebuild.submit_rebuild(options['runner'], keys, settings, arguments)}", err=True)
+        return
+    total: Counter[str] = Counter()
+    with click.progressbar(length=len(keys), label="Rebuild", file=sys.stderr, width=30) as bar:
+
+        def report(windows: int, counters: dict[str, int]) -> None:
+            total.update(counters)
+            bar.update(windows)
+
+        rebuild.rebuild(keys, settings, report)
+    if options["as_json"]:
+        click.echo(json.dumps({"windows": len(keys), **dict(sorted(total.items()))}))
+    else:
+        click.echo(f"{len(keys)} windows: {total['traces']} traces, {total['dead_letters']} dead letters.", err=True)

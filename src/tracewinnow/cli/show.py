@@ -1,0 +1,66 @@
+"""`tracewinnow show`: why a job failed, under a token budget."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from google.protobuf.json_format import MessageToDict
+
+from tracewinnow.cli.common import warehouse_option
+from tracewinnow.serving.text import number, plain, printable
+from tracewinnow.serving.warehouse import Warehouse
+from tracewinnow.transforms.answer import answer
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tracewinnow show llama-7b-0412
+  tracewinnow show llama --budget 500 --query "why did rank 3 run out of memory?"
+  tracewinnow show llama --html report.html
+"""
+)
+@click.argument("job")
+@click.option("--budget", type=click.IntRange(min=1), default=2000, show_default=True, help="At most so many tokens.")
+@click.option("--query", metavar="TEXT", help="What you want to know; lines that speak of it come first.")
+@click.option(
+    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Write a page with the timeline, the series and what was dropped. FILE holds all that it needs.",
+)  # fmt: skip
+@warehouse_option
+@click.option("--json", "as_json", is_flag=True, help="The answer with its segments, as one JSON object.")
+def command(job: str, budget: int, query: str | None, html: Path | None, warehouse: str, as_json: bool) -> None:
+    """Answer why JOB failed, under a token budget.
+
+    JOB is its id, or the beginning of it where only one job begins so. The answer is chosen over everything that was
+    stored of the job; each gap says how many lines it stands for, and `tracewinnow lines` fetches them.
+    """
+    opened = Warehouse(warehouse)
+    told = opened.job(opened.find(job))
+    traces = opened.traces(told.job_id, line_classes=html is not None)
+    found = answer(traces, budget, query, holes=[str(hole) for hole in told.holes])
+    if html:
+        from tracewinnow.serving.report import report
+
+        html.write_text(report(told, traces, found, opened), encoding="utf-8")
+        click.echo(f"Report: {html}", err=True)
+    if as_json:
+        segments = [
+            {"trace_id": trace_id, **MessageToDict(segment, preserving_proto_field_name=True)}
+            for trace_id, segment in found.chosen
+        ]
+        document = {
+            "job_id": told.job_id, "state": told.state, "reason": told.reason, "budget": budget, "query": query,
+            "tokens": found.tokens, "tokens_before": found.tokens_before, "holes": [str(hole) for hole in told.holes],
+            "text": found.text, "segments": segments,
+        }  # fmt: skip
+        click.echo(json.dumps(document, indent=2))
+        return
+    click.echo(printable(found.text) if sys.stdout.isatty() else found.text)
+    click.echo(
+        f"{plain(told.job_id)}: {told.state}; {number(found.tokens_before)} tokens became {number(found.tokens)}.",
+        err=True,
+    )

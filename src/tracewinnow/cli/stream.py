@@ -1,0 +1,136 @@
+"""`tracewinnow stream`: the pipeline over Kafka."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from typing import Any
+
+import click
+
+from tracewinnow.cli.common import beam_arguments, log_to_stderr, pipeline_options, settings_of
+
+TOPICS = "telemetry.tpu.v1,telemetry.gpu.v1,telemetry.cpu.v1"
+POLL_SECONDS = 0.3
+
+
+class Stop:
+    """The first Ctrl-C or SIGTERM ends after the run in hand; the second at once, which is safe as well."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._signal)
+
+    def _signal(self, number: int, frame: Any) -> None:
+        if self.asked:
+            click.echo("Stopped at once; the next start goes on where this one was.", err=True)
+            os._exit(130)
+        self.asked = True
+        click.echo("Stopping after the run in hand. Once more to stop at once.", err=True)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tracewinnow stream --bootstrap localhost:9092 --warehouse warehouse
+  tracewinnow stream --bootstrap localhost:9092 --warehouse warehouse --until-idle 30s
+  tracewinnow stream --bootstrap kafka:9092 --warehouse gs://telemetry/prod --runner flink \\
+      --beam-options "--job_endpoint=localhost:8099 --environment_type=LOOPBACK --checkpointing_interval=10000"
+"""
+)
+@click.option("--bootstrap", required=True, envvar="TRACEWINNOW_BOOTSTRAP", metavar="HOST:PORT", help="Kafka brokers.")
+@click.option("--topics", default=TOPICS, show_default=True, help="Topics, by comma.")
+@click.option("--group", default="tracewinnow", show_default=True, help="Consumer group whose offsets are committed.")
+@click.option(
+    "--disorder", default="5s", show_default=True, help="How late a record may come before its window is over."
+)
+@click.option(
+    "--until-idle",
+    default=None,
+    metavar="DURATION",
+    help="End when nothing has come for so long; open windows are built.",
+)
+@click.option("--registry", default="", metavar="URL", help="Schema registry, for records in Confluent framing.")
+@pipeline_options
+def command(
+    bootstrap: str,
+    topics: str,
+    group: str,
+    disorder: str,
+    until_idle: str | None,
+    **options: Any,
+) -> None:
+    """Read telemetry from Kafka, archive it, winnow it, write the results.
+
+    Runs until it is stopped. Nothing is lost and nothing doubled if it is killed: start it again.
+    """
+    from tracewinnow.pipelines.options import duration_ns
+    from tracewinnow.schemas.errors import BadUse
+
+    log_to_stderr()
+    settings = settings_of(options)
+    arguments = beam_arguments(options)
+    names = [name.strip() for name in topics.split(",") if name.strip()]
+    if not names:
+        raise BadUse("--topics names no topic")
+    disorder_ms = duration_ns(disorder) // 1_000_000
+    idle_seconds = duration_ns(until_idle) / 1e9 if until_idle else None
+    if options["runner"] == "local":
+        _run_local(bootstrap, names, settings, group, disorder_ms, idle_seconds, options["as_json"])
+    else:
+        from tracewinnow.pipelines.stream import submit_stream
+
+        state = submit_stream(options["runner"], bootstrap, names, settings, group, disorder_ms, arguments)
+        click.echo(f"The job ended: {state}", err=True)
+
+
+def _run_local(
+    bootstrap: str,
+    topics: list[str],
+    settings: Any,
+    group: str,
+    disorder_ms: int,
+    idle_seconds: float | None,
+    as_json: bool,
+) -> None:
+    from tracewinnow.pipelines.local_stream import LocalStream
+    from tracewinnow.pipelines.retry import keep_trying
+    from tracewinnow.pipelines.single import only_one
+
+    def report(what: str, counters: dict[str, Any]) -> None:
+        if as_json:
+            click.echo(json.dumps({"did": what, **counters}))
+        elif what == "read":
+            click.echo(
+                f"read {counters.get('events', 0)} events in {counters.get('batches', 0)} batches, "
+                f"{counters.get('dead_letters', 0)} dead letters, {counters['seconds']:.1f}s",
+                err=True,
+            )
+        else:
+            click.echo(
+                f"built {counters.get('traces', 0)} traces: {counters.get('tokens_before', 0)} tokens became "
+                f"{counters.get('tokens_after', 0)}",
+                err=True,
+            )
+
+    with only_one(settings.warehouse, "stream"):
+        stop = Stop()
+        stream = LocalStream(bootstrap, topics, settings, group, disorder_ms, report)
+        click.echo(f"Reading {', '.join(topics)} at {bootstrap} into {settings.warehouse}. Ctrl-C stops.", err=True)
+        last = time.monotonic()
+        while not stop.asked:
+            if keep_trying(stream.turn, lambda: stop.asked):
+                last = time.monotonic()
+            elif idle_seconds is not None and time.monotonic() - last > idle_seconds:
+                stream.flush()
+                break
+            else:
+                time.sleep(POLL_SECONDS)
+        stream.close()
+        if stream.state.pending:
+            click.echo(
+                f"{len(stream.state.pending)} windows are still open; the next start goes on with them.", err=True
+            )

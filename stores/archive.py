@@ -1,0 +1,189 @@
+"""The archive of raw telemetry: every accepted batch, under its job and window, before anything is derived from it.
+
+    archive/<escaped job id>/<window start, 20 digits>/<digest>.twa
+
+The digest is the SHA-256 over names, times and contents of the batches inside: writing the same batches again, in any
+order, writes the same object again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from tracewinnow.stores import archive_format
+from tracewinnow.stores.archive_format import LENGTH, ArchivedBatch, Index, RawEntry
+from tracewinnow.stores.errors import CorruptObject, TooLarge
+from tracewinnow.stores.objects import ObjectInfo, ObjectStore, escape, unescape
+
+__all__ = ["Archive", "ArchivedBatch", "BatchName", "Entry", "Window"]
+
+ROOT = "archive/"
+START_BYTES = 64 << 10  # read at first: a small object whole, the index of a large one
+
+BatchName = tuple[str, int]  # process_uuid, sequence
+
+
+class Entry(NamedTuple):
+    """What the index tells of a batch: its name, record time, length in bytes and SHA-256."""
+
+    process_uuid: str
+    sequence: int
+    created_ns: int
+    length: int
+    digest: bytes
+
+
+class Window(NamedTuple):
+    """The batches of a job in a window.
+
+    batches: one a name, ordered by (process_uuid, sequence). conflicts: batches that had the name of one of these, but
+    other content; the content with the smallest SHA-256 is the one that counts.
+    """
+
+    batches: list[ArchivedBatch]
+    conflicts: list[ArchivedBatch]
+
+
+class Archive:
+    """Reads and writes the archive in an object store. Blocks; raises what the store raises. Picklable."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+
+    def write(self, job_id: str, window_start_ns: int, batches: Sequence[ArchivedBatch]) -> str:
+        """Write batches as one object, and return its name; durable on return, and no change if it is there already.
+
+        Raises ValueError for no batches, and for what the format cannot hold (see archive_format).
+        """
+        if not batches or window_start_ns < 0:
+            raise ValueError(f"{len(batches)} batches for window {window_start_ns}: there must be some, after 1970")
+        content = {archive_format.pack_entry(batch): batch.data for batch in batches}
+        digest = hashlib.sha256(b"".join(sorted(content))).hexdigest()
+        name = f"{_folder(job_id, window_start_ns)}{digest}.twa"
+        data = archive_format.encode(job_id, window_start_ns, content)
+        self.store.put(name, data, if_absent=True)
+        return name
+
+    def read(
+        self,
+        job_id: str,
+        window_start_ns: int,
+        *,
+        names: Collection[BatchName] | None = None,
+        max_bytes: int | None = None,
+    ) -> Window:
+        """The batches of a window, or those of `names`; none where nothing is archived.
+
+        A batch that was archived twice is decompressed once. Raises TooLarge, before any batch is read, for more than
+        `max_bytes` of batches, and CorruptObject for an object that is not as it was written.
+        """
+        opened = list(self._open(job_id, window_start_ns))
+        winners, conflicts = _resolve([entry for found in opened for entry in found.contents.entries])
+        if names is not None:
+            chosen = {(bytes.fromhex(process_uuid), sequence) for process_uuid, sequence in names}
+            winners = {name: winners[name] for name in chosen & winners.keys()}
+            conflicts = {entry for entry in conflicts if entry[:2] in chosen}
+        wanted = conflicts.union(winners.values())  # emptied while reading, so that each is read once
+        total = sum([entry[LENGTH] for entry in wanted])
+        if max_bytes is not None and total > max_bytes:
+            raise TooLarge(
+                f"Window {window_start_ns} of job {job_id!r} holds {total} bytes, {max_bytes} are allowed: "
+                "read it in parts, planned with index()."
+            )
+        window = Window([], [])
+        read = {entry: data for found in opened for entry, data in self._batches(found, wanted)}
+        for entry in sorted(read):
+            batch = ArchivedBatch(entry[0].hex(), entry[1], entry[2], read[entry])
+            (window.conflicts if entry in conflicts else window.batches).append(batch)
+        return window
+
+    def index(self, job_id: str, window_start_ns: int) -> list[Entry]:
+        """Name, record time and size of every batch that `read` would return, in its order; no batch is read."""
+        opened = self._open(job_id, window_start_ns)
+        winners, _ = _resolve([entry for found in opened for entry in found.contents.entries])
+        return [Entry(entry[0].hex(), *entry[1:]) for entry in sorted(winners.values())]
+
+    def windows(self, job_id: str) -> list[int]:
+        """Start of every window of a job, in Unix nanoseconds, ascending."""
+        folders = self.store.folders(_folder(job_id))
+        return sorted(int(folder) for folder in folders if folder.isascii() and folder.isdigit())
+
+    def jobs(self) -> Iterator[str]:
+        """Every job that has a window, each once; in no promised order."""
+        for folder in self.store.folders(ROOT):
+            job_id = unescape(folder)
+            if job_id is not None:
+                yield job_id
+                continue
+            # Only a hash is left of a long name; the objects know it.
+            for info in self.store.list(f"{ROOT}{folder}/"):
+                yield self._open_object(info).contents.job_id
+                break
+
+    def _open(self, job_id: str, window_start_ns: int) -> Iterator[_Opened]:
+        for info in self.store.list(_folder(job_id, window_start_ns)):
+            found = self._open_object(info)
+            if (found.contents.job_id, found.contents.window_start_ns) != (job_id, window_start_ns):
+                raise CorruptObject(
+                    info.name, f"it is of job {found.contents.job_id!r}, window {found.contents.window_start_ns}"
+                )
+            yield found
+
+    def _open_object(self, info: ObjectInfo) -> _Opened:
+        start = self.store.get_range(info.name, 0, START_BYTES)
+        end = archive_format.index_end(info.name, start)
+        if end > len(start):
+            start += self.store.get_range(info.name, len(start), min(end, info.size) - len(start))
+        index = archive_format.decode_index(info.name, start, info.size)
+        return _Opened(info, start if len(start) == info.size else b"", index)
+
+    def _batches(self, found: _Opened, wanted: set[RawEntry]) -> Iterator[tuple[RawEntry, bytes]]:
+        """The wanted batches of an object, which are taken out of `wanted`."""
+        name, entries = found.info.name, found.contents.entries
+        mine = wanted.intersection(entries)
+        wanted -= mine
+        blocks = [block for block in found.contents.blocks if not mine.isdisjoint(entries[block.first : block.last])]
+        if not blocks:
+            return
+        data, offset = found.data, 0
+        if not data:
+            offset = blocks[0].start
+            data = self.store.get_range(name, offset, blocks[-1].start + blocks[-1].length - offset)
+        view = memoryview(data)
+        for block in blocks:
+            frame = view[block.start - offset : block.start - offset + block.length]
+            batches = archive_format.decode_block(name, block, entries, frame)
+            for entry, raw in zip(entries[block.first : block.last], batches, strict=True):
+                if entry in mine:
+                    yield entry, raw
+
+
+class _Opened(NamedTuple):
+    info: ObjectInfo
+    data: bytes  # the object, where it was small enough to be read whole; else empty
+    contents: Index
+
+
+def _folder(job_id: str, window_start_ns: int | None = None) -> str:
+    return f"{ROOT}{escape(job_id)}/" + ("" if window_start_ns is None else f"{window_start_ns:020d}/")
+
+
+def _resolve(entries: Sequence[RawEntry]) -> tuple[dict[tuple[bytes, int], RawEntry], set[RawEntry]]:
+    """The entry that counts for each name, and the others that have one of these names."""
+    winners = {entry[:2]: entry for entry in entries}
+    if len(winners) == len(entries):
+        return winners, set()
+    conflicts = set()
+    for entry in entries:
+        other = winners[entry[:2]]
+        if other != entry:
+            small, large = sorted((other, entry), key=_by_content)
+            winners[entry[:2]] = small
+            conflicts.add(large)
+    return winners, conflicts
+
+
+def _by_content(entry: RawEntry) -> tuple[bytes, int]:
+    return entry[4], entry[2]

@@ -1,0 +1,106 @@
+"""`tracewinnow preprocess` as a user meets it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+import zstandard
+from click.testing import CliRunner, Result
+
+from tracewinnow.cli import tracewinnow
+from tracewinnow.schemas.errors import BadInput, BadUse
+from tracewinnow.transforms.reference import Reference
+from tracewinnow.transforms.winnow import profile
+
+LOG = "\n".join([*(f"step {i} loss 1.0" for i in range(500)), "OSError: shard 7 is gone"])
+
+
+def run(*arguments: str, data: str | bytes | None = None) -> Result:
+    return CliRunner().invoke(tracewinnow, ["preprocess", *arguments], input=data)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "job.log"
+    path.write_text(LOG)
+    return path
+
+
+def test_text_goes_to_standard_output(log: Path) -> None:
+    result = run(str(log), "--budget", "60")
+    assert result.exit_code == 0
+    assert "OSError: shard 7 is gone" in result.stdout
+    assert result.stderr == ""
+
+
+def test_standard_input(log: Path) -> None:
+    assert (
+        run("-", "--budget", "60", data=LOG).stdout
+        == run(str(log), "--budget", "60").stdout
+        == run("--budget", "60", data=LOG).stdout
+    )
+
+
+@pytest.mark.parametrize(("name", "pack"), [("job.log.gz", gzip.compress), ("job.log.zst", zstandard.compress)])
+def test_packed_files(tmp_path: Path, log: Path, name: str, pack: object) -> None:
+    assert callable(pack)
+    (tmp_path / name).write_bytes(pack(LOG.encode()))
+    assert run(str(tmp_path / name)).stdout == run(str(log)).stdout
+
+
+def test_json_is_the_whole_result_with_snake_case_names(log: Path) -> None:
+    found = json.loads(run(str(log), "--budget", "60", "--json").stdout)
+    assert found["tokens_after"] == str(len(found["text"]) and found["tokens_after"])
+    assert {"text", "tokens_before", "segments", "line_classes", "classes", "route", "versions", "seconds"} <= set(
+        found
+    )
+    assert {"first", "last", "label", "score", "keep_probability", "confidence"} <= set(found["segments"][0])
+
+
+def test_references_are_logs_or_profiles(tmp_path: Path, log: Path) -> None:
+    healthy = profile([LOG])
+    assert isinstance(healthy, Reference)
+    (tmp_path / "healthy.json").write_text(healthy.save())
+    (tmp_path / "healthy.log").write_text(LOG)
+    by_log = json.loads(run(str(log), "--reference", str(tmp_path / "healthy.log"), "--json").stdout)
+    by_profile = json.loads(run(str(log), "--reference", str(tmp_path / "healthy.json"), "--json").stdout)
+    assert by_log["line_classes"][-1]["label"] == "noise"
+    assert by_log["content_address"] == by_profile["content_address"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--budget", "0"], "--budget is 0"),
+        (["--budget", "-3"], "--budget is -3"),
+        (["nowhere.log"], "there is no file nowhere.log"),
+        (["."], "is a folder"),
+        (["--reference", "nowhere.log", "-"], "there is no file nowhere.log"),
+    ],
+)
+def test_what_cannot_be_is_said(arguments: list[str], says: str) -> None:
+    result = run(*arguments, data="x")
+    assert isinstance(result.exception, BadUse)
+    assert says in str(result.exception)
+
+
+@pytest.mark.parametrize("head", [b"\x1f\x8b\x08\x00broken", b"\x28\xb5\x2f\xfdbroken"])
+def test_a_broken_archive_is_said(tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "job.gz").write_bytes(head)
+    result = run(str(tmp_path / "job.gz"))
+    assert isinstance(result.exception, BadInput)
+    assert "is not whole" in str(result.exception)
+
+
+def test_an_encoding_is_noted_on_standard_error() -> None:
+    result = run("-", data="Error: größer\n".encode("utf-16"))
+    assert result.stdout == "Error: größer\n"
+    assert "decoded from UTF-16" in result.stderr
+
+
+def test_an_empty_log() -> None:
+    result = run("-", data="")
+    assert (result.exit_code, result.stdout) == (0, "\n")

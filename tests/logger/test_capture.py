@@ -1,0 +1,171 @@
+"""What a job prints, by whatever way, is passed on unchanged and recorded; also when shippers are killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tracewinnow.schemas import telemetry_pb2 as pb
+
+Job = Callable[..., "subprocess.CompletedProcess[bytes]"]
+
+
+def test_every_way_of_printing(job: Job, spool: Any) -> None:
+    done = job(
+        """
+import ctypes, os, subprocess, sys
+print("by print")
+sys.stderr.write("by stderr\\n")
+sys.stdout.flush()
+os.write(1, b"by write\\n")
+ctypes.CDLL(None).puts(b"by puts")
+subprocess.run(["sh", "-c", "echo by a child; echo by its stderr >&2"])
+os.write(2, b"not utf-8: \\xff\\xfe\\n")
+print("no line end", end="")
+"""
+    )
+    assert done.returncode == 0
+    assert set(done.stdout.split(b"\n")) == {b"by print", b"by write", b"by puts", b"by a child", b"no line end"}
+    assert done.stderr == b"by stderr\nby its stderr\nnot utf-8: \xff\xfe\n"
+    assert set(spool.lines(pb.STREAM_STDOUT)) == {b"by print", b"by write", b"by puts", b"by a child", b"no line end"}
+    assert spool.lines(pb.STREAM_STDERR) == [b"by stderr", b"by its stderr", b"not utf-8: \xff\xfe"]
+
+
+def test_megabytes_pass_unchanged(job: Job, spool: Any) -> None:
+    done = job("for n in range(100_000): print(n, 'x' * 50)")
+    expected = b"".join(b"%d %b\n" % (n, b"x" * 50) for n in range(100_000))
+    assert done.stdout == expected
+    assert b"\n".join(spool.lines(pb.STREAM_STDOUT)) + b"\n" == expected
+
+
+@pytest.mark.parametrize(
+    ("setup", "streams"),
+    [
+        # A handler prints to stderr: once, as the printed line.
+        ("logging.basicConfig(level=logging.INFO, format='%(levelname)s %(message)s')", [pb.STREAM_STDERR]),
+        # A handler writes to a file: from the record.
+        ("logging.basicConfig(level=logging.INFO, filename='/dev/null')", [pb.STREAM_LOGGING]),
+        # No handler: INFO is printed by nobody; the record is kept, and logging is as it was.
+        ("logging.getLogger().setLevel(logging.INFO)", [pb.STREAM_LOGGING]),
+        # A filter may drop what the handler prints: rather twice than not at all.
+        (
+            "h = logging.StreamHandler(); h.addFilter(lambda r: False); logging.basicConfig(level=logging.INFO, handlers=[h])",
+            [pb.STREAM_LOGGING],
+        ),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_a_log_record_is_recorded_once(job: Job, spool: Any, setup: str, streams: list[int], late: bool) -> None:
+    code = "import logging\nlogging.getLogger('my.module').info('the %s message', 'only')"
+    if late:
+        job(f"import logging\n{setup}\n{code}")
+    else:
+        job(code, setup=f"import logging\n{setup}")
+    found = [event.log for event in spool.events("log") if b"only message" in event.log.text]
+    assert [log.stream for log in found] == streams
+    if streams == [pb.STREAM_LOGGING]:
+        assert (found[0].level, found[0].logger, found[0].text) == (20, "my.module", b"the only message")
+
+
+def test_a_warning_without_handlers_is_printed_as_before(job: Job, spool: Any) -> None:
+    done = job("import logging; logging.getLogger('x').warning('last resort')")
+    assert done.stderr == b"last resort\n"
+    assert spool.lines() == [b"last resort"]
+
+
+def test_without_capture_records_and_exceptions_are_kept(job: Job, spool: Any) -> None:
+    done = job(
+        """
+import logging, threading
+logging.warning("a warning")
+def work(): raise ValueError("in a thread")
+thread = threading.Thread(target=work); thread.start(); thread.join()
+print("not recorded")
+""",
+        capture=False,
+    )
+    assert done.stdout == b"not recorded\n"
+    lines = spool.lines(pb.STREAM_LOGGING)
+    assert lines[0] == b"a warning"
+    assert b"ValueError: in a thread" in lines[1]
+    assert len(lines) == 2
+    assert spool.events("crash") == []
+
+
+def test_the_output_is_restored(job: Job, spool: Any) -> None:
+    done = job(
+        "print('before', flush=True); run.finish(); print('after', flush=True); import os; os.system('echo child')"
+    )
+    assert done.stdout == b"before\nafter\nchild\n"
+    assert spool.lines(pb.STREAM_STDOUT) == [b"before"]
+
+
+def test_a_process_inside_does_not_capture_again(job: Job, spool: Any) -> None:
+    start = f"import tracewinnow.logger as l; run = l.start(job='inner', spool={str(spool.path)!r})"
+    inner = f"{start}; print('inner print'); run.log('inner log')"
+    done = job(f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])")
+    assert done.stdout == b"inner print\n"
+    assert sorted(spool.lines()) == [b"inner log", b"inner print"]
+
+
+def test_a_child_that_outlives_the_job_keeps_its_output(job: Job, spool: Any) -> None:
+    began = time.monotonic()
+    done = job("import subprocess; subprocess.Popen(['sh', '-c', 'sleep 3; echo late; echo later'])\nprint('job')")
+    assert done.stdout == b"job\nlate\nlater\n"  # no SIGPIPE
+    assert time.monotonic() - began > 3
+    assert b"later" in spool.lines(pb.STREAM_STDOUT)
+
+
+def test_a_closed_standard_output(job: Job, spool: Any) -> None:
+    done = job("run.log('x')", setup="import os; os.close(1)")
+    assert done.returncode == 0
+    assert b"output is not captured" in done.stderr
+    assert b"x" in spool.lines()
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_killed_shippers_harm_nobody(start_job: Callable[..., Any], spool: Any, times: int) -> None:
+    """The job prints and logs through the death of its shipper: no EPIPE, no stop, every line on its way and recorded."""
+    lines = 3000
+    process = start_job(
+        f"""
+import sys, time
+for number in range({lines}):
+    print("printed", number); run.log(f"logged {{number}}")
+    if not number % 10: time.sleep(0.005)
+sys.stdout.flush()
+"""
+    )
+    os.set_blocking(process.stdout.fileno(), True)
+    killed: set[int] = set()
+    until = time.monotonic() + 20
+    while len(killed) < times and process.poll() is None and time.monotonic() < until:
+        for pid in set(spool.shippers()) - killed:
+            time.sleep(0.3)
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        time.sleep(0.02)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    assert killed
+    from tracewinnow.logger.sync import sync
+
+    spool.settle()
+    list(sync(spool.path))
+    assert spool.lines(pb.STREAM_API) == [b"logged %d" % number for number in range(lines)]
+    printed = stdout.split(b"\n")[:-1]
+    # A shipper may be killed between recording a chunk and passing it on: at most that chunk is not on the terminal.
+    assert len(printed) >= lines - 2000 * len(killed)
+    recorded = [line for line in spool.lines(pb.STREAM_STDOUT) if line.startswith(b"printed")]
+    if times == 1:  # it was replaced, and capturing went on
+        assert recorded == [b"printed %d" % number for number in range(lines)]
+    else:
+        assert recorded == [b"printed %d" % number for number in range(len(recorded))]
+    assert len(spool.events("stop")) == 1
+    assert spool.events("crash") == []

@@ -1,0 +1,143 @@
+"""`tracewinnow run` and `tracewinnow sync` as a user types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tracewinnow.schemas import telemetry_pb2 as pb
+
+
+def start(spool: Any, *words: str, **options: Any) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tracewinnow", "run", "--spool", str(spool.path), "--job", "job-1", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def run(spool: Any, *words: str) -> tuple[int, bytes, bytes]:
+    process = start(spool, *words)
+    stdout, stderr = process.communicate(timeout=60)
+    return process.returncode, stdout, stderr
+
+
+def sync(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tracewinnow", "sync", *words], capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "crash"),
+    [
+        (["true"], 0, None),
+        (["sh", "-c", "exit 3"], 3, {"exit_code": 3}),
+        (["sh", "-c", "kill -9 $$"], 137, {"signal": 9}),
+        (["/nonexistent/program"], 127, {"exit_code": 127}),
+        (["/etc"], 126, {"exit_code": 126}),
+    ],
+)
+def test_the_exit_code_is_passed_on(spool: Any, command: list[str], code: int, crash: dict[str, int] | None) -> None:
+    status, stdout, stderr = run(spool, "--", *command)
+    assert (status, stdout) == (code, b"")
+    assert bool(stderr) == (code in (126, 127))
+    assert list(spool.events("start")[0].start.argv) == command
+    if crash is None:
+        assert len(spool.events("stop")) == 1
+    else:
+        (event,) = spool.events("crash")
+        assert {name: getattr(event.crash, name) for name in crash} == crash
+        assert event.crash.reported_by == "run"
+
+
+def test_output_passes_and_is_recorded(spool: Any) -> None:
+    status, stdout, stderr = run(
+        spool, "--rank", "2", "--model", "m", "--", "sh", "-c", "echo out; echo err >&2; printf end"
+    )
+    assert (status, stdout, stderr) == (0, b"out\nend", b"err\n")
+    assert spool.lines(pb.STREAM_STDOUT) == [b"out", b"end"]
+    assert spool.lines(pb.STREAM_STDERR) == [b"err"]
+    batch = spool.batches()[0]
+    assert (batch.rank, batch.model, batch.job_id) == (2, "m", "job-1")
+
+
+def test_options_of_the_command_are_its_own(spool: Any) -> None:
+    assert run(spool, "--", "echo", "--help", "-x")[1] == b"--help -x\n"
+    assert run(spool, "echo", "--job", "2")[1] == b"--job 2\n"
+
+
+def test_signals_are_passed_on(spool: Any) -> None:
+    process = start(
+        spool, "--", "sh", "-c", 'trap "echo got it; exit 5" TERM; echo ready; while :; do sleep 0.05; done'
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGTERM)
+    stdout, _ = process.communicate(timeout=20)
+    assert (process.returncode, stdout) == (5, b"got it\n")
+    assert [event.crash.exit_code for event in spool.events("crash")] == [5]
+
+
+def test_a_command_in_the_background_does_not_hold_us(spool: Any) -> None:
+    began = time.monotonic()
+    process = start(spool, "--", "sh", "-c", "sleep 30 & echo started $!")
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert process.wait(20) == 0
+    assert time.monotonic() - began < 15
+    os.kill(int(line.split()[1]), signal.SIGKILL)
+    assert spool.lines() == [line.strip()]
+
+
+def test_everything_arrives(spool: Any, broker: Any) -> None:
+    status, _, stderr = run(spool, "--accelerator", "tpu", "--bootstrap", broker.address, "--", "seq", "1000")
+    assert (status, stderr) == (0, b"")
+    messages = broker.messages("telemetry.tpu.v1", 1)
+    batches = [pb.TelemetryBatch.FromString(message.value()) for message in messages]
+    assert batches == spool.batches()
+    assert spool.lines() == [b"%d" % n for n in range(1, 1001)]
+
+
+def test_without_a_command(spool: Any) -> None:
+    status, _, stderr = run(spool)
+    assert status == 2
+    assert b"there is no command to run" in stderr
+
+
+def test_sync_says_what_it_did(spool: Any, broker: Any, dead_port: str) -> None:
+    assert run(spool, "--", "echo", "hello")[0] == 0
+    kept = sync(str(spool.path))
+    assert kept.returncode == 1
+    assert "name one with --bootstrap" in kept.stdout
+    failed = sync(str(spool.path), "--bootstrap", dead_port, "--patience", "0.5")
+    assert failed.returncode == 1
+    sent = sync(str(spool.path), "--bootstrap", broker.address, "--json")
+    assert sent.returncode == 0
+    outcome = json.loads(sent.stdout)
+    assert (outcome["job"], outcome["state"], outcome["left"]) == ("job-1", "done", 0)
+    assert outcome["sent"] == outcome["batches"] > 0
+    again = sync(str(spool.path), "--bootstrap", broker.address, "--job", "job-1", "--resend", "0-0", "--json")
+    assert json.loads(again.stdout)["sent"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["/nonexistent"], 2, "does not exist"),
+        ([], 2, "Missing argument"),
+        (["{spool}", "--resend", "5-2", "--job", "x"], 2, "is no range"),
+        (["{spool}", "--resend", "5"], 2, "--job"),
+        (["{spool}", "--job", "absent"], 1, "No process of job absent"),
+        (["{spool}"], 0, "No process"),
+    ],
+)
+def test_sync_misused(tmp_path: Path, words: list[str], code: int, message: str) -> None:
+    done = sync(*(word.format(spool=tmp_path) for word in words))
+    assert (done.returncode, message in done.stderr) == (code, True), done.stderr
+    assert "Traceback" not in done.stderr

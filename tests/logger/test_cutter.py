@@ -1,0 +1,163 @@
+"""Cutting: lines out of chunks, batches out of events, and going on from any state."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tracewinnow.logger import cutter, spool, wire
+from tracewinnow.logger.cutter import Cutter, Identity
+from tracewinnow.schemas.errors import BadInput
+from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
+
+UUID = "b" * 32
+IDENTITY = Identity("job", UUID, "gpu", rank=3)
+NOW = 1_700_000_000_000_000_000
+
+
+def texts(batches: list[cutter.Batch]) -> list[bytes]:
+    return [event.log.text for batch in batches for event in TelemetryBatch.FromString(batch.data).events]
+
+
+def cut_all(work: Cutter) -> list[cutter.Batch]:
+    found = []
+    while work.read(final=True) or work.due or work.full():
+        if batch := work.cut():
+            found.append(batch)
+    if batch := work.cut():
+        found.append(batch)
+    return found
+
+
+@given(
+    data=st.lists(st.sampled_from([b"a", b"\n", b"\r\n", b"\r", b"", b"line\n", b"\xff\xfe", b"x" * 50]), max_size=60),
+    cuts=st.lists(st.integers(0, 200), max_size=10),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+def test_lines_do_not_depend_on_chunks(
+    tmp_path_factory: pytest.TempPathFactory, data: list[bytes], cuts: list[int]
+) -> None:
+    directory = tmp_path_factory.mktemp("spool")
+    stream = b"".join(data)
+    lane = spool.Writer(directory, UUID, "tee", 1)
+    borders = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
+    for begin, end in itertools.pairwise(borders):
+        lane.append(spool.STDOUT, stream[begin:end], NOW)
+    expected = [line.removesuffix(b"\r") for line in stream.split(b"\n")]
+    # What stands behind the last line end is a line only when something stands there, and is kept as it is.
+    expected[-1:] = [stream.rpartition(b"\n")[2]] if not stream.endswith(b"\n") and stream else []
+    assert texts(cut_all(Cutter(directory, IDENTITY))) == expected
+
+
+@given(seed=st.randoms(use_true_random=False), small=st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25, deadline=None)
+def test_going_on_from_any_batch(tmp_path_factory: pytest.TempPathFactory, seed: object, small: bool) -> None:
+    """A cutter that is thrown away after each batch cuts every event once."""
+    import random
+
+    assert isinstance(seed, random.Random)
+    directory = tmp_path_factory.mktemp("spool")
+    job, tee = spool.Writer(directory, UUID, "job"), spool.Writer(directory, UUID, "tee")
+    said, printed = [], b""
+    for number in range(seed.randrange(400)):
+        if seed.random() < 0.5:
+            said.append(b"event %d" % number)
+            job.append(spool.EVENT, wire.log(said[-1], wire.API), NOW + number)
+        else:
+            chunk = seed.choice([b"part", b"end\n", b"\n\n\n", b"y" * 2000 + b"\n", b"a\nb\nc"])
+            printed += chunk
+            tee.append(seed.choice([spool.STDOUT, spool.STDOUT]), chunk, NOW + number)
+    before, cutter.BATCH_EVENTS = cutter.BATCH_EVENTS, 7 if small else 100
+    try:
+        found: list[cutter.Batch] = []
+        state = None
+        for _ in range(100_000):
+            work = Cutter(directory, IDENTITY, state, len(found))
+            while not work.full() and work.read(final=True):
+                pass
+            batch = work.cut()
+            if batch is None:
+                break
+            found.append(batch)
+            state = batch.state
+    finally:
+        cutter.BATCH_EVENTS = before
+    assert [batch.sequence for batch in found] == list(range(len(found)))
+    events = [event.log for batch in found for event in TelemetryBatch.FromString(batch.data).events]
+    assert [log.text for log in events if log.stream == wire.API] == said
+    lines = [log.text for log in events if log.stream == wire.STDOUT]
+    assert b"\n".join(lines) == printed.removesuffix(b"\n")
+
+
+def test_a_batch_stays_below_what_a_broker_takes(tmp_path: Path) -> None:
+    lane, tee = spool.Writer(tmp_path, UUID, "job"), spool.Writer(tmp_path, UUID, "tee")
+    for number in range(10):
+        lane.append(spool.EVENT, wire.log(b"x" * wire.LONGEST_TEXT, wire.API), NOW)
+        tee.append(spool.STDOUT, b"\n" * 65536 if number == 7 else b"y" * 65536, NOW)
+    lane.append(spool.EVENT, wire.log(b"x" * (spool.LARGEST - 100), wire.API), NOW)
+    found = cut_all(Cutter(tmp_path, IDENTITY))
+    assert max(len(batch.data) for batch in found) < 1_000_000
+    joined = b"".join(text.removesuffix(wire.CONTINUED) for text in texts(found))
+    assert joined.count(b"x") == 10 * wire.LONGEST_TEXT + spool.LARGEST - 100
+    assert joined.count(b"y") == 9 * 65536
+    assert sum(text == b"" for text in texts(found)) == 65536 - 1
+
+
+def test_an_end_is_cut_at_once(tmp_path: Path) -> None:
+    lane = spool.Writer(tmp_path, UUID, "job")
+    lane.append(spool.EVENT, wire.log(b"x", wire.API), NOW)
+    work = Cutter(tmp_path, IDENTITY)
+    work.read()
+    assert not work.due
+    lane.append(spool.CRASH, wire.crash("test", "boom"), NOW)
+    work.read()
+    assert work.due
+    assert (work.said, work.ended) == ("crash", False)
+    lane.append(spool.END, b"", NOW)
+    work.read()
+    assert work.ended
+
+
+def test_record_times_never_go_back(tmp_path: Path) -> None:
+    lane = spool.Writer(tmp_path, UUID, "job")
+    work = Cutter(tmp_path, IDENTITY)
+    created = []
+    for time_ns in (NOW, NOW - 5_000_000_000, NOW + 7, 1 << 62):  # a clock that is set back, and one from the future
+        lane.append(spool.EVENT, wire.log(b"x", wire.API), time_ns)
+        work.read()
+        batch = work.cut()
+        assert batch is not None
+        created.append(batch.created_ns)
+    assert created[:3] == [NOW, NOW, NOW + 7]
+    assert NOW + 7 < created[3] < 1 << 61
+
+
+def test_a_line_without_an_end_is_not_kept_for_ever(tmp_path: Path) -> None:
+    lane = spool.Writer(tmp_path, UUID, "tee")
+    lane.append(spool.STDERR, b"\r 10%\r 11%", NOW)
+    work = Cutter(tmp_path, IDENTITY)
+    work.read()
+    batch = work.cut()
+    assert batch is not None
+    assert texts([batch]) == [b"\r 10%\r 11%"]
+
+
+def test_a_strange_state_is_refused(tmp_path: Path) -> None:
+    for state in (b"", b"[]", b"{}", b'{"created_ns":1,"said":"","ended":false,"lanes":{"job":[1]},"partial":{}}'):
+        with pytest.raises(BadInput, match="corrupt-outbox"):
+            Cutter(tmp_path, IDENTITY, state, 1)
+
+
+def test_a_damaged_segment_is_told(tmp_path: Path) -> None:
+    lane = spool.Writer(tmp_path, UUID, "job", 1)
+    for _ in range(5):
+        lane.append(spool.EVENT, wire.log(b"z" * 500_000, wire.API), NOW)
+    path = sorted(tmp_path.glob("*.spool"))[0]
+    data = bytearray(path.read_bytes())
+    data[100_000] ^= 1
+    path.write_bytes(data)
+    assert any(b"damaged on disk" in text for text in texts(cut_all(Cutter(tmp_path, IDENTITY))))

@@ -1,0 +1,167 @@
+"""The outbox file: golden bytes, truncation at every byte, damage at every byte."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tracewinnow.logger import outbox
+from tracewinnow.schemas.errors import BadInput
+
+UUID = "a" * 32
+# Written by the first version; it is read for ever.
+GOLDEN = bytes.fromhex(
+    "54574f555442583154575242020000000300000000000000000000000a0000000000000056045e697b7d61626352c6101b"
+)
+
+
+def written(directory: Path, batches: list[bytes], state: bytes = b"{}") -> Path:
+    box = outbox.Outbox(directory, UUID)
+    for sequence, batch in enumerate(batches):
+        box.append(sequence, 10 + sequence, state, batch)
+    box.close()
+    return directory / f"{UUID}-000000.outbox"
+
+
+@given(st.lists(st.binary(max_size=2000), min_size=1, max_size=10))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, batches: list[bytes]) -> None:
+    path = written(tmp_path_factory.mktemp("outbox"), batches)
+    assert outbox.is_outbox(path)
+    assert list(outbox.read(path)) == batches
+
+
+def test_every_truncation_reads_the_whole_records(tmp_path: Path) -> None:
+    batches = [b"first", b"second", b"third"]
+    path = written(tmp_path, batches)
+    data = path.read_bytes()
+    cut = tmp_path / "cut"
+    for size in range(len(data)):
+        cut.write_bytes(data[:size])
+        found = list(outbox.read(cut))
+        assert found == batches[: len(found)]
+    assert len(found) == 2
+
+
+def test_every_flipped_byte_is_found(tmp_path: Path) -> None:
+    batches = [b"first", b"second"]
+    data = written(tmp_path, batches).read_bytes()
+    bad = tmp_path / "bad"
+    for at in range(len(data)):
+        bad.write_bytes(data[:at] + bytes((data[at] ^ 0x10,)) + data[at + 1 :])
+        with pytest.raises(BadInput) as caught:
+            list(outbox.read(bad))
+        assert caught.value.code in ("not-an-outbox", "corrupt-outbox")
+
+
+def test_a_file_of_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes(b"step 1 loss 2.0\n")
+    assert not outbox.is_outbox(path)
+    with pytest.raises(BadInput, match="not-an-outbox"):
+        list(outbox.read(path))
+
+
+def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "empty"
+    path.touch()
+    assert list(outbox.read(path)) == []
+
+
+def test_a_size_from_outside_is_not_believed(tmp_path: Path) -> None:
+    """A record that says it holds 4 GB is damage, and nothing of that size is allocated."""
+    import struct
+    from zlib import crc32
+
+    head = outbox.HEAD.pack(outbox.RECORD_MAGIC, 0, 0xFFFFFFFF, 0, 0)
+    path = tmp_path / "huge"
+    path.write_bytes(outbox.MAGIC + head + struct.pack("<I", crc32(head)))
+    with pytest.raises(BadInput, match="corrupt-outbox"):
+        list(outbox.read(path))
+
+
+def test_going_on_behind_a_torn_record(tmp_path: Path) -> None:
+    path = written(tmp_path, [b"first", b"second"])
+    with open(path, "r+b") as file:
+        file.truncate(path.stat().st_size - 3)
+    box = outbox.Outbox(tmp_path, UUID)
+    assert box.last is not None
+    assert (box.last.sequence, box.last.batch, box.last.state) == (0, b"first", b"{}")
+    box.append(1, 11, b"{}", b"again")
+    assert list(outbox.read(path)) == [b"first", b"again"]
+
+
+def test_files_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "SEGMENT_BYTES", 100)
+    batches = [b"%d" % number * 60 for number in range(9)]
+    written(tmp_path, batches)
+    assert len(outbox.files(tmp_path, UUID)) > 3
+    assert [batch for path in outbox.files(tmp_path, UUID) for batch in outbox.read(path)] == batches
+    tail = outbox.Tail(tmp_path, UUID, 2)
+    found = []
+    while entries := tail.read(2):
+        found += [entry.batch for entry in entries]
+    assert found == batches[2:]
+    last = outbox.last(tmp_path, UUID)
+    assert last is not None
+    assert last.sequence == 8
+
+
+def test_the_tail_follows_a_living_writer(tmp_path: Path) -> None:
+    tail = outbox.Tail(tmp_path, UUID, 0)
+    assert tail.read(5) == []
+    box = outbox.Outbox(tmp_path, UUID)
+    for number in range(3):
+        box.append(number, 1, b"", b"%d" % number)
+        assert [entry.sequence for entry in tail.read(5)] == [number]
+
+
+def test_a_full_disk_leaves_the_file_whole(tmp_path: Path) -> None:
+    code = f"""
+import resource
+from pathlib import Path
+from tracewinnow.logger import outbox
+box = outbox.Outbox(Path({str(tmp_path)!r}), {UUID!r})
+box.append(0, 1, b"", b"first")
+resource.setrlimit(resource.RLIMIT_FSIZE, (200, 1 << 20))
+try:
+    box.append(1, 1, b"", b"x" * 1000)
+except OSError as wrong:
+    print(wrong.strerror)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+box.append(1, 1, b"", b"second")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert b"large" in done.stdout
+    assert list(outbox.read(tmp_path / f"{UUID}-000000.outbox")) == [b"first", b"second"]
+
+
+def test_the_acknowledged_position(tmp_path: Path) -> None:
+    assert outbox.load_acked(tmp_path, UUID) == 0
+    outbox.save_acked(tmp_path, UUID, 17)
+    assert outbox.load_acked(tmp_path, UUID) == 17
+    (tmp_path / f"{UUID}.acked").write_text("[]")
+    assert outbox.load_acked(tmp_path, UUID) == 0
+
+
+def test_the_format_stays(tmp_path: Path) -> None:
+    path = written(tmp_path, [b"abc"])
+    assert path.read_bytes() == GOLDEN
+
+
+def test_old_files_that_were_acknowledged_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "SEGMENT_BYTES", 150)
+    written(tmp_path, [b"%d" % number * 60 for number in range(9)])
+    paths = outbox.files(tmp_path, UUID)
+    with open(paths[2], "rb") as file:
+        third = next(outbox.entries(file)).sequence
+    assert outbox.expire(tmp_path, UUID, acked=third, before=0.0) == 0  # all are younger
+    assert outbox.expire(tmp_path, UUID, acked=third, before=float("inf")) == 2
+    assert outbox.files(tmp_path, UUID) == paths[2:]
+    assert outbox.expire(tmp_path, UUID, acked=100, before=float("inf")) == len(paths) - 3
+    assert outbox.files(tmp_path, UUID) == paths[-1:]

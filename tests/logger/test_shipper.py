@@ -1,0 +1,172 @@
+"""Processes killed at any moment: every line whose `run.log` had returned is in the batches, once."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import random
+import signal
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import Message
+
+from tracewinnow.logger import session
+from tracewinnow.logger.sync import sync
+from tracewinnow.schemas import telemetry_pb2 as pb
+
+COUNTING = """
+import mmap, struct
+with open({counter!r}, "r+b") as file:
+    returned = mmap.mmap(file.fileno(), 8)
+number = 0
+while True:
+    run.log("line %d" % number)
+    number += 1
+    struct.pack_into("<Q", returned, 0, number)
+"""
+
+
+class Counting:
+    """A job that logs numbered lines as fast as it can, and says in shared memory how many calls have returned."""
+
+    def __init__(self, start_job: Callable[..., subprocess.Popen[bytes]], directory: Path, **arguments: Any) -> None:
+        path = directory / "counter"
+        path.write_bytes(bytes(8))
+        with open(path, "r+b") as file:
+            self._counter = mmap.mmap(file.fileno(), 8)
+        self.process = start_job(COUNTING.format(counter=str(path)), **arguments)
+        until = time.monotonic() + 30
+        while not self.returned and time.monotonic() < until:
+            time.sleep(0.005)
+
+    @property
+    def returned(self) -> int:
+        return int(struct.unpack_from("<Q", self._counter)[0])
+
+    def kill(self) -> int:
+        """How many calls had returned when it was killed."""
+        self.process.kill()
+        self.process.wait()
+        return self.returned
+
+
+def check(lines: list[bytes], returned: int) -> None:
+    """Every returned line once, in order; one more may be recorded whose call had not returned."""
+    expected = [b"line %d" % number for number in range(returned)]
+    assert lines[:returned] == expected
+    assert lines[returned:] in ([], [b"line %d" % returned])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_job(start_job: Any, spool: Any, tmp_path: Path, seed: int) -> None:
+    job = Counting(start_job, tmp_path)
+    time.sleep(random.Random(seed).uniform(0.0, 0.7))
+    returned = job.kill()
+    spool.settle()
+    check(spool.lines(pb.STREAM_API), returned)
+    (crash,) = spool.events("crash")
+    assert crash.crash.reported_by == "shipper"
+    assert spool.events()[-1] == crash
+    assert not list(spool.path.glob("*.spool"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_killed_shipper_then_a_killed_job(start_job: Any, spool: Any, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    job = Counting(start_job, tmp_path)
+    for _ in range(chance.randrange(1, 3)):
+        time.sleep(chance.uniform(0.0, 0.4))
+        for pid in spool.shippers():
+            os.kill(pid, signal.SIGKILL)
+    returned = job.kill()
+    time.sleep(0.05)  # a replacement may be starting
+    spool.settle()
+    assert {outcome.state for outcome in sync(spool.path)} <= {"left", "done"}
+    check(spool.lines(pb.STREAM_API), returned)
+    assert len(spool.events("crash")) == 1
+    assert not list(spool.path.glob("*.spool"))
+
+
+def received(messages: list[Message]) -> tuple[list[pb.TelemetryBatch], int]:
+    """Batches in sequence, doubles dropped as the pipeline drops them; and how many doubles there were."""
+    by_sequence: dict[int, bytes] = {}
+    doubled = 0
+    for message in messages:
+        batch = pb.TelemetryBatch.FromString(message.value())
+        doubled += batch.sequence in by_sequence
+        assert by_sequence.setdefault(batch.sequence, message.value()) == message.value()
+    return [pb.TelemetryBatch.FromString(by_sequence[sequence]) for sequence in sorted(by_sequence)], doubled
+
+
+@pytest.mark.parametrize("kill_shipper", [False, True])
+def test_everything_reaches_the_broker(
+    start_job: Any, spool: Any, tmp_path: Path, broker: Any, kill_shipper: bool
+) -> None:
+    job = Counting(start_job, tmp_path, bootstrap=broker.address)
+    time.sleep(0.5)
+    if kill_shipper:
+        for pid in spool.shippers():
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.3)
+    returned = job.kill()
+    time.sleep(0.05)
+    spool.settle()
+    assert [outcome.left for outcome in sync(spool.path)] == [0]
+    written = spool.batches()
+    batches, doubled = received(broker.messages("telemetry.gpu.v1", len(written)))
+    assert batches == written
+    assert doubled == 0 or kill_shipper
+    check([e.log.text for b in batches for e in b.events if e.log.stream == pb.STREAM_API], returned)
+
+
+def test_a_broker_that_comes_late(start_job: Any, spool: Any, dead_port: str, broker: Any) -> None:
+    process = start_job("run.log('early')", bootstrap=dead_port)
+    assert process.wait(30) == 0
+    spool.settle()
+    (outcome,) = sync(spool.path, bootstrap=broker.address)
+    assert (outcome.state, outcome.left) == ("done", 0)
+    assert outcome.sent == outcome.batches > 0
+    batches, _ = received(broker.messages("telemetry.gpu.v1", outcome.batches))
+    assert batches == spool.batches()
+    assert [outcome.sent for outcome in sync(spool.path, bootstrap=broker.address)] == [0]
+
+
+def test_ranks_share_a_directory(start_job: Any, spool: Any) -> None:
+    jobs = [start_job(f"[run.log(f'{rank} {{n}}') for n in range(100)]", env={"RANK": str(rank)}) for rank in range(3)]
+    assert [job.wait(30) for job in jobs] == [0, 0, 0]
+    spool.settle()
+    ranks: dict[int, list[bytes]] = {}
+    for batch in spool.batches():
+        ranks.setdefault(batch.rank, []).extend(e.log.text for e in batch.events if e.log.stream == pb.STREAM_API)
+    assert ranks == {rank: [b"%d %d" % (rank, n) for n in range(100)] for rank in range(3)}
+
+
+def test_it_is_not_stopped_by_the_terminal(start_job: Any, spool: Any) -> None:
+    """Ctrl-C and SIGTERM to every process of the job, as launchers send it: the end is still recorded."""
+    process = start_job("import time; print('ready', flush=True); time.sleep(60)", env={"A": "B"})
+    assert process.stdout.readline() == b"ready\n"
+    for pid in [*spool.shippers(), process.pid]:
+        os.kill(pid, signal.SIGTERM)
+    assert process.wait(20) == -signal.SIGTERM
+    (crash,) = spool.events("crash")
+    assert crash.crash.signal == signal.SIGTERM or "SIGTERM" in crash.crash.message
+
+
+def test_a_shipper_waits_for_a_sync_that_is_at_work(start_job: Any, spool: Any) -> None:
+    process = start_job("print('ready', flush=True)\nimport time; time.sleep(2); run.log('x')")
+    until = time.monotonic() + 20
+    while not (uuids := session.sessions(spool.path)) and time.monotonic() < until:
+        time.sleep(0.001)
+    held = session.lock(spool.path, uuids[0])
+    if held is not None:  # we were faster than the shipper
+        time.sleep(0.5)
+        os.close(held)
+    assert process.wait(30) == 0
+    assert process.stderr.read() == b""
+    assert b"x" in spool.lines(pb.STREAM_API)

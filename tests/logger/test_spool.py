@@ -1,0 +1,185 @@
+"""One lane: written by one process, read by another, damaged on purpose."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tracewinnow.logger import spool
+
+UUID = "0" * 32
+
+
+def read_all(reader: spool.Reader) -> list[bytes]:
+    found = []
+    while records := list(reader.read()):
+        found += [record.payload for record in records]
+    return found
+
+
+@given(payloads=st.lists(st.binary(max_size=3000), max_size=40), limit=st.integers(1, 5000))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+def test_what_is_appended_is_read(tmp_path_factory: pytest.TempPathFactory, payloads: list[bytes], limit: int) -> None:
+    directory = tmp_path_factory.mktemp("spool")
+    writer = spool.Writer(directory, UUID, "job")
+    for number, payload in enumerate(payloads):
+        assert writer.append(spool.EVENT, payload, number)
+    reader = spool.Reader(directory, UUID, "job")
+    found = []
+    while records := list(reader.read(limit)):
+        found += records
+    assert [record.payload for record in found] == payloads
+    assert [record.time_ns for record in found] == list(range(len(payloads)))
+    # From any position on, the rest is there.
+    for number, record in enumerate(found):
+        again = spool.Reader(directory, UUID, "job", record.after)
+        assert read_all(again) == payloads[number + 1 :]
+
+
+def test_segments_follow_each_other_and_go_when_they_are_read(tmp_path: Path) -> None:
+    writer = spool.Writer(tmp_path, UUID, "job", segment_bytes=1)
+    payload = b"x" * 500_000
+    for _ in range(9):
+        assert writer.append(spool.EVENT, payload, 1)
+    assert len(list(tmp_path.glob("*.spool"))) > 2
+    reader = spool.Reader(tmp_path, UUID, "job")
+    assert len(read_all(reader)) == 9
+    spool.delete_before(tmp_path, UUID, "job", reader.position)
+    assert len(list(tmp_path.glob("*.spool"))) == 1
+    assert writer.append(spool.EVENT, b"more", 1)
+    assert read_all(reader) == [b"more"]
+
+
+def test_the_reader_follows_a_living_writer(tmp_path: Path) -> None:
+    writer, reader = spool.Writer(tmp_path, UUID, "job"), spool.Reader(tmp_path, UUID, "job")
+    assert read_all(reader) == []
+    for number in range(3):
+        writer.append(spool.EVENT, b"%d" % number, 1)
+        assert read_all(reader) == [b"%d" % number]
+
+
+def test_threads_do_not_mix(tmp_path: Path) -> None:
+    writer = spool.Writer(tmp_path, UUID, "job")
+
+    def work(name: bytes) -> None:
+        for number in range(2000):
+            writer.append(spool.EVENT, b"%b %d" % (name, number), 1)
+
+    threads = [threading.Thread(target=work, args=(b"%d" % name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = read_all(spool.Reader(tmp_path, UUID, "job"))
+    for name in range(4):
+        assert [line for line in found if line.startswith(b"%d " % name)] == [b"%d %d" % (name, n) for n in range(2000)]
+
+
+def test_a_signal_handler_may_log_while_the_thread_logs(tmp_path: Path) -> None:
+    writer = spool.Writer(tmp_path, UUID, "job")
+    fired = 0
+
+    def handler(*_: object) -> None:
+        nonlocal fired
+        fired += 1
+        writer.append(spool.EVENT, b"handler", 1)
+
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for _ in range(50_000):
+            writer.append(spool.EVENT, b"thread", 1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    found = read_all(spool.Reader(tmp_path, UUID, "job"))
+    assert fired > 0
+    assert (found.count(b"thread"), found.count(b"handler")) == (50_000, fired)
+
+
+def test_a_torn_record_is_not_read(tmp_path: Path) -> None:
+    writer = spool.Writer(tmp_path, UUID, "job")
+    writer.append(spool.EVENT, b"whole", 1)
+    writer.append(spool.EVENT, b"torn" * 100, 1)
+    path = next(tmp_path.glob("*.spool"))
+    data = bytearray(path.read_bytes())
+    data[data.index(b"torn") + 300] ^= 1
+    path.write_bytes(data)
+    reader = spool.Reader(tmp_path, UUID, "job")
+    assert read_all(reader) == [b"whole"]
+    assert reader.corrupt == 0  # it may be the last append of a killed writer
+
+
+def test_damage_inside_is_counted_and_the_next_segment_is_read(tmp_path: Path) -> None:
+    writer = spool.Writer(tmp_path, UUID, "job", segment_bytes=1)
+    for number in range(6):
+        writer.append(spool.EVENT, b"%d" % number + b"x" * 500_000, 1)
+    path = sorted(tmp_path.glob("*.spool"))[0]
+    data = bytearray(path.read_bytes())
+    data[600_000] ^= 1
+    path.write_bytes(data)
+    reader = spool.Reader(tmp_path, UUID, "job")
+    found = read_all(reader)
+    assert reader.corrupt == 1
+    assert found[0][:1] == b"0"
+    assert found[-1][:1] == b"5"
+
+
+@given(st.binary(max_size=300))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_any_file_is_survived(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    directory = tmp_path_factory.mktemp("spool")
+    spool.segment_path(directory, UUID, "job", 0).write_bytes(spool.MAGIC + data)
+    for _ in spool.Reader(directory, UUID, "job").read():
+        pass
+
+
+def test_too_large_is_lost_and_counted(tmp_path: Path) -> None:
+    writer = spool.Writer(tmp_path, UUID, "job")
+    assert not writer.append(spool.EVENT, b"x" * (spool.LARGEST + 1), 1)
+    assert writer.lost == 1
+    assert writer.append(spool.EVENT, b"x", 1)
+
+
+def test_a_directory_that_is_gone_loses_and_counts(tmp_path: Path) -> None:
+    writer = spool.Writer(tmp_path / "absent", UUID, "job")
+    assert not writer.append(spool.EVENT, b"x", 1)
+    assert (writer.lost, os.strerror(errno.ENOENT) in writer.error) == (1, True)
+
+
+def test_full_disk_is_counted_and_the_end_still_fits(tmp_path: Path) -> None:
+    """In a process of its own, whose files may not grow beyond one segment."""
+    code = f"""
+import resource, sys
+from pathlib import Path
+from tracewinnow.logger import spool
+segment = 2 * spool.LARGEST
+writer = spool.Writer(Path({str(tmp_path)!r}), {UUID!r}, "job", segment)
+assert writer.append(spool.START, b"start", 1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (segment - 1, segment - 1))   # like a disk that is full from now on
+written = sum(writer.append(spool.EVENT, b"x" * 10_000, 1) for _ in range(300))
+assert 0 < written < 300 and writer.lost == 300 - written, (written, writer.lost)
+assert "large" in writer.error, writer.error
+assert writer.append(spool.CRASH, b"crash", 1) and writer.append(spool.END, b"", 1)
+resource.setrlimit(resource.RLIMIT_FSIZE, (segment - 1, segment - 1))
+print(written)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    found = read_all(spool.Reader(tmp_path, UUID, "job"))
+    assert len(found) == int(done.stdout) + 3
+    assert found[-2:] == [b"crash", b""]
+
+
+def test_lanes_in_reading_order(tmp_path: Path) -> None:
+    for lane in ("fork12x1", "job", "tee1", "tee", "tee10", "tee2"):
+        spool.Writer(tmp_path, UUID, lane, 1).append(spool.EVENT, b"x", 1)
+    assert spool.lanes(tmp_path, UUID) == ["tee", "tee1", "tee2", "tee10", "job", "fork12x1"]

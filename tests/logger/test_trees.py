@@ -1,0 +1,44 @@
+"""Norms of trees of arrays."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from tracewinnow.logger.trees import leaves, norms
+
+
+class Pair(NamedTuple):
+    mean: Any
+    var: Any
+
+
+def test_names_and_norms() -> None:
+    tree = {
+        "layers": [{"w": np.array([3.0, 4.0], np.float32)}, {"w": np.full(4, 30000, np.float16)}],
+        "opt": Pair(np.array(-2), None),
+        "empty": np.zeros(0),
+        "complex": np.array([3 + 4j]),
+    }
+    names, data = norms(tree)
+    assert names == ["layers.0.w", "layers.1.w", "opt.mean", "empty", "complex"]
+    assert np.frombuffer(data, "<f8").tolist() == [5.0, 60000.0, 2.0, 0.0, 5.0]
+
+
+def test_nan_and_infinity_stay() -> None:
+    _, data = norms([np.array([np.nan, 1.0]), np.array([np.inf])])
+    assert np.isnan(np.frombuffer(data)[0])
+    assert np.isinf(np.frombuffer(data)[1])
+
+
+def test_a_single_array() -> None:
+    assert norms(np.array([1.0]))[0] == ["value"]
+
+
+def test_a_tree_that_contains_itself() -> None:
+    tree: list[Any] = []
+    tree.append(tree)
+    with pytest.raises(ValueError, match="contains itself"):
+        list(leaves(tree))

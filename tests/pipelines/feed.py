@@ -1,0 +1,86 @@
+"""A real broker in the test's process (librdkafka's own), and batches to send through it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka import Producer
+
+from tracewinnow.schemas.telemetry_pb2 import ACCELERATOR_GPU, TelemetryBatch
+from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
+
+TOPIC = "telemetry.gpu.v1"
+SCHEMA = [("schema", b"tracewinnow.v1.TelemetryBatch@1")]
+
+
+@dataclass
+class Broker:
+    """An embedded broker; `send` waits until it has what was produced."""
+
+    bootstrap: str
+    producer: Producer
+    sent: list[bytes] = field(default_factory=list)
+
+    def send(self, *batches: TelemetryBatch, topic: str = TOPIC) -> None:
+        for batch in batches:
+            self.send_bytes(batch.SerializeToString(), batch.job_id, batch.created_ns // 1_000_000, topic=topic)
+        assert self.producer.flush(10) == 0
+
+    def send_bytes(self, value: bytes, key: str, timestamp_ms: int, topic: str = TOPIC) -> None:
+        self.producer.produce(topic, key=key, value=value, timestamp=timestamp_ms, headers=SCHEMA)
+        self.sent.append(value)
+
+
+def embedded_broker() -> Iterator[Broker]:
+    """Lives as long as the generator."""
+    embedded = Producer({"test.mock.num.brokers": 1, "log_level": 3})
+    address = next(iter(embedded.list_topics(timeout=10).brokers.values()))
+    bootstrap = f"{address.host}:{address.port}"
+    yield Broker(bootstrap, Producer({"bootstrap.servers": bootstrap, "linger.ms": 1, "log_level": 3}))
+    del embedded
+
+
+def batch(
+    job: str,
+    process: str,
+    sequence: int,
+    lines: list[str],
+    *,
+    created_ns: int | None = None,
+    crash: str = "",
+    rank: int = 0,
+) -> TelemetryBatch:
+    """A batch of log lines, one a microsecond, and perhaps a crash behind them."""
+    start = created_ns or time.time_ns()
+    made = TelemetryBatch(
+        job_id=job, process_uuid=process, sequence=sequence, created_ns=start, accelerator=ACCELERATOR_GPU, rank=rank
+    )
+    for place, line in enumerate(lines):
+        event = made.events.add(time_ns=start + place * 1000)
+        event.log.text = line.encode("utf-8", "surrogateescape")
+    if crash:
+        event = made.events.add(time_ns=start + len(lines) * 1000)
+        event.crash.exit_code = 1
+        event.crash.exception_type = "RuntimeError"
+        event.crash.message = crash
+    return made
+
+
+def new_process() -> str:
+    return uuid.uuid4().hex
+
+
+def stored(warehouse: Path) -> dict[tuple[str, int, int], bytes]:
+    """The trace that counts for each (job, window, part): serialized, of the highest revision."""
+    found: dict[tuple[str, int, int], tuple[int, bytes]] = {}
+    for file in warehouse.glob("traces/*/*.binpb"):
+        data = file.read_bytes()
+        trace = PreprocessedTrace.FromString(data)
+        key = (trace.job_id, trace.window_start_ns, trace.part)
+        if key not in found or found[key][0] < trace.revision:
+            found[key] = (trace.revision, data)
+    return {key: data for key, (_, data) in found.items()}

@@ -1,0 +1,64 @@
+"""The export: every kept segment with its weight, once, and the same bytes again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.pipelines.feed import stored
+from tracewinnow.pipelines.export import export, newest
+from tracewinnow.schemas.errors import BadUse
+from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
+from tracewinnow.stores.objects import open_objects
+
+DAY = 1_767_312_000 * 1_000_000_000  # 2026-01-02
+
+
+def put(folder: Path, job: str, window: int, revision: int, keep: float, outcome: str = "") -> None:
+    trace = PreprocessedTrace(
+        trace_id=f"{job}/{window}/0", job_id=job, window_start_ns=DAY + window, revision=revision, lines_before=10
+    )
+    trace.segments.add().CopyFrom(
+        Segment(first=5, last=5, label="noise", keep_probability=keep, text=f"text {revision}")
+    )
+    trace.job.outcome = outcome
+    name = f"traces/dt=2026-01-02/{job}-{DAY + window:020d}-r{revision:08d}-p0000.binpb"
+    open_objects(str(folder)).put(name, trace.SerializeToString(deterministic=True))
+
+
+def test_export(tmp_path: Path) -> None:
+    put(tmp_path, "a", 0, 1, 1.0)
+    put(tmp_path, "a", 0, 12, 0.25)  # of one window the highest revision counts
+    put(tmp_path, "a", 60, 1, 0.5, "crashed")
+    put(tmp_path, "b", 0, 1, 1.0, "stopped")
+    manifest = export(str(tmp_path), "2026-01-02")
+    folder = tmp_path / "export/dt=2026-01-02"
+    files = {f.name: f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+    rows = [row for name in files if name.endswith(".parquet") for row in pq.read_table(folder / name).to_pylist()]
+    assert sorted((r["job_id"], r["weight"], r["outcome"], r["place"]) for r in rows) == [
+        ("a", 2.0, "crashed", 0.5),
+        ("a", 4.0, "crashed", 0.5),
+        ("b", 1.0, "stopped", 0.5),
+    ]
+    assert (manifest["rows"], manifest["labels"], manifest["traces"]) == (3, {"noise": 3}, 3)
+    assert json.loads(files["manifest.json"]) == manifest
+    for shard in manifest["shards"]:
+        assert hashlib.sha256(files[shard["name"]]).hexdigest() == shard["sha256"]
+    export(str(tmp_path), "2026-01-02")
+    assert {f.name: f.read_bytes() for f in folder.rglob("*") if f.is_file()} == files
+    assert len(stored(tmp_path)) == 3
+
+
+def test_a_day_without_traces_is_said(tmp_path: Path) -> None:
+    put(tmp_path, "a", 0, 1, 1.0)
+    with pytest.raises(BadUse, match="the days it has: 2026-01-02"):
+        export(str(tmp_path), "2026-01-03")
+
+
+def test_newest_keeps_all_parts_of_the_highest_revision() -> None:
+    names = ["j-1-r00000001-p0000.binpb", "j-1-r00000002-p0000.binpb", "j-1-r00000002-p0001.binpb", "noise.txt"]
+    assert newest(names) == names[1:3]

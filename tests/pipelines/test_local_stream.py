@@ -1,0 +1,155 @@
+"""The local runner against the embedded broker: dead letters, late data, holes, haste, and bad use."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.pipelines.feed import SCHEMA, TOPIC, Broker, batch, new_process, stored
+from tracewinnow.pipelines.local_stream import LocalStream
+from tracewinnow.pipelines.options import Settings
+from tracewinnow.pipelines.single import only_one
+from tracewinnow.schemas.errors import BadUse, Transient
+from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
+from tracewinnow.stores.parquet_tables import connect
+
+SECOND = 1_000_000_000
+
+
+def settings(folder: Path, seconds: int = 10) -> Settings:
+    return Settings(str(folder), window_ns=seconds * SECOND)
+
+
+def drain(stream: LocalStream, seconds: float = 1.0) -> None:
+    """Turn until nothing has come for a while."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if stream.turn():
+            until = time.monotonic() + seconds
+        time.sleep(0.05)
+
+
+def traces(folder: Path) -> list[PreprocessedTrace]:
+    return [PreprocessedTrace.FromString(data) for data in stored(folder).values()]
+
+
+def test_refused_records_stand_whole_in_the_dead_letters(broker: Broker, tmp_path: Path) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    broker.send_bytes(b"\xff\xffjunk", "k", now_ms)
+    broker.send_bytes(b"", "k", now_ms)
+    good = batch("fine", new_process(), 0, ["hello"], crash="over")
+    future = batch("future", new_process(), 0, ["x"], created_ns=time.time_ns() + 86400 * SECOND)
+    broker.send(good, future)
+    stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    drain(stream)
+    stream.close()
+    with connect(tmp_path) as tables:
+        found = tables.execute("select original, topic, code, reason, stage from dead_letters").fetchall()
+    assert sorted(row[0] for row in found) == sorted([b"\xff\xffjunk", b"", future.SerializeToString()])
+    assert all(topic == TOPIC and code and reason and stage == "Decode" for _, topic, code, reason, stage in found)
+    assert [t.job_id for t in traces(tmp_path)] == ["fine"]
+
+
+def test_late_data_is_in_the_result(broker: Broker, tmp_path: Path) -> None:
+    process, old = new_process(), time.time_ns() - 100 * SECOND
+    broker.send(
+        batch("j", process, 0, ["one"], created_ns=old), batch("j", process, 2, ["three"], created_ns=old + 2000)
+    )
+    stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path, 60))
+    drain(stream)
+    (before,) = traces(tmp_path)
+    assert (before.lines_before, len(before.processes)) == (2, 2)  # a hole in the sequence
+    broker.send(batch("j", process, 1, ["two"], created_ns=old + 1000))
+    drain(stream)
+    stream.close()
+    (after,) = traces(tmp_path)
+    assert (after.lines_before, after.revision, len(after.processes)) == (3, 3, 1)
+    with connect(tmp_path) as tables:
+        assert tables.execute("select lines_before from traces").fetchall() == [(3,)]
+
+
+def test_one_name_with_two_contents_keeps_both(broker: Broker, tmp_path: Path) -> None:
+    process, now = new_process(), time.time_ns()
+    broker.send(
+        batch("j", process, 0, ["one"], created_ns=now), batch("j", process, 0, ["other"], created_ns=now, crash="x")
+    )
+    stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    drain(stream)
+    stream.close()
+    (trace,) = traces(tmp_path)
+    assert trace.revision == 1
+    with connect(tmp_path) as tables:
+        ((code, original),) = tables.execute("select code, original from dead_letters").fetchall()
+    assert code == "name-taken"
+    assert original in broker.sent
+
+
+def test_open_windows_wait_for_the_next_start(broker: Broker, tmp_path: Path) -> None:
+    broker.send(batch("j", new_process(), 0, ["one"]))
+    first = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path, 3600))
+    drain(first, 0.2)
+    first.close()
+    assert traces(tmp_path) == []
+    second = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path, 3600))
+    assert len(second.state.pending) == 1
+    second.flush()
+    second.close()
+    assert [t.lines_before for t in traces(tmp_path)] == [1]
+
+
+def test_records_that_went_from_the_broker_are_said(
+    broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    process = new_process()
+    broker.send(batch("j", process, 0, ["one"]))
+    drain(stream, 0.2)
+    # The embedded broker drops the head of a partition at 5 MiB: what was not read by then is gone.
+    for sequence in range(1, 15):
+        broker.send(batch("j", process, sequence, ["x" * 700_000]))
+    broker.send(batch("j", process, 15, ["last"], crash="end"))
+    drain(stream)
+    stream.close()
+    assert stream.state.lost > 0
+    assert "went from the broker unread" in caplog.text
+    assert any(len(t.processes) > 1 for t in traces(tmp_path))
+
+
+def test_a_build_that_fails_stops_nobody(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broker.send(batch("a", new_process(), 0, ["x"], crash="a"), batch("b", new_process(), 0, ["x"], crash="b"))
+    stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    real = stream.builder.submit
+    asked: list[list[Any]] = []
+
+    def killed(keys: list[Any]) -> None:
+        asked.append(keys)
+        real(keys)
+        if len(asked) == 1:
+            assert stream.builder.process is not None
+            stream.builder.process.kill()
+
+    monkeypatch.setattr(stream.builder, "submit", killed)
+    drain(stream, 3.0)
+    stream.close()
+    assert len(asked) > 1
+    assert sorted(t.job_id for t in traces(tmp_path)) == ["a", "b"]
+
+
+def test_bad_use(broker: Broker, tmp_path: Path) -> None:
+    with pytest.raises(Transient, match="broker"):
+        LocalStream("127.0.0.1:1", [TOPIC], settings(tmp_path))
+    stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    broker.send(batch("j", new_process(), 0, ["one"]))
+    drain(stream, 0.2)
+    with pytest.raises(BadUse, match="windows of 10s"):
+        LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path, 60))
+    with (
+        only_one(str(tmp_path), "stream"),
+        pytest.raises(BadUse, match="already runs"),
+        only_one(str(tmp_path), "stream"),
+    ):
+        pass
+    assert SCHEMA

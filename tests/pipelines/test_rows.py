@@ -1,0 +1,72 @@
+"""Rows of JSON and Parquet: understood where they can be, kept as text where not."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.pipelines.feed import batch, new_process
+from tracewinnow.pipelines.rows import batch_of, event_of, job_of, parse_line, parse_time
+
+NS = 1_767_323_045_000_000_000
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda c: st.lists(c) | st.dictionaries(st.text(), c),
+)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(1767323045, 1767323045.0, 1767323045000, 1767323045000000, NS, "1767323045", "2026-01-02T03:04:05Z"),
+        *("2026-01-02 03:04:05", "2026-01-02T04:04:05+01:00", datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc)),
+    ],
+)
+def test_times(value: object) -> None:
+    assert parse_time(value) == NS
+
+
+@pytest.mark.parametrize("value", [None, True, "yesterday", 12, -5, float("nan"), float("inf"), 1e30, [], 10**400])
+def test_no_times(value: object) -> None:
+    assert parse_time(value) is None
+
+
+@given(
+    st.dictionaries(st.text(), anything)
+    | st.dictionaries(st.sampled_from(["step", "time", "msg", "rank", "level"]), anything)
+)
+def test_any_row_becomes_an_event(row: dict[str, object]) -> None:
+    event, _ = event_of(row, b"raw")
+    assert event.WhichOneof("kind") in ("log", "metrics")
+    job_of(row)
+    batch_of(row)
+
+
+@given(st.binary())
+def test_any_line_is_parsed_or_not(line: bytes) -> None:
+    assert parse_line(line) is None or isinstance(parse_line(line), dict)
+
+
+def test_deep_nesting_is_no_crash() -> None:
+    assert parse_line(b"[" * 100_000) is None
+
+
+def test_fields() -> None:
+    event, time_ns = event_of({"levelname": "WARN", "message": "low", "rank": 2, "ts": NS}, b"")
+    assert (event.log.text, event.log.level, event.log.rank, time_ns) == (b"low", 30, 2, NS)
+    event, _ = event_of({"step": 3, "loss": 1.5, "lr": 1}, b"")
+    assert [(m.name, m.value) for m in event.metrics.metrics] == [("loss", 1.5), ("lr", 1.0)]
+    row = {"step": 3, "loss": 1.5, "note": "more than numbers"}
+    event, _ = event_of(row, json.dumps(row).encode())
+    assert event.log.text == json.dumps(row).encode()
+
+
+def test_a_batch_in_json() -> None:
+    sent = batch("j", new_process(), 0, ["a", "b"])
+    assert batch_of(MessageToDict(sent)) == sent
+    assert batch_of({"job_id": "j", "events": "no list"}) is None

@@ -1,0 +1,167 @@
+"""Batches -> trace: one order whatever the order of arrival, job events as lines, numbers as series."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracewinnow.schemas.telemetry_pb2 import (
+    ACCELERATOR_GPU,
+    DTYPE_BFLOAT16,
+    DTYPE_FLOAT32,
+    DTYPE_UINT32,
+    TelemetryBatch,
+    Vector,
+)
+from tracewinnow.transforms.assemble import assemble, vector_values
+
+SECOND = 1_000_000_000
+
+
+def batch(process: str = "a", sequence: int = 0, rank: int | None = 0, job: str = "j") -> TelemetryBatch:
+    made = TelemetryBatch(job_id=job, process_uuid=process, sequence=sequence, accelerator=ACCELERATOR_GPU)
+    if rank is not None:
+        made.rank = rank
+    return made
+
+
+def log(to: TelemetryBatch, time_ns: int, text: bytes, level: int = 20) -> None:
+    event = to.events.add(time_ns=time_ns)
+    event.log.text, event.log.level = text, level
+
+
+def crash(rank: int | None, time_ns: int, kind: str = "", message: str = "", **more: int | str) -> TelemetryBatch:
+    made = batch(f"p{rank}", 0, rank)
+    event = made.events.add(time_ns=time_ns)
+    event.crash.exception_type, event.crash.message = kind, message
+    for name, value in more.items():
+        setattr(event.crash, name, value)
+    return made
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5), st.binary(max_size=5)), max_size=30), st.randoms())
+def test_the_order_of_arrival_does_not_matter(said: list[tuple[int, int, bytes]], rng: random.Random) -> None:
+    batches = []
+    for number, (rank, time_ns, text) in enumerate(said):
+        batches.append(batch(f"p{rank}", number, rank))
+        log(batches[-1], time_ns, text)
+    wanted = assemble(batches)
+    rng.shuffle(batches)
+    found = assemble(batches)
+    assert (found.lines, found.times_ns, found.ranks) == (wanted.lines, wanted.times_ns, wanted.ranks)
+    assert found.processes == wanted.processes
+    assert found.times_ns == sorted(found.times_ns)
+    text = b"\n".join(text for _, _, text in sorted(said, key=lambda s: s[1]))
+    assert sorted("\n".join(found.lines).encode("utf-8", "surrogateescape")) == sorted(text)
+
+
+def test_lines_of_one_event_stay_together_and_bytes_survive() -> None:
+    one, other = batch("a", 0, 0), batch("b", 0, 1)
+    log(one, 5, b"first\nsecond \xff")
+    log(other, 5, b"third")
+    trace = assemble([other, one])
+    assert trace.lines == ["first", "second \udcff", "third"]
+    assert trace.ranks == [0, 0, 1]
+    assert trace.bytes_before == 19
+
+
+def test_processes_say_the_same_in_one_line() -> None:
+    trace = assemble([crash(r, 10 + r, "ValueError", "bad shard") for r in (0, 1, 2, 5)])
+    assert trace.lines == ["job crash: ranks 0-2,5: ValueError: bad shard"]
+    assert trace.events == ["crash"]
+    assert trace.job is not None
+    assert (trace.job.outcome, trace.job.reason) == ("crashed", "ValueError: bad shard")
+
+
+def test_a_killed_process_is_the_cause_of_its_neighbours_exceptions() -> None:
+    told = [crash(0, 10, "ConnectionError", "rank 1 is gone"), crash(2, 11, "ConnectionError", "rank 1 is gone")]
+    killed = crash(1, 10 + SECOND, "", "killed by SIGKILL", signal=9)
+    trace = assemble([*told, killed])
+    assert trace.job is not None
+    assert (trace.job.reason, trace.job.exit_code) == ("killed by SIGKILL", 137)
+    # Many killed ones are a launcher that cleans up.
+    trace = assemble([*told, killed, crash(3, 10 + SECOND, "", "killed by SIGKILL", signal=9)])
+    assert trace.job is not None
+    assert trace.job.reason == "ConnectionError: rank 1 is gone"
+
+
+def test_what_repeats_a_crash_is_a_line_like_any_other() -> None:
+    trace = assemble(
+        [crash(r, 10 + r, "TimeoutError", f"rank {r} waits") for r in range(3)]
+        + [crash(None, 20, "", "exit code 1", exit_code=1)]
+    )
+    assert trace.lines[-1] == "job crash: exit code 1"
+    assert trace.events == ["crash", "", "", ""]
+
+
+def test_a_traceback_is_added_where_nobody_printed_it() -> None:
+    traceback = "Traceback (most recent call last):\n  x\nValueError: bad"
+    silent = assemble([crash(0, 5, "ValueError", "bad", traceback=traceback)])
+    assert silent.lines == [*traceback.split("\n"), "job crash: rank 0: ValueError: bad"]
+    loud = crash(0, 5, "ValueError", "bad", traceback=traceback)
+    log(loud, 4, traceback.encode())
+    assert assemble([loud]).lines == silent.lines
+
+
+def test_start_stop_and_state() -> None:
+    made = batch()
+    made.host, made.model, made.user, made.world_size = "node1", "llama", "ann", 8
+    start = made.events.add(time_ns=1)
+    start.start.argv.extend(["python", "train.py"])
+    start.start.config["lr"] = "0.1"
+    made.events.add(time_ns=9).stop.exit_code = 0
+    trace = assemble([made])
+    assert trace.lines == ["job start: rank 0 on node1: python train.py", "config: lr=0.1", "job stop: exit code 0"]
+    assert trace.events == ["start", "start", "stop"]
+    assert trace.job is not None
+    assert (trace.job.model, trace.job.world_size, trace.job.started_ns, trace.job.outcome) == (
+        "llama",
+        8,
+        1,
+        "stopped",
+    )
+    assert trace.accelerator == "gpu"
+
+
+def test_holes_in_a_sequence_are_ranges() -> None:
+    trace = assemble([batch("a", n) for n in (0, 1, 4, 5, 9)])
+    assert [(p.first, p.last) for p in trace.processes] == [(0, 1), (4, 5), (9, 9)]
+
+
+def test_numbers_become_series() -> None:
+    made = batch()
+    for step in (2, 1):
+        event = made.events.add(time_ns=step)
+        event.metrics.step = step
+        event.metrics.metrics.add(name="loss", value=step / 2)
+    event = made.events.add(time_ns=3)
+    event.layers.step, event.layers.statistic = 7, "grad_norm"
+    event.layers.names.extend(["a", "b"])
+    event.layers.values.dtype = DTYPE_FLOAT32
+    event.layers.values.data = np.array([1.5, np.nan], "<f4").tobytes()
+    span = made.events.add(time_ns=4).span
+    span.name, span.duration_ns, span.error = "load", 50, "OSError: gone"
+    sparse = made.events.add(time_ns=5).sparse
+    sparse.name = "relu"
+    sparse.shape.extend([2, 4])
+    sparse.indices.data = np.array([1, 5], "<u4").tobytes()
+    trace = assemble([made])
+    found = {(s.name, s.statistic): (s.steps.tolist(), s.values.tolist()) for s in trace.series}
+    assert found["loss", "metric"] == ([1, 2], [0.5, 1.0])
+    assert found["a", "grad_norm"] == ([7], [1.5])
+    assert np.isnan(found["b", "grad_norm"][1][0])
+    assert (trace.spans[0].count, trace.spans[0].errors) == (1, ["OSError: gone"])
+    assert trace.sparse[0].first_density == 0.25
+    assert trace.numeric_events == 5
+
+
+def test_vectors() -> None:
+    ones = Vector(dtype=DTYPE_BFLOAT16, data=np.array([0x3F80, 0xC000], "<u2").tobytes())
+    assert vector_values(ones).tolist() == [1.0, -2.0]
+    assert vector_values(Vector(dtype=DTYPE_UINT32, data=b"\xff\xff\xff\xff")).tolist() == [2**32 - 1]
+    with pytest.raises(ValueError, match="dtype"):
+        vector_values(Vector(dtype=0, data=b"1234"))

@@ -1,0 +1,58 @@
+"""Which noise stays, and that it can be weighted back."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracewinnow.transforms.classify import NOISE
+from tracewinnow.transforms.denoise import EXPECTED, denoise, draw, healthy_share, keep_probability
+from tracewinnow.transforms.reading import read, template_names
+from tracewinnow.transforms.reference import Reference
+from tracewinnow.transforms.score import score
+
+WORDS = ["shard", "queue", "cache", "ring", "pool", "index", "bucket", "frame", "table", "lease", "token", "graph"]
+
+
+def chatter(kinds: int, each: int) -> list[str]:
+    """Progress lines of `kinds` templates, `each` of every kind, turn about."""
+    names = [f"{a}{b}".replace("a", "x") for a in WORDS for b in WORDS][:kinds]
+    return [f"downloading {name} {i} of {each}" for i in range(each) for name in names]
+
+
+def test_the_first_of_a_kind_is_always_kept_and_later_ones_by_the_curve() -> None:
+    label = np.array([NOISE, NOISE, NOISE, 0], np.int8)
+    p = keep_probability(label, np.array([100, 100, 2, 100]), np.array([0, 5, 1, 5]))
+    assert p.tolist() == [1.0, np.float32(EXPECTED / 100), 1.0, 1.0]
+
+
+def test_weights_make_counts_unbiased() -> None:
+    reading = read(chatter(100, 60))
+    found = denoise(reading, score(reading.view), np.zeros(6000, np.float32), [])
+    assert (found.label == NOISE).all()
+    weights = 1 / found.keep_probability[found.kept]
+    assert found.kept.sum() < 1000
+    assert abs(weights.sum() / 6000 - 1) < 0.1
+
+
+def test_the_draw_hangs_on_the_content_alone() -> None:
+    lines = chatter(5, 20)
+    assert (draw(read(lines)) == draw(read(list(lines)))).all()
+    assert 0.3 < draw(read(chatter(100, 20))).mean() < 0.7
+
+
+def test_what_healthy_runs_print_is_noise() -> None:
+    log = ["ERROR could not open the profiler, going on", "epoch 1 done", "ERROR device lost"]
+    reference = Reference()
+    reference.add(template_names(log[:2]))
+    reading = read(log)
+    healthy = healthy_share(reading, reference)
+    assert healthy.tolist() == [1, 1, 0]
+    found = denoise(reading, score(reading.view), healthy, [])
+    assert found.label[0] == NOISE
+    assert found.label[2] != NOISE
+
+
+def test_job_events_have_their_classes() -> None:
+    reading = read(["job started", "job crashed with code 1", "job stopped"])
+    found = denoise(reading, score(reading.view), np.zeros(3, np.float32), ["start", "crash", "stop"])
+    assert found.label.tolist() == [2, 0, 1]

@@ -1,0 +1,97 @@
+"""Bytes to lines, lines to what is shown and what is judged."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracewinnow.transforms import lines
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "utf-16-le", "utf-16-be"])
+def test_encodings_are_known(encoding: str) -> None:
+    text = "first line\nError: größer als 5\n" * 20
+    assert lines.decode(text.encode(encoding))[0] == text
+
+
+def test_an_encoding_that_is_not_utf8_is_said() -> None:
+    assert lines.decode("x\n".encode("utf-16"))[1] == "decoded from UTF-16"
+    assert lines.decode(b"plain")[1] == ""
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200))
+def test_any_bytes_decode(data: bytes) -> None:
+    text, note = lines.decode(data)
+    if not note and not data.startswith(b"\xef\xbb\xbf"):
+        assert text.encode("utf8", "surrogateescape") == data
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("", 0), ("\n", 1), ("a", 1), ("a\n", 1), ("a\r\nb", 2), ("a\n\nb\n", 3), ("a\rb\n", 1)]
+)
+def test_line_numbers(text: str, count: int) -> None:
+    assert len(lines.split(text)) == count
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text(alphabet="ab \r\n\x1b[0mK2;:T-Z]\t", max_size=30), max_size=8))
+def test_as_many_lines_are_shown_and_judged_as_came(raw: list[str]) -> None:
+    shown = lines.visible(raw)
+    if raw:
+        assert len(shown) == len(raw) == len(lines.judged(shown))
+    assert not any("\n" in line for line in shown)
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x1b]0;title\x07text", "text"),
+        ("\x1b(Bplain\x1b[m", "plain"),
+        ("2024-05-01T10:11:12.1234567Z Error: x", "Error: x"),
+        ("build\trun\t2024-05-01T10:11:12Z Error: x", "Error: x"),
+        ("2024-05-01 10:11:12,123 ERROR x", "2024-05-01 10:11:12,123 ERROR x"),  # the program's own, so evidence
+        ("  5%|#   |\r 50%|##  |\r100%|####|", "100%|####|"),
+        ("section:12\r\x1b[0KERROR: job failed", "ERROR: job failed"),
+        ("old\x1b[2K\rnew", "new"),
+        ("downloading\rError: refused", "downloading Error: refused"),
+        ("ends in one\r", "ends in one"),
+    ],
+)
+def test_what_is_shown(raw: str, shown: str) -> None:
+    assert lines.visible([raw]) == [shown]
+
+
+@pytest.mark.parametrize(
+    "stamp",
+    [
+        "2024-05-01 10:11:12,123 ", "2024-05-01T10:11:12+02:00 ", "[2024-05-01 10:11:12] ", "[rank7]: ", "[default3]:", "10:11:12 ",
+        "[1,3]<stderr>: ", "3: ", "May  1 10:11:12 ", "(worker pid=12, ip=10.0.0.1) ", "[2024-05-01 10:11:12][rank2]: ",
+    ],
+)  # fmt: skip
+def test_stamps_and_ranks_are_shown_but_not_judged(stamp: str) -> None:
+    line = stamp + "ValueError: bad"
+    assert lines.visible([line]) == [line]
+    assert lines.judged([line]) == ["ValueError: bad"]
+
+
+@pytest.mark.parametrize(
+    ("line", "rank"),
+    [("[rank7]: x", 7), ("[default0]:x", 0), ("[1,12]<stdout>: x", 12), ("3: x", 3), ("x 3: y", -1), ("", -1)],
+)
+def test_ranks(line: str, rank: int) -> None:
+    assert lines.rank_of(line) == rank
+
+
+def test_a_long_line_keeps_head_and_tail_and_says_how_much_is_gone() -> None:
+    shown = lines.visible(["a" * 100_000 + "END"])[0]
+    assert len(shown) < lines.LONGEST + 100
+    assert shown.startswith("aaa")
+    assert shown.endswith("END")
+    assert f"{100_003 - lines.LONGEST} characters" in shown
+
+
+def test_a_line_end_inside_a_line_moves_no_number() -> None:
+    assert lines.visible(["a\nb", "c"]) == ["a b", "c"]

@@ -1,0 +1,89 @@
+"""The kernel against the reference, and what the grammar promises."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracewinnow.transforms import mask
+from tracewinnow.transforms._mask import mask as kernel
+
+MASKERS = [pytest.param(kernel, id="kernel"), pytest.param(mask.reference, id="reference")]
+
+# Bytes around which the rules turn, so that random text meets them.
+PIECES = st.sampled_from(
+    [b"0x1f", b"/tmp/", b"deadbee1", b"550e8400-e29b-41d4-a716-446655440000", b"'a-1'", b'"', b"'", b"`", b"====", b"\n", b"\r",
+     b"\t", b" ", b"\xc3\xa9", b"\x85", b"\x1c", b"a", b"f", b"g", b"_", b"Z9", b"7", b"1.5", b":", b"/", b",", b"-", b"+", b".",
+     b"(", b"#####", b"x" * 23 + b"1", b"\x00"]
+)  # fmt: skip
+LOGS = st.one_of(st.binary(max_size=300), st.lists(PIECES, max_size=40).map(b"".join))
+
+
+@settings(max_examples=600, deadline=None)
+@given(LOGS)
+def test_kernel_and_reference_agree(data: bytes) -> None:
+    assert kernel(data) == mask.reference(data)
+
+
+@settings(max_examples=200, deadline=None)
+@given(LOGS)
+def test_lines_stay_lines_and_nothing_grows(data: bytes) -> None:
+    masked = kernel(data)
+    assert masked.count(b"\n") == data.count(b"\n")
+    assert len(masked) <= len(data)
+
+
+@pytest.mark.parametrize("masker", MASKERS)
+@pytest.mark.parametrize(
+    ("line", "template"),
+    [
+        (b"step 12 loss 0.25", b"step # loss #"),
+        (b"2024-03-01T10:00:00.123Z up", b"#T#Z up"),
+        (b"10.0.0.17:8080 refused", b"# refused"),
+        (b"at 0x7fff12ab in f", b"at # in f"),
+        (b"id 550e8400-e29b-41d4-a716-446655440000 gone", b"id # gone"),
+        (b"commit deadbee1 of main", b"commit # of main"),
+        (b"facade", b"facade"),  # hexadecimal letters alone are a word
+        (b"open('/data/a-1.bin')", b"open('*')"),
+        (b"KeyError: 'weight'", b"KeyError: 'weight'"),
+        (b"don't do 'x y' 3", b"don't do 'x y' #"),
+        (b'msg="connection refused"', b'msg="connection refused"'),
+        (b"/tmp/tmpab12/x: gone", b"/tmp/*: gone"),
+        (b"==========", b"==="),
+        (b"  a \t b  ", b"a b"),
+        (b"rank7 v100 sha256", b"rank# v# sha#"),
+        (b"", b""),
+    ],
+)
+def test_templates(masker: mask.Masker, line: bytes, template: bytes) -> None:
+    assert masker(line) == template
+
+
+@pytest.mark.parametrize("masker", MASKERS)
+def test_masking_again_changes_nothing(masker: mask.Masker) -> None:
+    once = masker(b"rank 3: step 1,024 of 0xff at /tmp/a1/b 'x-9' ==== done in 3.5s\n\n  end ")
+    assert masker(once) == once
+
+
+def test_the_environment_chooses_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask.masker.cache_clear()
+    try:
+        assert mask.masker() is kernel
+        mask.masker.cache_clear()
+        monkeypatch.setenv("TRACEWINNOW_PURE", "1")
+        assert mask.masker() is mask.reference
+    finally:
+        mask.masker.cache_clear()
+
+
+def test_a_missing_kernel_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    mask.masker.cache_clear()
+    monkeypatch.setitem(sys.modules, "tracewinnow.transforms._mask", None)
+    try:
+        with pytest.raises(ImportError, match="build_ext --inplace"):
+            mask.masker()
+    finally:
+        mask.masker.cache_clear()

@@ -1,0 +1,71 @@
+"""Large logs, piece by piece."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracewinnow.transforms import pieces, tokens
+from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.pieces import traces, winnow_pieces
+
+CAUSE = "OSError: shard 7 is gone"
+ROWS = [
+    *(f"step {i} loss {9 / (i + 1):.3f}" for i in range(400)),
+    CAUSE,
+    *(f"step {i} loss 1.0" for i in range(400, 900)),
+]
+LOG = "\n".join(ROWS).encode()
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "SIZE", 4000)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=120).map(lambda b: b.replace(b"\x00", b"\n")), st.integers(1, 40), st.integers(1, 30))
+def test_pieces_hold_every_line_once(log: bytes, step: int, size: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "SIZE", size)
+        chunks = [log[i : i + step] for i in range(0, len(log), step)]
+        rows = [line for trace, _ in traces(chunks) for line in trace.lines]
+        total = sum(trace.bytes_before for trace, _ in traces(chunks))
+    text = log.decode("utf-8-sig" if log.startswith(b"\xef\xbb\xbf") else "utf8", "surrogateescape").replace(
+        "\r\n", "\n"
+    )
+    expected = text.split("\n")
+    if not expected[-1]:
+        expected.pop()
+    if step >= 3:  # a shorter first chunk may hide a byte order mark
+        assert rows == expected
+    assert total == len(log)
+
+
+def test_many_lines_are_pieces_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "LINES", 10)
+    assert [len(trace.lines) for trace, _ in traces(["x\n" * 25])] == [10, 10, 5]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("budget", [1, 10, 30, 120, 2000])
+def test_the_cause_comes_out_of_any_piece_within_the_budget(budget: int) -> None:
+    result = winnow_pieces([LOG[i : i + 1000] for i in range(0, len(LOG), 1000)], Options(budget))
+    assert result.tokens_after == tokens.count(result.text) <= budget
+    if budget >= 30:
+        assert CAUSE in result.text
+    for segment in result.segments:
+        assert segment.text.split("\n")[0] in "\n".join(ROWS[segment.first - 1 : segment.last])
+    covered = [line for one in result.line_classes for line in range(one.first, one.last + 1)]
+    assert covered == list(range(1, len(ROWS) + 1))
+    assert sum(c.lines_kept + c.lines_dropped for c in result.classes) == len(ROWS) == result.lines_before
+    assert result.bytes_before == len(LOG)
+    assert "estimated" in result.notes[-1].reason
+    assert abs(result.tokens_before / tokens.count(LOG.decode()) - 1) < 0.2
+
+
+def test_one_piece_is_told_as_it_is() -> None:
+    result = winnow_pieces([LOG], Options(100))
+    assert not result.notes
+    assert result.tokens_before == tokens.count(LOG.decode())

@@ -1,0 +1,45 @@
+"""What is printed: verbatim, in order, every gap marked."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracewinnow.transforms import render, tokens
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 60).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(1, max(1, n))))))
+def test_marks_and_lines_together_are_the_whole_log(case: tuple[int, set[int]]) -> None:
+    count, kept = case
+    pieces = [(line, line, f"line {line}") for line in sorted(kept) if line <= count]
+    seen: list[int] = []
+    for row in render.render(pieces, count).split("\n"):
+        gap = re.fullmatch(r"…(\d+)(?:-(\d+))?", row)
+        if gap:
+            seen += range(int(gap[1]), int(gap[2] or gap[1]) + 1)
+        elif row:
+            seen.append(int(row.removeprefix("line ")))
+    assert seen == list(range(1, count + 1))
+
+
+@pytest.mark.parametrize("lines", [1, 9, 10, 4_321, 9_999_999])
+def test_a_mark_never_costs_more_than_was_reserved(lines: int) -> None:
+    assert tokens.count("\n" + render.gap(max(1, lines - 1), lines) + "\n") - 1 <= render.marker_tokens(lines)
+
+
+def test_repeats_are_said_on_the_first_line() -> None:
+    assert render.repeated("a\nb", 1, ()) == "a\nb"
+    assert render.repeated("a\nb", 8, (0, 1, 2, 3, 7)) == "a ×8 ranks 0-3,7\nb"
+    assert render.repeated("a", 12, ()) == "a ×12"
+
+
+def test_many_ranks_apart_are_counted() -> None:
+    assert render.listed(range(0, 40, 2)) == "0…38 (20)"
+
+
+def test_bytes_that_were_no_text_can_be_printed() -> None:
+    assert render.clean(b"a\xffb".decode("utf8", "surrogateescape")) == "a�b"

@@ -1,0 +1,96 @@
+"""Numbers in a line each."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from tracewinnow.transforms.series import jumps, number, size, summarise
+from tracewinnow.transforms.trace import Series, SpanSummary, SparseSummary
+
+
+def of(values: list[float], name: str = "loss", statistic: str = "metric", rank: int = -1, start: int = 0) -> Series:
+    steps = np.arange(start, start + len(values))
+    return Series(name, statistic, rank, steps, np.array(values, np.float64), steps * 10**9)
+
+
+def smooth(count: int) -> list[float]:
+    return [2.0 + 0.01 * np.sin(i) for i in range(count)]
+
+
+def test_the_step_of_the_first_nan_is_named() -> None:
+    [summary] = summarise([of([*smooth(40), float("nan"), float("nan")], start=100)])
+    assert summary.text.startswith("loss steps 100-141: 2 → NaN")
+    assert "NaN from step 140" in summary.text
+    assert summary.weight > 2
+
+
+def test_an_infinity_is_named() -> None:
+    [summary] = summarise([of([*smooth(10), float("inf"), 2.0])])
+    assert "inf from step 10" in summary.text
+
+
+def test_a_jump_is_named_with_what_was_before_and_after() -> None:
+    [summary] = summarise([of([*smooth(40), 50.0, 51.0])])
+    assert "jump at step 40 2.01 → 50" in summary.text
+
+
+def test_a_steady_series_has_no_jump() -> None:
+    assert len(jumps(np.array(smooth(500)))) == 0
+    assert len(jumps(np.exp(-np.arange(500) / 100))) == 0
+
+
+def test_layers_of_a_statistic_are_one_line() -> None:
+    layers = [of(smooth(60), f"layers.{i}.weight", "grad_norm") for i in range(48)]
+    layers[17].values[30:] = np.nan
+    layers[18].values[31:] = np.nan
+    [summary] = summarise(layers)
+    assert summary.text.startswith("48 × grad_norm steps 0-59:")
+    assert "NaN from step 30 first in layers.17.weight (2 of 48)" in summary.text
+    assert summary.events == 48 * 60
+
+
+def test_ranks_of_a_metric_are_one_line() -> None:
+    [summary] = summarise([of(smooth(20), rank=rank) for rank in range(4)])
+    assert "(4 ranks)" in summary.text
+    assert summary.ranks == (0, 1, 2, 3)
+
+
+def test_constants_share_a_line_and_come_last() -> None:
+    found = summarise([of([3e-4] * 20, "lr"), of([8.0] * 20, "world"), of(smooth(20))])
+    assert found[-1].text == "constant: lr 0.0003, world 8"
+    assert len(found) == 2
+
+
+def test_trouble_comes_first() -> None:
+    found = summarise(
+        [of(smooth(30), "a"), of([*smooth(30), float("nan")], "z")],
+        [SpanSummary("load", "cpu", 4, 10**9, 5 * 10**8, 1, ["OSError: gone"])],
+        [SparseSummary("relu", 10, 0.5, 0.01)],
+    )
+    assert [one.kind for one in found][:2] == ["series", "spans"]
+    assert found[0].text.startswith("z ")
+    assert "1 errors: OSError: gone" in found[1].text
+
+
+def test_memory_is_told_in_bytes() -> None:
+    [summary] = summarise([of([2**30, 3 * 2**30], "cuda:0", "memory_used")])
+    assert summary.kind == "memory"
+    assert "1 GiB → 3 GiB" in summary.text
+
+
+def test_short_numbers() -> None:
+    assert [number(x) for x in (0.0, 12.0, 0.000123, 1234567.0, float("nan"), float("-inf"))] == [
+        "0", "12", "0.000123", "1.23e6", "NaN", "-inf"
+    ]  # fmt: skip
+    assert size(1536.0) == "1.5 KiB"
+
+
+@settings(max_examples=100, deadline=None)
+@given(arrays.arrays(np.float64, st.integers(0, 80), elements=st.floats(width=64)))
+def test_any_numbers_make_a_line(values: np.ndarray) -> None:
+    found = summarise([Series("x", "metric", 0, np.arange(len(values)), values, np.arange(len(values)))])
+    assert len(found) == (1 if len(values) else 0)
+    assert all(len(one.text) < 400 and "\n" not in one.text for one in found)

@@ -1,0 +1,83 @@
+"""What lines say by themselves."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracewinnow.transforms.signals import BIT, NAMES, look
+
+
+def said(text: str) -> set[str]:
+    bits = look(text)
+    return {name for name in NAMES if bits & BIT[name]}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("ValueError: bad shape", {"exception", "raised"}),
+        ("torch.OutOfMemoryError: CUDA out of memory.", {"exception", "raised", "fatal"}),
+        ("java.lang.IllegalStateException: no leader", {"exception", "raised"}),
+        ("    at com.example.Main.main(Main.java:12)", {"frame", "place", "indented"}),
+        ('  File "/opt/a.py", line 3, in f', {"frame", "place"}),
+        ("Traceback (most recent call last):", {"traceback"}),
+        ("a.cc:3:10: error: expected ';'", {"error", "error_label", "place", "assertion"}),
+        ("ERROR could not open shard 4", {"error", "error_label", "refusal"}),
+        ("E0314 21:38:56.414000 9 api.py:869] failed (exitcode: 1)", {"error", "failed", "exit"}),
+        ("Segmentation fault (core dumped)", {"fatal"}),
+        ("Out of memory: Killed process 12 (python)", {"fatal"}),
+        ("--- FAIL: TestOpen (0.00s)", {"failed", "failed_loud", "failed_test"}),
+        ("3 failed, 20 passed in 4.5s", {"failed", "summary", "passed"}),
+        ("command exited with 1.", {"exit"}),
+        ("make: *** [all] Error 2", {"verdict"}),
+        ("collective operation timed out", {"timeout"}),
+        ("step 812 loss nan grad_norm nan", {"nonfinite", "nan_value", "step"}),
+        ("RESOURCE_EXHAUSTED: ran past the limit", {"status", "refusal"}),
+        ("worker 3 sending SIGTERM, shutting down", {"teardown"}),
+        ("E       assert 1 == 2", {"assertion", "caret"}),
+    ],
+)
+def test_trouble(text: str, says: set[str]) -> None:
+    assert says <= said(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "not_said"),
+    [
+        ("compiling src/errors.js", {"error", "error_label"}),
+        ("test_error_handling ... ok", {"error"}),
+        ("0 failures, 0 errors", {"summary"}),
+        ("process finished with exit code 0", {"exit"}),
+        ("number of nan iterations: 0", {"nan_value"}),
+        ("loading info.txt", {"error", "failed", "fatal", "exception"}),
+        ("gcc -Werror -c a.c", {"error"}),
+    ],
+)
+def test_what_only_looks_like_trouble(text: str, not_said: set[str]) -> None:
+    assert not (not_said & said(text))
+
+
+def test_counts_of_nothing_are_said() -> None:
+    assert "none" in said("0 failures, 0 errors")
+    assert "none" in said("process finished with exit code 0")
+
+
+def test_blank() -> None:
+    assert said("") == said(" \t ") == {"blank"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=200))
+def test_any_text_has_signals(text: str) -> None:
+    assert 0 < look(text) + 1 < 1 << (len(NAMES) + 1)
+
+
+@pytest.mark.parametrize("char", [*" |.a1/:=-_A(\"'+#~^\t", "a.", "1:", "A::", " |", "a/b:", "Error"])
+def test_no_line_makes_a_pattern_run_away(char: str) -> None:
+    start = time.process_time()
+    look(char * 50_000)
+    assert time.process_time() - start < 1  # measured: under 20 ms; a pattern that backtracks takes minutes

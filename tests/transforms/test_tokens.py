@@ -1,0 +1,48 @@
+"""Counts against the vocabulary read the long way."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import tiktoken
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracewinnow.transforms import tokens
+
+
+def long_way() -> tiktoken.Encoding:
+    model = json.loads(tokens.vocabulary().read_text("utf8"))
+    config = model["config"]
+    size = config["default_vocab_size"] - config["default_num_special_tokens"]
+    ranks = {base64.b64decode(entry["token_bytes"]): entry["rank"] for entry in model["vocab"][:size]}
+    return tiktoken.Encoding(name="t", pat_str=config["pattern"], special_tokens={}, mergeable_ranks=ranks)
+
+
+ENCODING = long_way()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=300))
+def test_as_many_as_the_tokenizer_says(text: str) -> None:
+    assert tokens.count(text) == len(ENCODING.encode_ordinary(text))
+
+
+def test_a_long_text_counts_the_same_in_slices() -> None:
+    text = "\n".join(f"step {i} loss {1 / (i + 1):.4f} in /data/shard-{i % 7}" for i in range(5000))
+    assert len(tokens.slices(text)) > 5
+    assert "".join(tokens.slices(text)) == text
+    assert tokens.count(text) == len(ENCODING.encode_ordinary(text))
+
+
+def test_a_long_line_counts_at_least_as_many() -> None:
+    text = "abcdefgh" * 20_000
+    assert tokens.count(text) >= len(ENCODING.encode_ordinary(text))
+    assert all(len(piece) <= tokens.SLICE for piece in tokens.slices(text))
+
+
+def test_each_alone() -> None:
+    assert tokens.count_each(["", "a", "two words", "x" * 50_000]) == [
+        0, 1, tokens.count("two words"), tokens.count("x" * 50_000)
+    ]  # fmt: skip

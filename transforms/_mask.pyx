@@ -1,0 +1,197 @@
+# cython: boundscheck=False, wraparound=False, initializedcheck=False, language_level=3
+"""Masking of lines to templates, compiled. The grammar and the readable reference are in mask.py; byte for byte the same."""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE, _PyBytes_Resize
+from libc.stdint cimport uint8_t
+from libc.string cimport memcmp
+
+# One byte of flags for each byte value.
+cdef enum:
+    DIGIT = 1
+    LETTER = 2
+    HEX = 4  # 0-9 a-f A-F
+    WORD = 8  # letters, digits, _, and every byte of a character beyond ASCII
+    BLANK = 16  # white space within a line
+    JOINS = 32  # between digits: part of the number
+    RULE = 64  # decoration when repeated
+    ENDS = 128  # ends a path
+
+cdef enum:
+    QUOTED = 200  # longest quoted value that is looked for
+    LONG = 24  # a word of letters and digits of this length is an identifier
+
+cdef uint8_t KIND[256]
+
+
+cdef void _fill() noexcept:
+    cdef int c
+    for c in range(256):
+        KIND[c] = 0
+        if 48 <= c <= 57:
+            KIND[c] |= DIGIT | HEX | WORD
+        elif 65 <= c <= 90 or 97 <= c <= 122:
+            KIND[c] |= LETTER | WORD
+            if c <= 70 or 97 <= c <= 102:
+                KIND[c] |= HEX
+        elif c == 95 or c >= 128:
+            KIND[c] |= WORD
+        if c == 32 or c == 9 or 11 <= c <= 13:
+            KIND[c] |= BLANK | ENDS
+        if c == 10:
+            KIND[c] |= ENDS
+        for other in b".:,/+-":
+            if c == other:
+                KIND[c] |= JOINS
+        for other in b".=-_*~+>#":
+            if c == other:
+                KIND[c] |= RULE
+        for other in b"\"'`,;:()[]{}<>":
+            if c == other:
+                KIND[c] |= ENDS
+
+_fill()
+
+
+cdef inline bint _is(uint8_t c, int kind) noexcept nogil:
+    return (KIND[c] & kind) != 0
+
+
+cdef Py_ssize_t _uuid(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
+    """End of 8-4-4-4-12 hexadecimal digits that start at i, or 0."""
+    cdef Py_ssize_t k
+    if i + 36 > n:
+        return 0
+    for k in range(36):
+        if k == 8 or k == 13 or k == 18 or k == 23:
+            if s[i + k] != 45:
+                return 0
+        elif not _is(s[i + k], HEX):
+            return 0
+    if i + 36 < n and _is(s[i + 36], WORD):
+        return 0
+    return i + 36
+
+
+cdef Py_ssize_t _identifier(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
+    """End of a word that starts at i and is hexadecimal or a long identifier, or 0."""
+    cdef Py_ssize_t j = i + 2
+    cdef bint digit = False, letter = False, hexadecimal = True
+    if s[i] == 48 and j < n and (s[i + 1] == 120 or s[i + 1] == 88):
+        while j < n and _is(s[j], HEX):
+            j += 1
+        if j > i + 2 and not (j < n and _is(s[j], WORD)):
+            return j
+    j = i
+    while j < n and _is(s[j], DIGIT | LETTER):
+        digit |= _is(s[j], DIGIT)
+        letter |= _is(s[j], LETTER)
+        hexadecimal &= _is(s[j], HEX)
+        j += 1
+    if (j < n and _is(s[j], WORD)) or not digit or not letter:
+        return 0
+    if (hexadecimal and j - i >= 7) or j - i >= LONG:
+        return j
+    return 0
+
+
+cdef Py_ssize_t _quoted(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
+    """End of a quoted value without white space that is no plain word, or 0. s[i] is the quote."""
+    cdef Py_ssize_t j = i + 1
+    cdef bint plain = True
+    while j < n and j - i <= QUOTED and s[j] != s[i] and s[j] != 10 and not _is(s[j], BLANK):
+        plain &= _is(s[j], LETTER) or s[j] == 95
+        j += 1
+    if j < n and s[j] == s[i] and j > i + 1 and not plain:
+        return j + 1
+    return 0
+
+
+cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nogil:
+    cdef Py_ssize_t i = 0, j, o = 0, line = 0  # line: where the line starts in out
+    cdef uint8_t c
+    cdef bint inside  # the byte before belongs to a word
+    while i < n:
+        c = s[i]
+        if c == 10:
+            while o > line and out[o - 1] == 32:
+                o -= 1
+            out[o] = 10
+            o += 1
+            line = o
+            i += 1
+            continue
+        if _is(c, BLANK):
+            while i < n and _is(s[i], BLANK):
+                i += 1
+            if o > line:
+                out[o] = 32
+                o += 1
+            continue
+        inside = i > 0 and _is(s[i - 1], WORD)
+        if (c == 34 or c == 39 or c == 96) and not inside:
+            j = _quoted(s, i, n)
+            if j:
+                out[o] = c
+                out[o + 1] = 42
+                out[o + 2] = c
+                o += 3
+                i = j
+                continue
+        if c == 47 and not inside and i + 5 < n and memcmp(s + i, b"/tmp/", 5) == 0 and not _is(s[i + 5], ENDS):
+            j = i + 5
+            while j < n and not _is(s[j], ENDS):
+                j += 1
+            for c in b"/tmp/*":
+                out[o] = c
+                o += 1
+            i = j
+            continue
+        if _is(c, DIGIT | LETTER) and not inside:
+            j = _uuid(s, i, n)
+            if not j:
+                j = _identifier(s, i, n)
+            if j:
+                out[o] = 35
+                o += 1
+                i = j
+                continue
+        if _is(c, DIGIT):
+            while i < n and (_is(s[i], DIGIT) or (_is(s[i], JOINS) and i + 1 < n and _is(s[i + 1], DIGIT))):
+                i += 1
+            out[o] = 35
+            o += 1
+            continue
+        if _is(c, RULE):
+            j = i
+            while j < n and s[j] == c:
+                j += 1
+            if j - i > 3:
+                out[o] = c
+                out[o + 1] = c
+                out[o + 2] = c
+                o += 3
+                i = j
+                continue
+        # A plain word goes over in one go; its digits are seen again above.
+        out[o] = c
+        o += 1
+        i += 1
+        if _is(c, LETTER):
+            while i < n and _is(s[i], LETTER):
+                out[o] = s[i]
+                o += 1
+                i += 1
+    while o > line and out[o - 1] == 32:
+        o -= 1
+    return o
+
+
+def mask(bytes data not None) -> bytes:
+    """Template of every line; as many lines as came in."""
+    cdef Py_ssize_t n = PyBytes_GET_SIZE(data), length
+    cdef bytes out = PyBytes_FromStringAndSize(NULL, n)
+    cdef const uint8_t *source = <const uint8_t *>PyBytes_AS_STRING(data)
+    cdef uint8_t *target = <uint8_t *>PyBytes_AS_STRING(out)
+    with nogil:
+        length = _mask(source, n, target)
+    return out[:length]

@@ -1,0 +1,334 @@
+"""Batches of one window -> the canonical raw trace. Pure: the same batches in any order give the same trace."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import signal
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tracewinnow.schemas.telemetry_pb2 import (
+    ACCELERATOR_UNSPECIFIED,
+    Accelerator,
+    Event,
+    JobCrash,
+    JobStart,
+    JobStop,
+    TelemetryBatch,
+    Vector,
+)
+from tracewinnow.schemas.trace_pb2 import JobState, ProcessRange
+from tracewinnow.transforms.trace import Series, SpanSummary, SparseSummary, Trace
+
+Floats = npt.NDArray[np.float64]
+
+# DType -> numpy type on the wire. bfloat16 has none: it is the upper half of a float32.
+DTYPES = {1: "<f4", 2: "<f8", 3: "<f2", 4: "<u2", 5: "<i8", 6: "<i4", 7: "<u4"}
+BFLOAT16 = 4
+KILL_TOLD_WITHIN_NS = 5_000_000_000
+NUMBER = re.compile(r"\d+")
+
+
+def vector_values(vector: Vector) -> Floats:
+    """The numbers of a Vector as float64[n], flattened. Raises ValueError for a dtype that is not in the contract."""
+    if vector.dtype not in DTYPES:
+        raise ValueError(f"vector of unknown dtype {vector.dtype}")
+    raw = np.frombuffer(vector.data, dtype=DTYPES[vector.dtype])
+    if vector.dtype == BFLOAT16:
+        raw = (raw.astype(np.uint32) << 16).view(np.float32)
+    return raw.astype(np.float64)
+
+
+class _Points:
+    """Samples of one series while the batches are read."""
+
+    __slots__ = ("steps", "times", "values")
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.values: list[float] = []
+        self.times: list[int] = []
+
+
+class _Numbers:
+    """Collects the numeric events: series by (name, statistic, rank), spans and sparse tensors by name."""
+
+    def __init__(self) -> None:
+        self.points: defaultdict[tuple[str, str, int], _Points] = defaultdict(_Points)
+        self.spans: dict[tuple[str, str], SpanSummary] = {}
+        self.sparse: dict[str, SparseSummary] = {}
+        self.count = 0
+
+    def point(self, name: str, statistic: str, rank: int, step: int, value: float, time_ns: int) -> None:
+        points = self.points[name, statistic, rank]
+        points.steps.append(step)
+        points.values.append(value)
+        points.times.append(time_ns)
+
+    def add(self, event: Event, kind: str, rank: int) -> None:
+        self.count += 1
+        if kind == "metrics":
+            for metric in event.metrics.metrics:
+                self.point(metric.name, "metric", rank, event.metrics.step, metric.value, event.time_ns)
+        elif kind == "layers":
+            layers = event.layers
+            for name, value in zip(layers.names, vector_values(layers.values).tolist(), strict=False):
+                self.point(name, layers.statistic, rank, layers.step, value, event.time_ns)
+        elif kind == "memory":
+            step = len(self.points[event.memory.device, "memory_used", rank].steps)
+            self.point(event.memory.device, "memory_used", rank, step, float(event.memory.used_bytes), event.time_ns)
+        elif kind == "span":
+            self._span(event)
+        elif kind == "sparse":
+            self._sparse(event)
+
+    def _span(self, event: Event) -> None:
+        span = event.span
+        summary = self.spans.get((span.name, span.device))
+        if summary is None:
+            summary = self.spans[span.name, span.device] = SpanSummary(span.name, span.device, 0, 0, -1, 0)
+        summary.count += 1
+        summary.total_ns += span.duration_ns
+        if span.duration_ns > summary.longest_ns:
+            summary.longest_ns, summary.longest_start_ns = span.duration_ns, span.start_ns
+        if span.error and len(summary.errors) < 8:
+            summary.errors.append(span.error)
+
+    def _sparse(self, event: Event) -> None:
+        sparse = event.sparse
+        size = max(1, int(np.prod([float(n) for n in sparse.shape])))
+        density = len(sparse.indices.data) / 4 / size
+        summary = self.sparse.get(sparse.name)
+        if summary is None:
+            self.sparse[sparse.name] = SparseSummary(sparse.name, 1, density, density)
+        else:
+            summary.count += 1
+            summary.last_density = density
+
+    def series(self) -> list[Series]:
+        found = []
+        for (name, statistic, rank), points in sorted(self.points.items()):
+            steps = np.array(points.steps, np.int64)
+            times = np.array(points.times, np.int64)
+            order = np.lexsort((times, steps))
+            values = np.array(points.values, np.float64)
+            found.append(Series(name, statistic, rank, steps[order], values[order], times[order]))
+        return found
+
+
+def _start_lines(start: JobStart, batch: TelemetryBatch) -> Iterator[str]:
+    rank = f": rank {batch.rank}" if batch.HasField("rank") else ""
+    where = f" on {batch.host}" if batch.host else ""
+    yield f"job start{rank}{where}: {' '.join(start.argv)}".rstrip(": ")
+    if start.versions:
+        yield "versions: " + " ".join(f"{k} {v}" for k, v in sorted(start.versions.items()))
+    if start.config:
+        yield "config: " + " ".join(f"{k}={v}" for k, v in sorted(start.config.items()))
+
+
+def _stop_line(stop: JobStop) -> str:
+    return f"job stop: exit code {stop.exit_code}" + (f": {stop.reason}" if stop.reason else "")
+
+
+def crash_line(crash: JobCrash, ranks: Sequence[int]) -> str:
+    """The one line that crash events with the same text become. ranks: of the processes, ascending; -1 where unknown."""
+    parts = ["job crash"]
+    known = [rank for rank in ranks if rank >= 0]
+    if known:
+        parts.append(("rank " if len(known) == 1 else "ranks ") + _span(known))
+    if crash.HasField("signal"):
+        parts.append(f"signal {crash.signal}")
+    elif crash.HasField("exit_code") and not crash.exception_type:
+        parts.append(f"exit code {crash.exit_code}")
+    what = _reason(crash)
+    return ": ".join([*parts, what] if what and what not in parts else parts).replace("\n", " ")
+
+
+def _reason(crash: JobCrash) -> str:
+    return ": ".join(part for part in (crash.exception_type, crash.message) if part)
+
+
+def _span(numbers: Sequence[int]) -> str:
+    """1, 2, 3, 7 -> "1-3,7"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def _ranges(batches: Sequence[TelemetryBatch]) -> Iterator[ProcessRange]:
+    """Runs of consecutive sequences; batches are ordered by (process_uuid, sequence)."""
+    for process, group in itertools.groupby(batches, key=lambda b: b.process_uuid):
+        current: ProcessRange | None = None
+        for batch in group:
+            if current is not None and batch.sequence == current.last + 1:
+                current.last = batch.sequence
+                continue
+            if current is not None:
+                yield current
+            current = ProcessRange(process_uuid=process, first=batch.sequence, last=batch.sequence)
+            if batch.HasField("rank"):
+                current.rank = batch.rank
+        if current is not None:
+            yield current
+
+
+class _Lines:
+    """Collects text lines with what is known of each."""
+
+    def __init__(self) -> None:
+        self.text: list[str] = []
+        self.times: list[int] = []
+        self.ranks: list[int] = []
+        self.levels: list[int] = []
+        self.events: list[str] = []
+
+    def add(self, text: str, time_ns: int, rank: int, level: int, event: str) -> None:
+        for line in text.split("\n") if "\n" in text else (text,):
+            self.text.append(line)
+            self.times.append(time_ns)
+            self.ranks.append(rank)
+            self.levels.append(level)
+            self.events.append(event)
+
+
+def assemble(
+    batches: Iterable[TelemetryBatch],
+    *,
+    window_start_ns: int = 0,
+    window_end_ns: int = 0,
+    part: int = 0,
+    revision: int = 0,
+) -> Trace:
+    """Put the events of one job in order: by (time_ns, rank, process_uuid, sequence, place in the batch).
+
+    batches: distinct by (process_uuid, sequence). A log event of several lines becomes several lines; start, stop and
+    crash become lines that name them; numeric events become series and summaries. Raises ValueError for a vector of a
+    dtype outside the contract (validation refuses those before).
+    """
+    ordered = sorted(batches, key=lambda b: (b.rank if b.HasField("rank") else -1, b.process_uuid, b.sequence))
+    lines, numbers, job = _Lines(), _Numbers(), JobState()
+    crashes: list[_Crash] = []
+    size = 0
+    for batch in ordered:
+        batch_rank = batch.rank if batch.HasField("rank") else -1
+        _describe(job, batch)
+        for event in batch.events:
+            kind = event.WhichOneof("kind")
+            if kind == "log":
+                log = event.log
+                text = log.text
+                size += len(text)
+                rank = log.rank if log.HasField("rank") else batch_rank
+                lines.add(text.decode("utf-8", "surrogateescape"), event.time_ns, rank, log.level, "")
+            elif kind == "start":
+                job.started_ns = min(job.started_ns or event.time_ns, event.time_ns)
+                for line in _start_lines(event.start, batch):
+                    lines.add(line.replace("\n", " "), event.time_ns, batch_rank, 0, "start")
+            elif kind == "stop":
+                job.ended_ns = max(job.ended_ns, event.time_ns)
+                job.outcome = job.outcome or "stopped"
+                lines.add(_stop_line(event.stop).replace("\n", " "), event.time_ns, batch_rank, 0, "stop")
+            elif kind == "crash":
+                crashes.append(_Crash(event.time_ns, batch_rank, event.crash))
+            elif kind is not None:
+                size += event.ByteSize()
+                numbers.add(event, kind, batch_rank)
+    _add_crashes(crashes, lines, job)
+    order = np.argsort(np.array(lines.times, np.int64), kind="stable").tolist()
+    if lines.times:
+        job.first_time_ns, job.last_time_ns = lines.times[order[0]], lines.times[order[-1]]
+    accelerators = {b.accelerator for b in ordered} - {ACCELERATOR_UNSPECIFIED}
+    accelerator = Accelerator.Name(min(accelerators)).removeprefix("ACCELERATOR_").lower() if accelerators else ""
+    job.accelerator = accelerator
+    return Trace(
+        lines=[lines.text[i] for i in order],
+        times_ns=[lines.times[i] for i in order],
+        ranks=[lines.ranks[i] for i in order],
+        levels=[lines.levels[i] for i in order],
+        events=[lines.events[i] for i in order],
+        series=numbers.series(),
+        spans=[numbers.spans[key] for key in sorted(numbers.spans)],
+        sparse=[numbers.sparse[key] for key in sorted(numbers.sparse)],
+        numeric_events=numbers.count,
+        job_id=ordered[0].job_id if ordered else "",
+        window_start_ns=window_start_ns,
+        window_end_ns=window_end_ns,
+        part=part,
+        revision=revision,
+        accelerator=accelerator,
+        bytes_before=size,
+        processes=list(_ranges(sorted(ordered, key=lambda b: (b.process_uuid, b.sequence)))),
+        job=job,
+    )
+
+
+def _describe(job: JobState, batch: TelemetryBatch) -> None:
+    # The least of what the processes say, so that the order in which they are read does not matter.
+    if batch.model and (not job.model or batch.model < job.model):
+        job.model = batch.model
+    if batch.user and (not job.user or batch.user < job.user):
+        job.user = batch.user
+    if batch.HasField("world_size"):
+        job.world_size = max(job.world_size, batch.world_size)
+
+
+class _Crash(NamedTuple):
+    time_ns: int
+    rank: int
+    event: JobCrash
+
+
+def first_failure(crashes: Sequence[_Crash]) -> _Crash:
+    """The crash that the others followed; crashes are in order of time.
+
+    The earliest, but for a process that was killed: its death is told by another one, a moment after its neighbours have met
+    with a closed connection. That holds only where one alone was killed: many are the work of a launcher that cleans up.
+    """
+    near = [c for c in crashes if c.time_ns - crashes[0].time_ns < KILL_TOLD_WITHIN_NS]
+    killed = [c for c in near if c.rank >= 0 and c.event.HasField("signal") and c.event.signal != signal.SIGTERM]
+    return killed[0] if len(killed) == 1 else crashes[0]
+
+
+def _add_crashes(crashes: list[_Crash], lines: _Lines, job: JobState) -> None:
+    """Crash lines, and a traceback where the job's own output does not hold it.
+
+    Processes that say the same share a line. What only repeats an earlier crash with other numbers, or has no more to say than an
+    exit code when another knew a reason, is a line like any other.
+    """
+    if not crashes:
+        return
+    printed = {text.strip() for text in lines.text}
+    crashes.sort(key=lambda c: (c.time_ns, c.rank))
+    first = first_failure(crashes)
+    job.outcome = "crashed"
+    job.ended_ns = max(job.ended_ns, crashes[-1].time_ns)
+    job.reason = _reason(first.event)
+    if first.event.HasField("exit_code"):
+        job.exit_code = first.event.exit_code
+    elif first.event.HasField("signal"):
+        job.exit_code = 128 + first.event.signal
+    alike: dict[str, list[_Crash]] = {}
+    for crash in crashes:
+        alike.setdefault(crash_line(crash.event, ()), []).append(crash)
+    explained = any(c.event.exception_type or c.event.HasField("signal") for c in crashes)
+    seen: set[str] = set()
+    for text, group in sorted(alike.items(), key=lambda item: item[1][0] is not first):
+        template = NUMBER.sub("#", text)
+        bare = explained and not group[0].event.exception_type and not group[0].event.HasField("signal")
+        event = "" if bare or template in seen else "crash"
+        seen.add(template)
+        for crash in group:
+            traceback = crash.event.traceback.rstrip("\n")
+            if traceback and traceback.rsplit("\n", 1)[-1].strip() not in printed:
+                lines.add(traceback, crash.time_ns, crash.rank, 0, "")
+        ranks = sorted({crash.rank for crash in group})
+        lines.add(crash_line(group[0].event, ranks), group[0].time_ns, group[0].rank, 0, event)

@@ -1,0 +1,90 @@
+"""Rules: one of the four classes for each line, with a confidence.
+
+The score says how likely a line is evidence; what a line says by its words decides between the other three. A block takes the
+class of its strongest line. The outcome decides before everything else: where a healthy run prints the same, it is noise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from tracewinnow.transforms.score import Repeats, View, sorted_groups
+from tracewinnow.transforms.signals import BIT
+
+LABELS = ("actionable", "context", "metadata", "noise")
+ACTIONABLE, CONTEXT, METADATA, NOISE = range(4)
+
+# Log-odds of the score from which a line is actionable, with and without a word of trouble in its block.
+WITH_TROUBLE = -1.0
+WITHOUT = 0.5
+
+OFTEN = 20  # times that a line of progress is said before most of them are noise,
+LATEST = 5  # but these
+
+TROUBLE = np.uint64(
+    sum(
+        BIT[name]
+        for name in (
+            "exception", "error", "error_label", "fatal", "failed", "failed_loud", "refusal", "timeout", "nonfinite", "hardware",
+            "summary", "exit", "verdict", "failed_test", "raised", "traceback", "assertion",
+        )
+    )
+)  # fmt: skip
+HARMLESS = np.uint64(
+    BIT["passed"] | BIT["fetch"] | BIT["build"] | BIT["handled"] | BIT["warning"] | BIT["rule"] | BIT["blank"]
+)
+TELLS_MOMENT = np.uint64(BIT["step"] | BIT["lifecycle"] | BIT["command"] | BIT["header"] | BIT["place"])
+TELLS_JOB = np.uint64(BIT["setting"] | BIT["version"])
+
+
+def classify(
+    view: View,
+    repeats: Repeats,
+    score: npt.NDArray[np.float32],
+    healthy: npt.NDArray[np.float32],
+    events: npt.NDArray[np.int8],
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """Class number (into LABELS) and confidence of each line: int8[n], float32[n] in (0, 1).
+
+    healthy: float32[n], share of healthy runs that print the line. events: int8[n], class number where the line tells a job event,
+    else -1.
+    """
+    n = len(score)
+    if n == 0:
+        return np.zeros(0, np.int8), np.zeros(0, np.float32)
+    top, trouble = per_block(view, score)
+    limit = np.where(trouble, WITH_TROUBLE, WITHOUT)
+    count = np.bincount(view.template)[view.template]
+    moment, job = (view.bits & TELLS_MOMENT) != 0, (view.bits & TELLS_JOB) != 0
+    harmless = (view.bits & HARMLESS) != 0
+    label = np.full(n, CONTEXT, np.int8)
+    label[job & (count <= 3) & ~moment] = METADATA
+    label[(harmless & ~moment) | ((count > 20) & ~moment) | ((view.bits & np.uint64(BIT["blank"])) != 0)] = NOISE
+    # Progress is context where it began and where it ended: what lies between only says that it went on.
+    said = np.diff(repeats.starts)[repeats.group]
+    label[moment & (said > OFTEN) & (repeats.nth > 0) & (said - repeats.nth > LATEST)] = NOISE
+    label[harmless & moment & (count > 3)] = NOISE
+    margin = np.abs(top - limit)
+    label[top >= limit] = ACTIONABLE
+    label[healthy >= 0.5] = NOISE
+    confidence = np.where(
+        label == ACTIONABLE,
+        1 / (1 + np.exp(-margin - 0.5)),
+        np.where(label == NOISE, 0.85, 0.6) * np.tanh(0.5 + margin),
+    )
+    confidence = np.where(healthy >= 0.5, 0.5 + healthy / 2.1, confidence)
+    told = events >= 0
+    label[told] = events[told]
+    confidence[told] = 0.99
+    return label, confidence.astype(np.float32)
+
+
+def per_block(view: View, score: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Best score of the block around each line, and whether a word of trouble stands in it."""
+    order, starts = sorted_groups(view.block)
+    sizes = np.diff(starts)
+    top, trouble = np.empty(len(score), np.float32), np.empty(len(score), bool)
+    top[order] = np.repeat(np.maximum.reduceat(score[order], starts[:-1]), sizes)
+    trouble[order] = np.repeat(np.bitwise_or.reduceat(view.bits[order] & TROUBLE, starts[:-1]) != 0, sizes)
+    return top, trouble

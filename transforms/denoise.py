@@ -1,0 +1,76 @@
+"""Stage 1: a class for each line, and which noise is kept.
+
+Noise is kept with a probability that is recorded, so that statistics over what was kept can be weighted back: the first line of
+its kind always; of n lines alike, each later one with probability min(1, EXPECTED / n). What is not noise is kept with probability
+1, and so is noise that stage 3 chose for what it says: the draw is over the rest.
+The decision hangs on the content alone: the same trace keeps the same lines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tracewinnow.transforms.classify import ACTIONABLE, CONTEXT, METADATA, NOISE, classify
+from tracewinnow.transforms.reading import Reading, name_of
+from tracewinnow.transforms.reference import Reference
+
+EXPECTED = 4.0  # repeats of one noise line that are kept, on average
+EVENT_CLASS = {"start": METADATA, "stop": CONTEXT, "crash": ACTIONABLE}
+
+
+@dataclass(slots=True)
+class Denoised:
+    """One entry a line. label: int8, class number; confidence and keep_probability: float32; kept: bool, not dropped as noise."""
+
+    label: npt.NDArray[np.int8]
+    confidence: npt.NDArray[np.float32]
+    keep_probability: npt.NDArray[np.float32]
+    kept: npt.NDArray[np.bool_]
+
+
+def denoise(
+    reading: Reading,
+    score: npt.NDArray[np.float32],
+    healthy: npt.NDArray[np.float32],
+    events: list[str],
+    went_well: bool = False,
+) -> Denoised:
+    """Classify the lines and draw the noise that stays. went_well: the job ended with 0, so what looks like a failure was none."""
+    told = np.full(len(score), -1, np.int8)
+    for line, event in enumerate(events):
+        if event:
+            told[line] = EVENT_CLASS.get(event, CONTEXT)
+    label, confidence = classify(reading.view, reading.repeats, score, healthy, told)
+    if went_well:
+        label[(label == ACTIONABLE) & (told < 0)] = NOISE
+    probability = keep_probability(label, np.diff(reading.repeats.starts)[reading.repeats.group], reading.repeats.nth)
+    return Denoised(label, confidence, probability, draw(reading) < probability)
+
+
+def keep_probability(
+    label: npt.NDArray[np.int8], count: npt.NDArray[np.int64], nth: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """The curve: 1 but for noise that was said before, min(1, EXPECTED / count) for that."""
+    repeated = (label == NOISE) & (nth > 0)
+    return np.where(repeated, np.minimum(1.0, EXPECTED / np.maximum(count, 1)), 1.0).astype(np.float32)
+
+
+def draw(reading: Reading) -> npt.NDArray[np.float64]:
+    """A number in [0, 1) for each line, from its template and how often it was said before."""
+    names = np.array([int(name_of(template), 16) for template in reading.templates], np.uint64)
+    mixed = names[reading.view.template] ^ (reading.repeats.nth.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # SplitMix64's finaliser
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    mixed ^= mixed >> np.uint64(31)
+    return np.asarray(mixed >> np.uint64(11), np.float64) / 2.0**53
+
+
+def healthy_share(reading: Reading, reference: Reference | None) -> npt.NDArray[np.float32]:
+    """Share of the healthy runs that print each line: float32[n]; zeros without a reference."""
+    if reference is None or not reference.runs:
+        return np.zeros(len(reading.shown), np.float32)
+    share = [reference.templates.get(name_of(template), 0) / reference.runs for template in reading.templates]
+    return np.array(share, np.float32)[reading.view.template]

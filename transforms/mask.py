@@ -1,0 +1,80 @@
+"""From a line to its template: the variable parts masked, so that lines of one kind compare equal.
+
+Over bytes, in one pass; a line end stays a line end. At each place the first rule that fits:
+
+    white space         a run becomes one space; none at the ends of a line
+    quoted value        "…" '…' `…` without white space that is no plain word, and not inside a word   "*"
+    temporary path      /tmp/ and what follows, up to white space, quote or bracket                     /tmp/*
+    identifier          UUID; 0x and hexadecimal; seven or more hexadecimal digits, mixed; 24 or more
+                        letters and digits, mixed; each a whole word                                    #
+    number              digits, also joined by one of . : , / + - (times, dates, addresses, versions)   #
+    decoration          more than three of one of . = - _ * ~ + > #                                     three of it
+
+Quoted phrases keep their words: in msg="connection refused" they are the message.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from typing import Protocol
+
+WORD = rb"[0-9A-Za-z_\x80-\xff]"
+RULES = re.compile(
+    rb"(?P<blank>[ \t\x0b\x0c\r]+)"
+    rb"|(?<!" + WORD + rb")(?P<quote>[\"'`])(?!(?:[A-Za-z_]+)(?P=quote))(?:(?!(?P=quote))[^\s]){1,200}(?P=quote)"
+    rb"|(?P<tmp>(?<!" + WORD + rb")/tmp/[^\s\"'`,;:()\[\]{}<>]+)"
+    rb"|(?P<identifier>(?<!" + WORD + rb")(?:"
+    rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
+    rb"|0[xX][0-9a-fA-F]+"
+    rb"|(?=[0-9]*[A-Za-z])(?=[A-Za-z]*[0-9])(?:[0-9a-fA-F]{7,}|[0-9A-Za-z]{24,})"
+    rb")(?!" + WORD + rb"))"
+    rb"|(?P<number>[0-9]+(?:[.:,/+\-][0-9]+)*)"
+    rb"|(?P<decoration>(?P<sign>[.=\-_*~+>#])(?P=sign){3,})"
+)
+
+
+class Masker(Protocol):
+    """The compiled kernel and the reference; the same bytes for the same bytes."""
+
+    def __call__(self, data: bytes, /) -> bytes:
+        """Template of every line of `data`; as many lines as came in, never more bytes."""
+        ...
+
+
+def _replace(found: re.Match[bytes]) -> bytes:
+    kind = found.lastgroup
+    if kind == "blank":
+        return b" "
+    if kind == "quote":
+        return found["quote"] + b"*" + found["quote"]
+    if kind == "tmp":
+        return b"/tmp/*"
+    if kind == "decoration":
+        return found["sign"] * 3
+    return b"#"
+
+
+def reference(data: bytes) -> bytes:
+    """The masker in Python, to read and to check the kernel against; about 100 times slower."""
+    return b"\n".join(RULES.sub(_replace, line).strip(b" ") for line in data.split(b"\n"))
+
+
+@functools.lru_cache(maxsize=1)
+def masker() -> Masker:
+    """The kernel, or the reference where the environment says TRACEWINNOW_PURE=1.
+
+    Raises ImportError, with what to do, where the kernel was not built: a silent fallback would be 50 times slower.
+    """
+    if os.environ.get("TRACEWINNOW_PURE") == "1":
+        return reference
+    try:
+        from tracewinnow.transforms._mask import mask
+    except ImportError as missing:
+        raise ImportError(
+            "the compiled kernel tracewinnow.transforms._mask is missing. Build it with `python setup.py build_ext --inplace` "
+            "or install a wheel; TRACEWINNOW_PURE=1 runs the slow Python reference instead."
+        ) from missing
+    kernel: Masker = mask
+    return kernel

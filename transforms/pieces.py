@@ -1,0 +1,153 @@
+"""Logs too large to be looked at in one go: piece by piece, then one choice over what the pieces kept.
+
+Memory is that of one piece, however long the log. Scores of pieces compare, but a piece knows nothing of the others: what is rare
+in its own piece counts as rare.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from tracewinnow.schemas.trace_pb2 import ClassCount, Note, PreprocessedTrace
+from tracewinnow.transforms import answer, render, tokens
+from tracewinnow.transforms.classify import LABELS
+from tracewinnow.transforms.lines import encoding_of, split
+from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.preprocess import stages
+from tracewinnow.transforms.trace import Trace
+
+SIZE = 32 << 20  # characters of a piece,
+LINES = 500_000  # and its most lines
+EVERY = 16  # of a log in pieces, one slice in so many is put through the tokenizer
+
+
+def traces(chunks: Iterable[str | bytes]) -> Iterator[tuple[Trace, str]]:
+    """The log that the chunks are, in pieces of whole lines, each with a sentence where it was not plain UTF-8. At least one."""
+    decoder: codecs.IncrementalDecoder | None = None
+    kept: list[str] = []
+    held = size = 0
+    note, none = "", True
+    for chunk in chunks:
+        if isinstance(chunk, bytes):
+            if decoder is None:
+                name, errors, note = encoding_of(chunk)
+                decoder = codecs.getincrementaldecoder(name)(errors)
+            kept.append(decoder.decode(chunk))
+            size += len(chunk)
+        else:
+            kept.append(chunk)
+            size += len(chunk) if chunk.isascii() else len(chunk.encode("utf8", "surrogatepass"))
+        held += len(kept[-1])
+        cut = kept[-1].rfind("\n") + 1
+        if held >= SIZE and cut:
+            rest = kept[-1][cut:]
+            kept[-1] = kept[-1][:cut]
+            yield from _traces("".join(kept), size, note)
+            kept, held, size, none = [rest], len(rest), 0, False
+    if decoder is not None:
+        kept.append(decoder.decode(b"", True))
+    if none or any(kept):
+        yield from _traces("".join(kept), size, note)
+
+
+def _traces(text: str, size: int, note: str) -> Iterator[tuple[Trace, str]]:
+    lines = split(text)
+    for start in range(0, max(1, len(lines)), LINES):
+        yield Trace(lines=lines[start : start + LINES], bytes_before=size if not start else 0), note
+
+
+def winnow_pieces(chunks: Iterable[str | bytes], options: Options) -> PreprocessedTrace:
+    """Winnow a log that comes in chunks of text or bytes, of any size. A log of one piece gives what `winnow` gives."""
+    found: list[PreprocessedTrace] = []
+    previous: tuple[Trace, str] | None = None
+    for piece in traces(chunks):
+        if previous is not None:
+            found.append(_noted(stages(previous[0], options, EVERY), previous[1]))
+        previous = piece
+    assert previous is not None  # traces() gives at least one
+    if not found:
+        large = previous[0].bytes_before > 2 * SIZE  # of one line
+        note = f"a large line; tokens_before is estimated from one slice in {EVERY}" if large else previous[1]
+        return _noted(stages(previous[0], options, EVERY if large else 1), note)
+    found.append(_noted(stages(previous[0], options, EVERY), previous[1]))
+    return merged(found, options)
+
+
+def _noted(result: PreprocessedTrace, note: str) -> PreprocessedTrace:
+    if note:
+        result.notes.append(Note(stage="read", what="fallback", reason=note))
+    return result
+
+
+def merged(found: list[PreprocessedTrace], options: Options) -> PreprocessedTrace:
+    """One result of those of the pieces, in order."""
+    result = PreprocessedTrace()
+    result.CopyFrom(found[0])
+    for name in ("segments", "line_classes", "classes", "text", "seconds"):
+        result.ClearField(name)
+    shift = 0
+    for piece in found:
+        for segment in piece.segments:
+            segment.first, segment.last = segment.first + shift, segment.last + shift
+        for run in piece.line_classes:
+            run.first, run.last = run.first + shift, run.last + shift
+        shift += piece.lines_before
+        joins = (
+            result.line_classes and piece.line_classes and result.line_classes[-1].label == piece.line_classes[0].label
+        )
+        if joins:
+            result.line_classes[-1].last = piece.line_classes[0].last
+        result.line_classes.extend(piece.line_classes[1 if joins else 0 :])
+        for stage, seconds in piece.seconds.items():
+            result.seconds[stage] += seconds
+    result.lines_before = shift
+    for name in ("tokens_before", "bytes_before", "events_before"):
+        setattr(result, name, sum(getattr(piece, name) for piece in found))
+    result.content_address = hashlib.sha256("".join(piece.content_address for piece in found).encode()).hexdigest()
+    reason = f"{len(found)} pieces; tokens_before is estimated from one slice in {EVERY}"
+    result.notes.append(Note(stage="read", what="fallback", reason=f"a large log, looked at in {reason}"))
+    for piece in found:
+        piece.lines_before = shift  # what a mark costs hangs on the length of the whole
+    _choose(found, result, options)
+    _count(found, result)
+    return result
+
+
+def _choose(found: list[PreprocessedTrace], result: PreprocessedTrace, options: Options) -> None:
+    offers = answer.ranked([offer for i, piece in enumerate(found) for offer in answer.offered(i, piece, "")])
+    head = [render.HEADER] if options.budget >= answer.EXPLAINED_FROM else []
+    chosen = answer.choose(offers, found, options.budget - tokens.count("\n".join([*head, ""])))
+    while True:
+        segments = sorted((offer.segment for offer in chosen), key=lambda s: s.first)
+        shown = [(s.first, s.last, render.repeated(s.text, s.count, s.ranks)) for s in segments]
+        text = "\n".join([*head, render.render(shown, result.lines_before)]) if shown else ""
+        if tokens.count(text) <= options.budget:
+            break
+        chosen.remove(min(chosen, key=lambda offer: offer.value))
+    if not chosen and offers:
+        text = tokens.head(offers[0].segment.text, options.budget)
+        segments = [offers[0].segment] if text else []
+    result.text, result.tokens_after, result.bytes_after = text, tokens.count(text), len(text.encode())
+    result.segments.extend(segments)
+
+
+def _count(found: list[PreprocessedTrace], result: PreprocessedTrace) -> None:
+    """Lines and segments of each class, over all pieces: what a piece kept and the choice did not take is dropped."""
+    for name in LABELS:
+        lines = sum(c.lines_kept + c.lines_dropped for piece in found for c in piece.classes if c.label == name)
+        segments = sum(
+            c.segments_kept + c.segments_dropped for piece in found for c in piece.classes if c.label == name
+        )
+        own = [s for s in result.segments if s.label == name]
+        kept = sum(s.last - s.first + 1 for s in own)
+        result.classes.append(
+            ClassCount(
+                label=name,
+                segments_kept=len(own),
+                segments_dropped=max(0, segments - len(own)),
+                lines_kept=kept,
+                lines_dropped=lines - kept,
+            )
+        )

@@ -1,0 +1,253 @@
+"""The three stages over one trace, and the account of what they did."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+
+from tracewinnow.schemas.trace_pb2 import ClassCount, LineClass, Note, PreprocessedTrace
+from tracewinnow.transforms import render, tokens
+from tracewinnow.transforms.classify import LABELS, NOISE
+from tracewinnow.transforms.denoise import Denoised, denoise, healthy_share
+from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.rank import Costs, adjust, rank
+from tracewinnow.transforms.reading import Reading, read
+from tracewinnow.transforms.score import score
+from tracewinnow.transforms.segments import Piece, cut, segment, summary_segment
+from tracewinnow.transforms.series import Summary, summarise
+from tracewinnow.transforms.trace import Trace
+from tracewinnow.version import VERSION
+
+STAGES_VERSION = "rules-1"  # raised when the same input may give another result
+NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
+HEADER_FROM = 300  # tokens of budget from which the marks are explained
+BARE = 24  # tokens of budget below which one shortened line is all that fits
+
+
+class Clock:
+    """Seconds of each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def preprocess(trace: Trace, options: Options) -> PreprocessedTrace:
+    """Denoise, compress and rank a trace.
+
+    Deterministic: same trace and options, same bytes, `seconds` aside. No I/O but for loading the vocabulary once. `text` never has
+    more than options.budget tokens.
+    """
+    return stages(trace, options)
+
+
+def stages(trace: Trace, options: Options, every: int = 1) -> PreprocessedTrace:
+    """As `preprocess`; tokens_before is estimated from one slice of the text in `every`."""
+    clock = Clock()
+    result = account(trace, options)
+    with clock("read"):
+        reading = read(trace.lines, trace.ranks)
+    with clock("denoise"):
+        base = score(reading.view)
+        healthy = healthy_share(reading, options.reference)
+        value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
+        for_labels = adjust(base, reading, healthy, "", trace.levels, trace.events)
+        denoised = denoise(reading, for_labels, healthy, trace.events, went_well(trace))
+        result.route.append("denoise")
+    with clock("compress"):
+        summaries = numbers(trace, result)
+    with clock("rank"):
+        text, kept, told = fill(trace, reading, denoised, value, summaries, options.budget)
+        result.route.append("rank")
+        result.text, result.tokens_after, result.bytes_after = text, tokens.count(text), len(text.encode())
+        for piece in kept:  # what is kept for what it says was not drawn
+            denoised.keep_probability[piece.first : piece.last + 1] = 1.0
+        pieces, stored = kept, told
+        if options.store_tokens:
+            pieces, stored = store(reading, denoised, value, kept, summaries, options.store_tokens)
+        for summary in stored:
+            result.segments.append(summary_segment(summary))
+        for piece in pieces:
+            result.segments.append(segment(piece, trace, reading, denoised, value))
+    with clock("count"):
+        result.tokens_before = tokens.estimate(render.clean("\n".join(trace.lines)), every)
+        lines_account(result, denoised, pieces)
+    result.seconds.update(clock.seconds)
+    return result
+
+
+def account(trace: Trace, options: Options) -> PreprocessedTrace:
+    """What is known before the stages ran."""
+    result = PreprocessedTrace(
+        trace_id=f"{quote(trace.job_id, safe='')}/{trace.window_start_ns}/{trace.part}" if trace.job_id else "",
+        job_id=trace.job_id,
+        window_start_ns=trace.window_start_ns,
+        window_end_ns=trace.window_end_ns,
+        part=trace.part,
+        revision=trace.revision,
+        budget=options.budget,
+        query=options.query,
+        tokenizer=tokens.TOKENIZER,
+        bytes_before=trace.bytes_before,
+        lines_before=len(trace.lines),
+        events_before=len(trace.lines) + trace.numeric_events,
+        content_address=content_address(trace, options),
+        processes=trace.processes,
+        job=trace.job,
+    )
+    result.versions.update({"tracewinnow": VERSION, "stages": STAGES_VERSION, "tokenizer": tokens.TOKENIZER})
+    if options.workload:
+        result.versions["workload"] = options.workload
+    return result
+
+
+def went_well(trace: Trace) -> bool:
+    """The job said that it ended, and ended with 0."""
+    job = trace.job
+    return job is not None and job.outcome == "stopped" and job.HasField("exit_code") and job.exit_code == 0
+
+
+def content_address(trace: Trace, options: Options) -> str:
+    """SHA-256, hex, of everything the result hangs on."""
+    digest = hashlib.sha256(f"{VERSION}\0{STAGES_VERSION}\0{tokens.TOKENIZER}\0".encode() + options.canonical())
+    digest.update("\n".join(trace.lines).encode("utf8", "surrogateescape"))
+    for numbers in (trace.times_ns, trace.ranks, trace.levels):
+        digest.update(b"\0" + np.asarray(numbers, np.int64).tobytes())
+    digest.update(repr((trace.events, trace.job_id, trace.window_start_ns, trace.part, trace.accelerator)).encode())
+    for one in trace.series:
+        digest.update(repr((one.name, one.statistic, one.rank)).encode())
+        digest.update(one.steps.tobytes() + one.values.tobytes() + one.times_ns.tobytes())
+    digest.update(repr((trace.spans, trace.sparse)).encode("utf8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def numbers(trace: Trace, result: PreprocessedTrace) -> list[Summary]:
+    """Stage 2 over numbers; jobs on CPUs skip it."""
+    if trace.accelerator == "cpu":
+        if trace.series or trace.spans or trace.sparse:
+            result.notes.append(
+                Note(
+                    stage="compress",
+                    what="skipped",
+                    reason="numbers: a job on CPUs has no accelerator telemetry to explain",
+                )
+            )
+        else:
+            result.notes.append(Note(stage="compress", what="skipped", reason="numbers: the job ran on CPUs"))
+        return []
+    result.route.append("compress")
+    return summarise(trace.series, trace.spans, trace.sparse)
+
+
+def fill(
+    trace: Trace,
+    reading: Reading,
+    denoised: Denoised,
+    value: npt.NDArray[np.float32],
+    summaries: list[Summary],
+    budget: int,
+) -> tuple[str, list[Piece], list[Summary]]:
+    """The text, the pieces of lines and the summaries of numbers in it: never more than `budget` tokens."""
+    if budget < BARE:
+        return bare(reading, value, summaries, budget)
+    explained = [render.HEADER] if budget >= HEADER_FROM and trace.lines else []
+    room = budget - sum(tokens.count(line + "\n") for line in explained)
+    limit = int(room * NUMBERS_SHARE) if trace.lines else room
+    told, used = [], 0
+    for summary in summaries:
+        cost = tokens.count(render.clean(summary.text) + "\n")
+        if used + cost <= limit:
+            told.append(summary)
+            used += cost
+    head = [render.clean(summary.text) for summary in told]
+    chosen, costs = rank(reading, denoised, value, room - used)
+    while True:
+        pieces = cut(chosen, reading, denoised, costs)
+        body = render.render([piece.printed() for piece in pieces], len(reading.shown))
+        marked = explained if "…" in body or "×" in body else []
+        text = "\n".join([*marked, *head, *([body] if reading.shown else [])])
+        over = tokens.count(text) - budget
+        if over <= 0:
+            return text, pieces, told
+        drop(chosen, value, costs, over)
+        if not chosen.any():
+            return bare(reading, value, summaries, budget)
+
+
+def drop(chosen: npt.NDArray[np.bool_], value: npt.NDArray[np.float32], costs: Costs, over: int) -> None:
+    """Take the least likely lines out again, until `over` tokens are saved."""
+    lines = np.flatnonzero(chosen)
+    for line in lines[np.argsort(value[lines], kind="stable")].tolist():
+        chosen[line] = False
+        over -= costs.tokens(line)
+        if over <= 0:
+            return
+
+
+def bare(
+    reading: Reading, value: npt.NDArray[np.float32], summaries: list[Summary], budget: int
+) -> tuple[str, list[Piece], list[Summary]]:
+    """For a budget that holds no more than a line: the likeliest, as much of it as fits, without marks."""
+    if len(value):
+        line = int(np.argmax(value))
+        text = tokens.head(render.clean(reading.shown[line]).strip(), budget)
+        return text, [Piece(line, line, text, 1, ())] if text else [], []
+    if summaries:
+        text = tokens.head(render.clean(summaries[0].text), budget)
+        return text, [], [summaries[0]] if text else []
+    return "", [], []
+
+
+def store(
+    reading: Reading,
+    denoised: Denoised,
+    value: npt.NDArray[np.float32],
+    kept: list[Piece],
+    summaries: list[Summary],
+    most: int,
+) -> tuple[list[Piece], list[Summary]]:
+    """What is kept for later: what stands in the text, the next likeliest up to `most` tokens, drawn noise, all numbers."""
+    chosen = np.zeros(len(value), bool)
+    for piece in kept:
+        chosen[piece.first : piece.last + 1] = True
+    wanted = np.where(denoised.label == NOISE, value - 4, value)
+    chosen, costs = rank(reading, denoised, wanted.astype(np.float32), most, chosen)
+    denoised.keep_probability[chosen] = 1.0
+    chosen |= (denoised.label == NOISE) & denoised.kept & (np.array(list(map(len, reading.shown)), np.int64) > 0)
+    return cut(chosen, reading, denoised, costs), summaries
+
+
+def lines_account(result: PreprocessedTrace, denoised: Denoised, pieces: list[Piece]) -> None:
+    """Class of every line, and how much of each class was kept."""
+    label = denoised.label
+    if not len(label):
+        return
+    starts = np.concatenate([[0], np.flatnonzero(label[1:] != label[:-1]) + 1, [len(label)]])
+    kept = np.zeros(len(label), bool)
+    for piece in pieces:
+        kept[piece.first : piece.last + 1] = True
+    for first, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+        result.line_classes.append(LineClass(first=first + 1, last=end, label=LABELS[label[first]]))
+    runs = label[starts[:-1]]
+    held = np.logical_or.reduceat(kept, starts[:-1])
+    for number, name in enumerate(LABELS):
+        result.classes.append(
+            ClassCount(
+                label=name,
+                segments_kept=int((held & (runs == number)).sum()),
+                segments_dropped=int((~held & (runs == number)).sum()),
+                lines_kept=int((kept & (label == number)).sum()),
+                lines_dropped=int((~kept & (label == number)).sum()),
+            )
+        )

@@ -1,0 +1,120 @@
+"""Stage 3: score the lines for this reader and fill the token budget."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tracewinnow.transforms import tokens
+from tracewinnow.transforms.classify import TROUBLE
+from tracewinnow.transforms.denoise import Denoised
+from tracewinnow.transforms.lines import shorten
+from tracewinnow.transforms.reading import Reading
+from tracewinnow.transforms.render import clean, marker_tokens
+from tracewinnow.transforms.select import choose, worth
+from tracewinnow.transforms.signals import BIT
+
+HEALTHY = 5.0  # log-odds that a line loses when every healthy run prints it
+ASKED = 4.0  # log-odds that a line wins when it holds every word of the query
+LEVELS = ((50, 1.5), (40, 1.0), (30, 0.3), (20, 0.0), (1, -1.0))  # of Python's logging: from level on, log-odds
+EVENTS = {"crash": 20.0, "stop": 3.0, "start": 1.0}
+WORD = re.compile(r"\w{2,}")
+LARGEST_TOKEN = 16  # characters; a log of more of them for each token cannot fit
+LARGEST_SHARE = 3  # a line may take one part in three of the budget; what is longer is shortened
+
+
+def relevance(shown: list[str], query: str) -> npt.NDArray[np.float32]:
+    """How much of the query each line speaks of, rare words counting more: float32[n] in [0, 1]."""
+    words = sorted({word.lower() for word in WORD.findall(query)})
+    n = len(shown)
+    found = np.zeros(n, np.float32)
+    total = 0.0
+    if not words or not n:
+        return found
+    lower = [line.lower() for line in shown]
+    for word in words:
+        hits = np.fromiter((word in line for line in lower), bool, n)
+        weight = math.log(1 + n / (1 + int(hits.sum())))
+        total += weight
+        found[hits] += weight
+    return np.asarray(found / total, np.float32)
+
+
+def adjust(
+    score: npt.NDArray[np.float32],
+    reading: Reading,
+    healthy: npt.NDArray[np.float32],
+    query: str,
+    levels: list[int],
+    events: list[str],
+) -> npt.NDArray[np.float32]:
+    """The score for this reader: what healthy runs print counts less, what the query asks for and what the job reported, more."""
+    value = score - HEALTHY * healthy
+    if query:
+        value = value + ASKED * relevance(reading.shown, query)
+    if levels:
+        level = np.array(levels)
+        value = value + np.select([level >= least for least, _ in LEVELS], [gain for _, gain in LEVELS], 0.0)
+    for line, event in enumerate(events):
+        if event:
+            value[line] += EVENTS.get(event, 0.0)
+    return value.astype(np.float32)
+
+
+@dataclass(slots=True)
+class Costs:
+    """Text and tokens of single lines, worked out when they are asked for."""
+
+    shown: list[str]
+    budget: int
+    _text: dict[int, str]
+    _tokens: dict[int, int]
+
+    def text(self, line: int) -> str:
+        """What would be printed for a line."""
+        if line not in self._text:
+            self._look(line)
+        return self._text[line]
+
+    def tokens(self, line: int) -> int:
+        """Its tokens, the line end included."""
+        if line not in self._tokens:
+            self._look(line)
+        return self._tokens[line]
+
+    def _look(self, line: int) -> None:
+        text = clean(self.shown[line]).rstrip()
+        count, most = tokens.count(text + "\n"), max(24, self.budget // LARGEST_SHARE)
+        if count > most and len(text) > 80:
+            longest = max(40, int(len(text) * most / count * 0.8))
+            text = shorten(text, longest, longest * 2 // 3)
+            count = tokens.count(text + "\n")
+        self._text[line], self._tokens[line] = text, count
+
+
+def rank(
+    reading: Reading,
+    denoised: Denoised,
+    value: npt.NDArray[np.float32],
+    budget: int,
+    kept: npt.NDArray[np.bool_] | None = None,
+) -> tuple[npt.NDArray[np.bool_], Costs]:
+    """Which lines the budget buys: bool[n]; and what each costs."""
+    costs = Costs(reading.shown, budget, {}, {})
+    size = np.fromiter(map(len, reading.shown), np.int64, len(reading.shown))
+    if (
+        len(size) <= budget
+        and int(size.sum()) < LARGEST_TOKEN * budget
+        and sum(map(costs.tokens, range(len(size)))) <= budget
+    ):
+        return np.ones(len(size), bool), costs  # all of it fits
+    blank = (reading.view.bits & np.uint64(BIT["blank"])) != 0
+    repeats = reading.repeats
+    calm = (reading.view.bits & TROUBLE) == 0
+    paid = worth(value, repeats.nth, np.diff(repeats.starts)[repeats.group], repeats.copy, calm)
+    marker = marker_tokens(len(reading.shown))
+    return choose(paid, size, blank, costs.text, costs.tokens, marker, budget, kept), costs

@@ -1,0 +1,244 @@
+"""What a line says by its words and its shape: the signals that the rules and the score are made of.
+
+Signals are general: a word means the same whatever program prints it. A line costs about 15 microseconds once for each template;
+words are remembered, because they repeat even where lines do not.
+"""
+
+from __future__ import annotations
+
+import re
+
+NAMES = (
+    # words that say that something went wrong
+    "exception", "error", "error_label", "error_part", "fatal", "failed", "failed_loud", "assertion", "refusal", "timeout",
+    "nonfinite", "hardware", "status",
+    "nan_value",
+    # whole phrases: a count of failures, an exit status, a verdict over a step, the name of a failed test
+    "summary", "exit", "verdict", "failed_test", "raised", "traceback",
+    # where it went wrong
+    "frame", "place", "caret", "code", "diff",
+    # words that say that it is harmless
+    "none", "handled", "warning", "passed", "fetch", "build", "level_low", "teardown",
+    # what the job is or does
+    "command", "setting", "version", "step", "lifecycle", "hint",
+    # shape
+    "rule", "header", "indented", "blank", "short", "long",
+)  # fmt: skip
+BIT = {name: 1 << i for i, name in enumerate(NAMES)}
+
+# Signal -> words, lower case. A trailing * stands for any ending.
+WORDS = {
+    "error": "error errors err err! errored erroneous problem problems",
+    "fatal": "fatal panic panicked abort aborted aborting segfault segmentation killed crash crashed crashes crashing deadlock"
+    " hang hangs hung unhandled uncaught oom oom-kill oom_kill outofmemory core-dumped sigsegv sigabrt sigkill sigbus sigfpe sigill"
+    " coredump dumped critical severe unrecoverable emergency overflow oops stuck",
+    "failed": "fail failed fails failing failure failures unsuccessful unsuccessfully",
+    "assertion": "assert* expect expected expecting expects actual mismatch* differ differs received want got should",
+    "refusal": "can't cannot couldn't could unable not doesn't didn't isn't wasn't won't such undefined undeclared denied refused"
+    " missing invalid unexpected unrecognized unrecognised unknown illegal unsupported unresolved incompatible conflict conflicts"
+    " conflicting corrupt* broken forbidden rejected unreachable unavailable exceed* must required wrong bad malformed violat*"
+    " inconsistent redefin* duplicate unauthorized insufficient lost disconnect* reset mismatched stale exhausted leak leaked"
+    " unexpectedly closed down fallen unhealthy unimplemented stopped truncated eof quota shortage starved uninitialized",
+    "timeout": "timeout timeouts timed-out timedout deadline stalled watchdog unresponsive",
+    "nonfinite": "nan nans inf -inf +inf infs non-finite nonfinite infinity diverged diverging divergence exploded exploding"
+    " underflow",
+    "hardware": "xid ecc nvlink uncorrectable preempt* evict* throttl* infiniband thermal",
+    "handled": "ignored ignoring retry retrying retries harmless recovered fallback xfail xfailed xpassed optional skipped"
+    " skipping",
+    "warning": "warn* deprecat* futurewarning userwarning notice",
+    "passed": "ok pass passed passes succeeded success successful successfully complete completed done up-to-date finished",
+    "fetch": "download* fetch* install* unpack* extract* collecting receiving resolving cloning cached pull* upload* selecting"
+    " preparing get hit added requirement resolved satisfied obtained",
+    "step": "step steps iter iteration iterations epoch epochs batch batches global_step loss lr throughput",
+    "lifecycle": "checkpoint* saving saved restor* resum* start started starting begin stopp* shutdown initializ* launch* loading"
+    " loaded",
+    "teardown": "sigterm sigint terminating terminated shutting shutdown closing cleanup cleaning cancelled canceled cancelling"
+    " destroying destroyed stopping teardown disconnecting flushing interrupted keyboardinterrupt",
+    "hint": "try please see consider suggest* hint re-run rerun",
+    "level_low": "info debug trace verbose",
+}
+EXACT = {word: BIT[name] for name, words in WORDS.items() for word in words.split() if not word.endswith("*")}
+STARTS = tuple((word[:-1], BIT[name]) for name, words in WORDS.items() for word in words.split() if word.endswith("*"))
+
+LOOKED_AT = 600  # characters of a line
+
+WORD = re.compile(r"[A-Za-z+-][^\s\"'`(),;:=\[\]{}<>|\\*#]*")
+RAISES = re.compile(r"(?:[\w$]+[.$])*[A-Z]\w*(?:Error|Exception|Failure|Fault|Panic|Interrupt)s?$")
+STATUS = re.compile(r"[A-Z]{3,}(?:_[A-Z]{2,})+$")  # RESOURCE_EXHAUSTED, CUDA_ERROR_LAUNCH_FAILED
+LEVEL = re.compile(r"([IWEF])\d{4}$")  # of glog, before the time
+NAN_VALUE = re.compile(r"(?:[:=(,\[|]\s*|\s)[-+]?(?:nan|inf)(?:inity)?(?![\w-])(?!\s+[A-Za-z])", re.I)
+IS_PATH = re.compile(r"/|\w\.[A-Za-z]|\w_\w|^-")
+ERROR_PART = re.compile(r"error|exception|fail|fault", re.I)
+
+RAISED = re.compile(
+    r"\W{0,12}(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:Error|Exception|Failure|Fault|Exit|Interrupt|Panic)\b(?: ?[:(\[]|$|\s+-)"
+)
+ERROR_LABEL = re.compile(
+    r"(?:^|[\s\[(<|:#*!\]])(?:(?i:error|fatal|critical|severe)|ERR|E)(?:\[\w+\]|\(\w+\)| [A-Z]{1,5}\d{2,5})?\]?(?::|!|\]|\)|>| -|$)"
+    r"|\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b|^E\s{2,}|^E\d{4}\s"
+)
+LOUD = re.compile(r"\bFAIL(?:ED|URE|URES|ING|S)?\b|^\s*(?:Failure|Failures|Failed|Fail)\b")
+FAILED_TEST = re.compile(
+    r"^\s*(?:--- FAIL|\d{1,4}\) \S|not ok \d|FAIL(?:ED)?[: ]|[✗✖✘×❌●✕]\s|\[-\]|\[ *FAIL(?:ED)? *\])"
+    r"|\bFAILED\s*(?:\[[^\]]*\])?\s*$|<<< (?:FAILURE|ERROR)|\[FAIL\]|\.\.\. ?(?:FAILED|FAIL|ERROR)\b"
+)
+SUMMARY = re.compile(
+    r"\b[1-9]\d* (?:tests? )?(?:failures?|failed|failing|errors?|problems?|offen[cs]es?|broken|unexpected)\b"
+    r"|(?:failures?|failed|errors?) ?[:=] ?[1-9]|tests? failed",
+    re.I,
+)
+EXIT = re.compile(
+    r"\b(?:exit(?:ed|s|ing)?|return(?:ed|s)?|terminat\w+|finish\w*|completed?|fail\w*|status|died|exitcode|killed)\b.{0,40}?"
+    r"(?:\b(?:code|status|with|exitcode|signal|by)\b|exitcode)[ :=]*\(?(?:-?[1-9]\d{0,2}\b|SIG|signal)"
+    r"|returned non-?zero|exited \(?[1-9]|exit (?:code|status)[ :=]+-?[1-9]",
+    re.I,
+)
+VERDICT = re.compile(
+    r"\bbuild (?:failed|failure|errored|broken|stopped|aborted|marked)"
+    r"|\b(?:job|task|step|stage|workflow|pipeline|compilation|tests?|command|script|target|goal|process|run|child|worker|rank|"
+    r"container|pod|node|execution)\b[^.]{0,60}\b(?:failed|failure|errored|aborted|killed|died|crashed)\b"
+    r"|\w*make(?:\[\d+\])?: \*\*\*|recipe for target|root cause|first observed failure",
+    re.I,
+)
+NONE = re.compile(
+    r"\b(?:no|0|zero|without(?: any)?) (?:\w+ )?(?:errors?|failures?|failed|exceptions?|warnings?|problems?|tests failed)\b"
+    r"|(?:errors?|failures?|failed|exceptions?)[\"']?\s?[:=]\s?(?:0\b|none\b|false\b|\[\]|null)"
+    r"|exit(?:ed)? (?:code|status|with)[ :=]*0\b",
+    re.I,
+)
+EXPECTED = re.compile(r"expected (?:error|failure|exception)|not an error|continue-on-error|allowed to fail", re.I)
+TRACEBACK = re.compile(
+    r"Traceback \(most recent call last\)|stack ?trace:|stack backtrace|backtrace:|Current thread 0x"
+    r"|^\s*(?:Exception in thread|Caused by:|Unhandled exception|goroutine \d+ \[|thread '.*' panicked|panic:)",
+    re.I,
+)
+FRAME = re.compile(
+    r"\s+at \S|\s*File \"|\s*(?:from )?\S+\.\w{1,5}:\d+:in\b|\s*#\d+[: ]|\s+\.\.\. \d+ more|\s*\d+: +0x"
+    r"|\s+[\w./@-]+\.\w{1,5}:\d+\b|\S+\(0x[0-9a-f]+|.*\+0x[0-9a-f]+\s*$|\s*\S+ in \S+ at \S+:\d+|\s*frame #\d+"
+    r"|[\w.$*/-]+\.(?:\(\*?\w+\)\.)?[\w.]+\((?:0x|\{|\.\.\.\)$|\)$)|created by \S+ in goroutine"
+)
+PLACE = re.compile(r"[\w@+-]\.[A-Za-z]\w{0,9}[:(\[] ?\d|\bline \d|:\d+:\d+\b")
+CARET = re.compile(r"[\s|]*(?:\d+ \|)?[\s|.]*[\^~]+[\^~\-\s]*$|\s*-+\^|[>E] {2,}|\s*\|? *\^|\s*-->\s")
+CODE = re.compile(r"\s*(?:>|=>)?\s*\d+ ?[|:]\s")
+DIFF = re.compile(r"[+-](?![+-])|@@ |(?:\+\+\+|---) \S|\s*[+-] +\S")
+COMMAND = re.compile(r"\s*(?:\$ |\+{1,3} \S|> \S|##\[(?:group|command)\]|Run |Executing|running )|\S+@\S+[:~].*[$#] ")
+BUILD = re.compile(
+    r"\s*(?:\[ *\d+/\d+\]|\[ *\d+%\]|(?:CC|CXX|LD|AR|GEN|Compiling|Building|Linking|gcc|g\+\+|clang|cc|c\+\+|/usr/bin/\S+|checking|"
+    r"libtool:|copying|creating|running|adding|\[?(?:INFO|info|DEBUG|debug)\]?)(?!\w))"
+)
+SETTING = re.compile(r"\s*[\w.\- ]{1,40}(?::| ?=|\.{3,}) ?\S.{0,80}$")
+VERSION = re.compile(r"\d\.\d+\.\d")
+RULE = re.compile(r"\s*([=\-_*~#.+<>])\1{3,}")
+HEADER = re.compile(r"\s*(?:[=\-_*#~]{3,} ?[\w .:,/\[\]()'-]+ ?[=\-_*#~]{3,}|[A-Z][A-Za-z ]{2,40}:)\s*$")
+
+PHRASES = (
+    ("out of", re.compile(r"out of (?:memory|disk|space|range|bounds|resources|host memory)", re.I), BIT["fatal"]),
+    ("time", re.compile(r"\btim(?:ed|es|ing)[ -]out\b", re.I), BIT["timeout"]),
+    ("no ", re.compile(r"\bno (?:space left|progress|output|response|heartbeat|route)|ran out", re.I), BIT["refusal"]),
+    ("dump", re.compile(r"core dumped", re.I), BIT["fatal"]),
+    ("too ", re.compile(r"\btoo (?:many|large|long|few|small|big|old|deep)\b", re.I), BIT["refusal"]),
+)
+TROUBLE = BIT["error"] | BIT["failed"] | BIT["fatal"] | BIT["exception"] | BIT["error_part"]
+ENDS = ("exit", "return", "status", "kill", "died", "terminat", "finish", "complete", "fail")
+TRACES = ("trace", "caused by", "exception", "goroutine", "thread", "panic")
+# Matched at the line's start: cheap enough for every line. Searches stand behind a test for a word that they need.
+SHAPES = (
+    ("raised", RAISED.match), ("frame", FRAME.match), ("caret", CARET.match), ("code", CODE.match), ("diff", DIFF.match),
+    ("command", COMMAND.match), ("build", BUILD.match), ("setting", SETTING.match), ("rule", RULE.match), ("header", HEADER.match),
+)  # fmt: skip
+
+
+class _Words(dict[str, int]):
+    """word -> signals, found on first sight."""
+
+    def __missing__(self, word: str) -> int:
+        if len(self) > 300_000:
+            self.clear()
+        bits = self[word] = _word(word)
+        return bits
+
+
+def _word(word: str) -> int:
+    plain = word.rstrip(".!?-+/").lower() or word
+    bits = BIT["error_part"] if ERROR_PART.search(word) else 0
+    if RAISES.match(word):
+        return bits | BIT["exception"]
+    if level := LEVEL.match(word):
+        return {"I": BIT["level_low"], "W": BIT["warning"]}.get(level[1], BIT["error"])
+    if STATUS.match(word):
+        for part in plain.split("_"):
+            bits |= EXACT.get(part, 0)
+        return bits | BIT["status"] if bits else 0
+    if IS_PATH.search(word) and plain not in EXACT:
+        return bits  # a name that happens to contain the word: errors.js, test_failure
+    bits |= EXACT.get(plain, 0) or EXACT.get(word.lower(), 0)
+    for start, bit in STARTS:
+        if plain.startswith(start):
+            bits |= bit
+    return bits
+
+
+_words = _Words()
+
+
+def look(text: str) -> int:
+    """Signals of a judged line, as bits (BIT). What depends on the value of a number is in `counted`."""
+    if not text or text.isspace():
+        return BIT["blank"]
+    length = len(text)
+    text = ends(text)
+    bits = 0
+    for word in WORD.findall(text):
+        bits |= _words[word]
+    lower = text.lower()
+    for hint, phrase, bit in PHRASES:
+        if hint in lower and phrase.search(text):
+            bits |= bit
+    for name, finds in SHAPES:
+        if finds(text):
+            bits |= BIT[name]
+    if ("." in text and (":" in text or "(" in text)) or "line " in text:
+        bits |= PLACE.search(text) is not None and BIT["place"]
+    if text.count(".") > 1:
+        bits |= VERSION.search(text) is not None and BIT["version"]
+    if bits & TROUBLE or text[0] == "E":
+        bits |= ERROR_LABEL.search(text) is not None and BIT["error_label"]
+        bits |= LOUD.search(text) is not None and BIT["failed_loud"]
+        bits |= EXPECTED.search(text) is not None and BIT["handled"]
+    if bits & TROUBLE or ") " in text[:9] or "not ok" in text[:20] or text.lstrip()[:1] in "✗✖✘×❌●✕[":
+        bits |= FAILED_TEST.search(text) is not None and BIT["failed_test"]
+    if bits & BIT["nonfinite"] and NAN_VALUE.search(text):
+        bits |= BIT["nan_value"]
+    if any(word in lower for word in TRACES):
+        bits |= TRACEBACK.search(text) is not None and BIT["traceback"]
+    if text[0] in " \t" and text[1:2] in " \t":
+        bits |= BIT["indented"]
+    if length <= 12:
+        bits |= BIT["short"]
+    elif length >= 300:
+        bits |= BIT["long"]
+    return bits | counted(text, bits)
+
+
+def ends(text: str) -> str:
+    """Head and tail of a long line: what it says stands there, and patterns cost by length."""
+    return text if len(text) <= LOOKED_AT else f"{text[: LOOKED_AT - 150]} {text[-150:]}"
+
+
+COUNTED = BIT["summary"] | BIT["exit"] | BIT["verdict"] | BIT["none"]
+
+
+def counted(text: str, bits: int) -> int:
+    """The signals that change with the value of a number: `exit code 0` is not `exit code 1`."""
+    found = 0
+    text = ends(text)
+    lower = text.lower()
+    ended = any(word in lower for word in ENDS)
+    if bits & TROUBLE:
+        found |= SUMMARY.search(text) is not None and BIT["summary"]
+        found |= VERDICT.search(text) is not None and BIT["verdict"]
+    if ended:
+        found |= EXIT.search(text) is not None and BIT["exit"]
+    if ended or bits & TROUBLE:
+        found |= NONE.search(text) is not None and BIT["none"]
+    return found

@@ -1,0 +1,45 @@
+"""One log, in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
+from tracewinnow.transforms.lines import decode, split
+from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.pieces import SIZE, winnow_pieces
+from tracewinnow.transforms.reading import template_names
+from tracewinnow.transforms.reference import Reference
+
+
+def winnow(
+    text: str | bytes,
+    budget: int = 2000,
+    query: str | None = None,
+    reference: Reference | str | bytes | Sequence[str | bytes] | None = None,
+    workload: str | None = None,
+) -> PreprocessedTrace:
+    """Winnow one log down to a token budget.
+
+    text: a whole log; bytes may be UTF-8, or UTF-16 or UTF-32 with a byte order mark; what is no text comes through as replacement
+    characters. budget: the most tokens that `text` of the result has. query: what the reader asks. reference: logs of healthy runs
+    of the same job, or their profile. workload: what kind of job this is, in a word. Raises BadUse for a budget that cannot be.
+    """
+    options = Options(budget, query or "", workload or "", profile(reference))
+    return winnow_pieces(cut(text), options)
+
+
+def cut(text: str | bytes) -> Iterator[str | bytes]:
+    """The text in chunks, so that a large one is worked through piece by piece."""
+    for start in range(0, max(1, len(text)), SIZE):
+        yield text[start : start + SIZE] if len(text) > SIZE else text
+
+
+def profile(reference: Reference | str | bytes | Sequence[str | bytes] | None) -> Reference | None:
+    """The profile of healthy logs."""
+    if reference is None or isinstance(reference, Reference):
+        return reference
+    found = Reference()
+    for log in [reference] if isinstance(reference, (str, bytes)) else reference:
+        found.add(template_names(split(decode(log)[0] if isinstance(log, bytes) else log)))
+    return found

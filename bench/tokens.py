@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import tiktoken
+
 from tracewinnow.codec import Span, render_series, render_spans
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
 from tracewinnow.codec import Span, encode_series, encode_spans, encode_sparse, encode_text
 
 FOLDER = Path(__file__).parent / "golden" / "v1"

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tracewinnow.codec import BadArgument, Summary, aggregate, register
 
 SAMPLES = st.lists(st.tuples(st.integers(0, 5), st.floats(width=32)), min_size=1, max_size=20)

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+
 from tracewinnow.codec import (
     BadArgument,
     CodecError,

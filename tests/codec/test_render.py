@@ -10,6 +10,7 @@ import pytest
 import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tracewinnow.codec import BadArgument, Coo, Corrupt, Span, parse_series, render_series, render_spans, render_sparse
 
 

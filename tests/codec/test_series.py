@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from tracewinnow.codec import BadArgument, Corrupt, Truncated, backend, decode_series, encode_series
 
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 5e-324, 1e-45, 6e-8, 1e-40, 1.0, -1.0]

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from tracewinnow.codec import container
 
 from tracewinnow import codec
+from tracewinnow.codec import container
 
 MAX_BYTES = 1 << 24  # what a reader is allowed to make of a file
 MAX_SECONDS = 1.0

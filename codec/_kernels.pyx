@@ -5,6 +5,8 @@ All arithmetic is on integers that wrap, or on floats in a stated order without 
 computes the same bits. Latents are C-contiguous, (columns, steps). The GIL is released in every loop.
 """
 
+import zlib
+
 import numpy as np
 
 from libc.math cimport fabs, sqrt
@@ -25,15 +27,24 @@ cdef enum:
 cdef extern from "_loops.h":
     int tw_bit_length(uint64_t v) noexcept nogil
     void tw_expected(float* total, const float* e, const int32_t* columns, const float* weights, ptrdiff_t refs, float limit) noexcept nogil
-    void tw_add_expected_32(int32_t* e, const int32_t* r, const float* total, ptrdiff_t n) noexcept nogil
+    void tw_innovations_32(int32_t* e, float* floats, const int32_t* r, const float* told) noexcept nogil
     void tw_sub_expected_32(int32_t* r, const int32_t* e, const float* total, ptrdiff_t n) noexcept nogil
     void tw_to_float_32(float* out, const int32_t* e, ptrdiff_t n) noexcept nogil
     uint64_t tw_size_32(const int32_t* r, ptrdiff_t n) noexcept nogil
     int64_t tw_level_32(int32_t* x, const int32_t* e, int32_t base, int64_t state, int k, ptrdiff_t n) noexcept nogil
     int32_t tw_level_narrow(int32_t* x, const int32_t* e, int32_t base, int32_t state, int k, ptrdiff_t n) noexcept nogil
     bint tw_inside_32(const int32_t* x, int32_t low, uint32_t last, ptrdiff_t n) noexcept nogil
+    bint tw_order_range(const uint32_t* bits, ptrdiff_t n, uint32_t exponent, uint32_t magnitude, int32_t* low, int32_t* high) noexcept nogil
+    void tw_gather_16(uint16_t* to, const uint16_t* table, const int32_t* x, int32_t low, ptrdiff_t n) noexcept nogil
+    void tw_gather_32(uint32_t* to, const uint32_t* table, const int32_t* x, int32_t low, ptrdiff_t n) noexcept nogil
+    void tw_gather_64(uint64_t* to, const uint64_t* table, const int32_t* x, int32_t low, ptrdiff_t n) noexcept nogil
+    void tw_exp2(double* y, ptrdiff_t n, int64_t low, double step, double offset, const double* c) noexcept nogil
     int32_t tw_dot(const int16_t* a, const int16_t* b, ptrdiff_t n) noexcept nogil
     void tw_log_block(int32_t* out, const double* v, double low, double high, double scale) noexcept nogil
+
+cdef extern from "_crc.h":
+    bint tw_crc_available() noexcept nogil
+    uint32_t tw_crc_fold(const uint8_t* data, size_t size, uint32_t crc) noexcept nogil
 
 ctypedef fused latent:
     int32_t
@@ -74,39 +85,60 @@ cdef inline uint64_t fine_log(uint64_t m) noexcept nogil:
     return 16 * n + ((m >> (n - 5)) & 15)
 
 
+def crc32(const uint8_t[::1] data, uint32_t value=0):
+    """See _reference.crc32."""
+    cdef size_t whole = data.shape[0] // 16 * 16
+    if whole < 64 or not tw_crc_available():
+        return zlib.crc32(data, value)
+    with nogil:
+        value = ~tw_crc_fold(&data[0], whole, ~value)
+    return zlib.crc32(data[whole:], value)
+
+
+def exp_table(Py_ssize_t low, Py_ssize_t count, double step, double offset, const double[::1] coefficients):
+    """See _reference.exp_table."""
+    out = np.empty(count, np.float64)
+    cdef double[::1] y = out
+    if count:
+        with nogil:
+            tw_exp2(&y[0], count, low, step, offset, &coefficients[0])
+    return out
+
+
 def order_bits(bits, int shift, exponent, magnitude):
     """See _reference.order_bits."""
     if bits.dtype == np.uint32:
-        return order_bits_32(bits, shift, exponent, magnitude)
+        return order_bits_32(np.ascontiguousarray(bits), shift, exponent, magnitude)
     return order_bits_64(bits, shift, exponent, magnitude)
 
 
-def order_bits_32(const uint32_t[:, :] bits, int shift, uint32_t exponent, uint32_t magnitude):
-    cdef Py_ssize_t steps = bits.shape[0], columns = bits.shape[1], t, j, j0, j1, found = 0
+def order_bits_32(const uint32_t[:, ::1] bits, int shift, uint32_t exponent, uint32_t magnitude):
+    cdef Py_ssize_t steps = bits.shape[0], columns = bits.shape[1], t, j, j0, j1
     out = np.empty((columns, steps), np.int32)
-    mask = np.empty((columns, steps), np.uint8)
+    mask = None
     cdef int32_t[:, ::1] x = out
-    cdef uint8_t[:, ::1] m = mask
+    cdef uint8_t[:, ::1] m
     cdef uint32_t b
     cdef int32_t i, low = INT32_MAX, high = INT32_MIN
-    cdef uint8_t s
+    cdef bint special = False
     with nogil:
+        if bits.shape[0] and bits.shape[1]:
+            special = tw_order_range(&bits[0, 0], steps * columns, exponent, magnitude, &low, &high)
         for j0 in range(0, columns, 16):
             j1 = min(j0 + 16, columns)
             for t in range(steps):
                 for j in range(j0, j1):
+                    i = <int32_t>bits[t, j]
+                    x[j, t] = (i ^ <int32_t>(<uint32_t>(i >> 31) >> 1)) >> shift
+    if special:
+        mask = np.empty((columns, steps), np.uint8)
+        m = mask
+        with nogil:
+            for t in range(steps):
+                for j in range(columns):
                     b = bits[t, j]
-                    s = ((b & exponent) == exponent) | ((b & magnitude) == 0)
-                    i = <int32_t>b
-                    i ^= <int32_t>(<uint32_t>(i >> 31) >> 1)
-                    i >>= shift
-                    x[j, t] = i
-                    m[j, t] = s
-                    found += s
-                    if not s:
-                        low = i if i < low else low
-                        high = i if i > high else high
-    return out, (mask if found else None), low, high
+                    m[j, t] = ((b & exponent) == exponent) | ((b & magnitude) == 0)
+    return out, mask, low >> shift, high >> shift
 
 
 def order_bits_64(const uint64_t[:, :] bits, int shift, uint64_t exponent, uint64_t magnitude):
@@ -467,7 +499,9 @@ cdef int join_typed(const uint64_t[::1] stream_at, const uint8_t[:, ::1] codes, 
     cdef latent[::1] before = np.array(firsts)
     cdef latent[BLOCK] zeros
     cdef latent[BLOCK] block
-    cdef latent[BLOCK] latents
+    cdef latent[BLOCK] padded
+    cdef latent[BLOCK] padded_latents
+    cdef latent* latents
     cdef bint outside = False, narrow
     cdef uint8_t[::1] asked = np.zeros(max(count, 1), np.uint8)
     cdef const latent* source
@@ -485,6 +519,7 @@ cdef int join_typed(const uint64_t[::1] stream_at, const uint8_t[:, ::1] codes, 
         return 0
     with nogil:
         memset(zeros, 0, sizeof(zeros))
+        memset(padded, 0, sizeof(padded))
         for i in range(columns.shape[0]):
             asked[columns[i]] = 1
         for j in range(count):
@@ -508,49 +543,56 @@ cdef int join_typed(const uint64_t[::1] stream_at, const uint8_t[:, ::1] codes, 
                     if refs:
                         tw_expected(total, &floats[b - b0, 0, 0], columns_at + starts[j], weights_at + starts[j], refs, limit)
                         if latent is int32_t:
-                            tw_add_expected_32(block, source, total, n)
+                            if n < BLOCK:
+                                memcpy(padded, source, n * sizeof(latent))
+                                source = padded
+                            tw_innovations_32(block, row, source, total)
                         else:
                             for i in range(n):
                                 block[i] = add(source[i], <latent>total[i])
+                                row[i] = <float>block[i]
                         if masked:
                             for i in range(n):
                                 if mask[j, t + i]:
                                     block[i] = 0
-                    else:
-                        memcpy(block, source, n * sizeof(latent))
-                    if not asked[j]:
-                        pass
-                    elif latent is int32_t:
-                        tw_to_float_32(row, block, n)
-                    else:
-                        for i in range(n):
-                            row[i] = <float>block[i]
+                                    row[i] = 0
+                        source = block
+                    elif asked[j]:
+                        if latent is int32_t:
+                            tw_to_float_32(row, source, n)
+                        else:
+                            for i in range(n):
+                                row[i] = <float>source[i]
                     # Then the latents, e + what the past tells.
                     k = kinds[j]
+                    to = &out[j, t]
+                    latents = padded_latents
+                    if latent is int32_t:
+                        if entries is NULL:
+                            latents = <latent*>to
                     narrow = span < <uint64_t>1 << (30 - min(k, 30))
                     if k == TREND:
                         value = before[j]
                         trend = <latent>states[j]
                         for i in range(n):
                             if not (masked and mask[j, t + i]):
-                                trend = add(trend, block[i])
+                                trend = add(trend, source[i])
                                 value = add(value, trend)
                             latents[i] = value
                         before[j] = value
                         states[j] = trend
                     elif latent is int32_t:
                         if narrow:
-                            states[j] = tw_level_narrow(latents, block, firsts[j], <int32_t>states[j], k, n)
+                            states[j] = tw_level_narrow(latents, source, firsts[j], <int32_t>states[j], k, n)
                         else:
-                            states[j] = tw_level_32(latents, block, firsts[j], states[j], k, n)
+                            states[j] = tw_level_32(latents, source, firsts[j], states[j], k, n)
                     else:
                         state = states[j]
                         for i in range(n):
-                            e = block[i]
+                            e = source[i]
                             latents[i] = add(add(e, firsts[j]), <latent>(state >> k))
                             state = add(state, <int64_t>e)
                         states[j] = state
-                    to = &out[j, t]
                     # A hostile file may leave the range that it states: nothing is read beyond the table.
                     if latent is int32_t:
                         if not tw_inside_32(latents, <int32_t>low, <uint32_t>span, n):
@@ -559,10 +601,15 @@ cdef int join_typed(const uint64_t[::1] stream_at, const uint8_t[:, ::1] codes, 
                     else:
                         for i in range(n):
                             outside |= <uint64_t>latents[i] - <uint64_t>low > span
-                    if entries is NULL:
+                    if latent is int32_t:
+                        if entries is not NULL:
+                            if word is uint16_t:
+                                tw_gather_16(to, entries, latents, <int32_t>low, n)
+                            elif word is uint32_t:
+                                tw_gather_32(to, entries, latents, <int32_t>low, n)
+                            else:
+                                tw_gather_64(to, entries, latents, <int32_t>low, n)
+                    else:
                         for i in range(n):
                             to[i] = <word>latents[i]
-                    elif latent is int32_t:
-                        for i in range(n):
-                            to[i] = entries[<int64_t>latents[i] - low]
     return outside

@@ -21,6 +21,7 @@
 
 typedef float tw_floats __attribute__((vector_size(32), aligned(4), may_alias)); /* two registers without AVX2 */
 
+typedef uint32_t tw_words __attribute__((vector_size(32), aligned(4), may_alias));
 typedef int32_t tw_ints __attribute__((vector_size(16), aligned(4), may_alias));
 
 #if defined(__has_builtin)
@@ -31,31 +32,36 @@ typedef int32_t tw_ints __attribute__((vector_size(16), aligned(4), may_alias));
 
 static inline int tw_bit_length(uint64_t v) { return v ? 64 - __builtin_clzll(v) : 0; }
 
-static inline float tw_clip(float v, float limit) {
-    v = v > -limit ? v : -limit;
-    return v < limit ? v : limit;
-}
-
-/* total[i] = sum of weights[r] * e[columns[r]][i], one product after the other, a half away from zero, cut at limit. */
-TW_CLONES static void tw_expected(float* total, const float* e, const int32_t* columns, const float* weights, ptrdiff_t refs, float limit) {
+/* told[i] = sum of weights[r] * e[columns[r]][i], one product after the other; a half away from zero, cut at limit. */
+TW_CLONES static void tw_expected(float* told, const float* e, const int32_t* columns, const float* weights, ptrdiff_t refs, float limit) {
+    const tw_words sign = (tw_words){0} + 0x80000000u, half = (tw_words){0} + 0x3f000000u;
     for (int i = 0; i < TW_BLOCK; i += 32) {
-        tw_floats a = {0}, b = {0}, c = {0}, d = {0};
+        tw_floats sum[4] = {{0}, {0}, {0}, {0}};
         for (ptrdiff_t r = 0; r < refs; r++) {
             const tw_floats* from = (const tw_floats*)(e + (ptrdiff_t)columns[r] * TW_BLOCK + i);
             const float w = weights[r];
-            a += w * from[0];
-            b += w * from[1];
-            c += w * from[2];
-            d += w * from[3];
+            sum[0] += w * from[0];
+            sum[1] += w * from[1];
+            sum[2] += w * from[2];
+            sum[3] += w * from[3];
         }
-        tw_floats* to = (tw_floats*)(total + i);
-        to[0] = a, to[1] = b, to[2] = c, to[3] = d;
+        for (int k = 0; k < 4; k++) {
+            tw_floats v = sum[k] + (tw_floats)(((tw_words)sum[k] & sign) | half);
+            const tw_floats most = (tw_floats){0} + limit;
+            tw_words above = (tw_words)(v > most), below = (tw_words)(v < -most);
+            v = (tw_floats)(((tw_words)v & ~(above | below)) | ((tw_words)most & above) | ((tw_words)(-most) & below));
+            *(tw_floats*)(told + i + 8 * k) = v;
+        }
     }
-    for (int i = 0; i < TW_BLOCK; i++) total[i] = tw_clip(total[i] + __builtin_copysignf(0.5f, total[i]), limit);
 }
 
-TW_CLONES static void tw_add_expected_32(int32_t* e, const int32_t* r, const float* total, ptrdiff_t n) {
-    for (ptrdiff_t i = 0; i < n; i++) e[i] = (int32_t)((uint32_t)r[i] + (uint32_t)(int32_t)total[i]);
+/* e = r + told, and the same as floats: a whole block. */
+TW_CLONES static void tw_innovations_32(int32_t* restrict e, float* restrict floats, const int32_t* restrict r, const float* restrict told) {
+    for (int i = 0; i < TW_BLOCK; i++) {
+        const int32_t v = (int32_t)((uint32_t)r[i] + (uint32_t)(int32_t)told[i]);
+        e[i] = v;
+        floats[i] = (float)v;
+    }
 }
 
 TW_CLONES static void tw_sub_expected_32(int32_t* r, const int32_t* e, const float* total, ptrdiff_t n) {
@@ -73,7 +79,7 @@ TW_CLONES static uint64_t tw_size_32(const int32_t* r, ptrdiff_t n) {
 }
 
 /* x[i] = base + (state >> k) + e[i], then state += e[i]; returns the state after n. The state is the sum of the e, so blocks of four are summed at once. */
-static inline int64_t tw_level_32(int32_t* restrict x, const int32_t* restrict e, int32_t base, int64_t state, int k, ptrdiff_t n) {
+static inline int64_t tw_level_32(int32_t* x, const int32_t* e, int32_t base, int64_t state, int k, ptrdiff_t n) {
 #pragma GCC unroll 8
     for (ptrdiff_t i = 0; i < n; i++) {
         const int64_t v = e[i];
@@ -84,7 +90,7 @@ static inline int64_t tw_level_32(int32_t* restrict x, const int32_t* restrict e
 }
 
 /* The same where no state leaves 32 bits. */
-static inline int32_t tw_level_narrow(int32_t* restrict x, const int32_t* restrict e, int32_t base, int32_t state, int k, ptrdiff_t n) {
+static inline int32_t tw_level_narrow(int32_t* x, const int32_t* e, int32_t base, int32_t state, int k, ptrdiff_t n) {
     ptrdiff_t i = 0;
 #if TW_SHUFFLES
     tw_ints carry = {state, state, state, state};
@@ -106,11 +112,58 @@ static inline int32_t tw_level_narrow(int32_t* restrict x, const int32_t* restri
     return state;
 }
 
+/* to[i] = table[x[i] - low]. */
+#define TW_GATHER(bits) \
+    static inline void tw_gather_##bits(uint##bits##_t* restrict to, const uint##bits##_t* table, const int32_t* restrict x, int32_t low, ptrdiff_t n) { \
+        _Pragma("GCC unroll 8") for (ptrdiff_t i = 0; i < n; i++) to[i] = table[(uint32_t)x[i] - (uint32_t)low]; \
+    }
+TW_GATHER(16)
+TW_GATHER(32)
+TW_GATHER(64)
+
+/* y[i] = 2**((low + i) * step + offset), by the operations of FORMAT.md, section 6.2; c: its 14 coefficients. */
+TW_CLONES static void tw_exp2(double* restrict y, ptrdiff_t n, int64_t low, double step, double offset, const double* restrict c) {
+    const double nearest = 6755399441055744.0;
+    for (ptrdiff_t i = 0; i < n; i++) {
+        double x = (double)(int32_t)(low + i) * step + offset;
+        x = x > -4096.0 ? x : -4096.0;
+        x = x < 4096.0 ? x : 4096.0;
+        const double whole = (x + nearest) - nearest, part = x - whole;
+        double v = c[13];
+        for (int k = 12; k >= 0; k--) v = v * part + c[k];
+        const int32_t exponent = (int32_t)whole, half = exponent >> 1, rest = exponent - half;
+        /* Each half is at most 2048 away from zero; beyond what a float holds, zero and infinity. */
+        const uint64_t a = (uint64_t)(half < -1023 ? 0 : half > 1024 ? 2047 : half + 1023) << 52;
+        const uint64_t b = (uint64_t)(rest < -1023 ? 0 : rest > 1024 ? 2047 : rest + 1023) << 52;
+        double first, second;
+        memcpy(&first, &a, 8);
+        memcpy(&second, &b, 8);
+        y[i] = v * first * second;
+    }
+}
+
 /* Whether every x[i] is in [low, low + last]. */
 TW_CLONES static int tw_inside_32(const int32_t* x, int32_t low, uint32_t last, ptrdiff_t n) {
     int outside = 0;
     for (ptrdiff_t i = 0; i < n; i++) outside |= (uint32_t)x[i] - (uint32_t)low > last;
     return !outside;
+}
+
+/* Least and greatest of the ordered integers of usual floats; whether there are others (all exponent bits, or no magnitude). */
+TW_CLONES static int tw_order_range(const uint32_t* bits, ptrdiff_t n, uint32_t exponent, uint32_t magnitude, int32_t* low, int32_t* high) {
+    int32_t least = INT32_MAX, most = INT32_MIN, special = 0;
+    for (ptrdiff_t k = 0; k < n; k++) {
+        const uint32_t b = bits[k];
+        const int32_t other = ((b & exponent) == exponent) | ((b & magnitude) == 0), v = (int32_t)b;
+        const int32_t i = v ^ (int32_t)((uint32_t)(v >> 31) >> 1);
+        const int32_t a = other ? INT32_MAX : i, z = other ? INT32_MIN : i;
+        special |= other;
+        least = a < least ? a : least;
+        most = z > most ? z : most;
+    }
+    *low = least;
+    *high = most;
+    return special;
 }
 
 /* sum of a[i] * b[i]; |a|, |b| <= 1024 and n <= 1024, so that 32 bits hold it. */

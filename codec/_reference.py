@@ -7,6 +7,8 @@ Sums of integers wrap, at 32 or 64 bits; floats are float32 or float64, one oper
 
 from __future__ import annotations
 
+import math
+import zlib
 from typing import Any
 
 import numpy as np
@@ -16,12 +18,45 @@ from .backend import Latents, Mask
 from .limits import BLOCK
 
 NAME = "reference"
+COEFFICIENTS = np.array([math.pow(math.log(2), i) / math.factorial(i) for i in range(14)])  # of 2**x about 0
 TREND = 255
 WINDOW, WINDOWS = 64, 8  # where predictors are tried
 SERIES = [1 / 15, 1 / 13, 1 / 11, 1 / 9, 1 / 7, 1 / 5, 1 / 3, 1.0]
 SQRT_HALF = 0x3FE6A09E667F3BCD  # bits of the float64 next to sqrt(1/2)
 MANTISSA = 0x000FFFFFFFFFFFFF
 NEAREST = 6755399441055744.0  # 1.5 * 2**52: adding it leaves the nearest integer in the low bits
+
+
+def crc32(data: bytes | memoryview, value: int = 0) -> int:
+    """The CRC-32 of zlib, going on from value."""
+    return zlib.crc32(data, value)
+
+
+def exp2(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """2**x by the operations of FORMAT.md, so that every machine computes the same bits."""
+    x = np.clip(x, -4096, 4096)  # beyond, all is zero or infinity
+    whole = np.rint(x)
+    part = x - whole
+    y = np.full_like(part, COEFFICIENTS[13])
+    for c in COEFFICIENTS[12::-1]:
+        y = y * part + c
+    # Times 2**whole, in two halves: each is a float, and only the second product can round.
+    exponent = whole.astype(np.int64)
+    half = exponent >> 1
+    scaled: NDArray[np.float64] = y * power(half) * power(exponent - half)
+    return scaled
+
+
+def power(exponent: NDArray[np.int64]) -> NDArray[np.float64]:
+    """2**exponent of small integers: below and above what a float holds, zero and infinity."""
+    return (np.clip(exponent + 1023, 0, 2047) << 52).view(np.float64)
+
+
+def exp_table(
+    low: int, count: int, step: float, offset: float, coefficients: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """2**(x * step + offset) for x = low, low + 1, ...; coefficients: those of exp2."""
+    return exp2(np.arange(low, low + count).astype(np.float64) * step + offset)
 
 
 def order_bits(bits: NDArray[Any], shift: int, exponent: int, magnitude: int) -> tuple[Latents, Mask, int, int]:

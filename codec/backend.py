@@ -18,6 +18,12 @@ class Backend(Protocol):
 
     NAME: str
 
+    def crc32(self, data: bytes | memoryview, value: int = 0) -> int: ...
+
+    def exp_table(
+        self, low: int, count: int, step: float, offset: float, coefficients: NDArray[np.float64]
+    ) -> NDArray[np.float64]: ...
+
     def order_bits(
         self, bits: NDArray[Any], shift: int, exponent: int, magnitude: int
     ) -> tuple[Latents, Mask, int, int]: ...

@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .backend import backend
 from .errors import Corrupt, TooNew, Truncated
 from .varint import Cursor, signed, varint
 
@@ -47,7 +48,7 @@ def header(content: int) -> bytes:
 def frame(kind: int, payload: bytes) -> bytes:
     """kind u8 | varint bytes of payload | payload | CRC-32 of all before."""
     head = bytes((kind,)) + varint(len(payload))
-    return head + payload + CRC.pack(zlib.crc32(payload, zlib.crc32(head)))
+    return head + payload + CRC.pack(backend().crc32(payload, zlib.crc32(head)))
 
 
 def table(chunks: list[Chunk]) -> bytes:
@@ -110,7 +111,7 @@ def read_frame(cursor: Cursor) -> tuple[int, Cursor]:
     at = cursor.at
     cursor.take(size)
     (expected,) = CRC.unpack(cursor.take(CRC.size))
-    if zlib.crc32(cursor.data[start : at + size]) != expected:
+    if backend().crc32(cursor.data[start : at + size]) != expected:
         raise Corrupt("checksum differs", start)
     return kind, Cursor(cursor.data, at, at + size)
 

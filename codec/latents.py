@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ._reference import COEFFICIENTS, exp2
 from .backend import Latents, Mask, backend
 from .limits import MAX_TABLE
 
 BITS, LOG, LINEAR = 1, 2, 3
 INT32_MIN = -(2**31)
 GRID_LIMIT = float(2**30)
-EXP2 = [math.log(2) ** i / math.factorial(i) for i in range(14)]
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,6 @@ def word(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(f"u{dtype.itemsize}")
 
 
-def exp2(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """2**x by the operations of FORMAT.md, so that every machine computes the same bits."""
-    x = np.clip(x, -4096, 4096)  # beyond, all is zero or infinity
-    whole = np.rint(x)
-    part = x - whole
-    y = np.full_like(part, EXP2[13])
-    for c in EXP2[12::-1]:
-        y = y * part + c
-    scaled: NDArray[np.float64] = np.ldexp(y, whole.astype(np.int32))
-    return scaled
-
-
 def grid(q: NDArray[np.int64] | NDArray[np.int32], mapping: Mapping, dtype: np.dtype[Any]) -> NDArray[Any]:
     """The samples that latents of a log or linear mapping stand for (magnitudes, for log)."""
     with np.errstate(over="ignore", under="ignore"):
@@ -70,7 +58,11 @@ def table(mapping: Mapping, samples: int, dtype: np.dtype[Any]) -> NDArray[Any] 
     instead."""
     if mapping.coding == BITS or mapping.high - mapping.low >= min(max(samples, 1 << 16), MAX_TABLE):
         return None
-    return grid(np.arange(mapping.low, mapping.high + 1), mapping, dtype)
+    if mapping.coding == LINEAR:
+        return grid(np.arange(mapping.low, mapping.high + 1), mapping, dtype)
+    count = mapping.high - mapping.low + 1
+    with np.errstate(over="ignore", under="ignore"):
+        return backend().exp_table(mapping.low, count, mapping.step, mapping.offset, COEFFICIENTS).astype(dtype)
 
 
 def shared_zeros(words: NDArray[Any]) -> int:

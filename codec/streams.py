@@ -3,6 +3,7 @@ entropy-coded by pcodec. FORMAT.md, section 8."""
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,12 @@ from .errors import Corrupt
 from .limits import BLOCK
 from .varint import Cursor
 
-RESIDUALS = ChunkConfig(compression_level=8, mode_spec=ModeSpec.classic(), delta_spec=DeltaSpec.no_op())
+# pcodec's level is the logarithm of the number of its bins. Many bins pay in long streams only, and cost time in all.
+LEVELS = {
+    level: ChunkConfig(compression_level=level, mode_spec=ModeSpec.classic(), delta_spec=DeltaSpec.no_op())
+    for level in (6, 7, 8)
+}
+RESIDUALS = LEVELS[8]
 ANY = ChunkConfig(compression_level=8)
 LEAST = 1024  # samples of a stream; below it joins the next
 MAX_STREAMS = 254
@@ -38,13 +44,19 @@ def assign(classes: NDArray[np.uint8], steps: int) -> tuple[NDArray[np.uint8], l
     return stream[classes], sizes
 
 
+def level(samples: int) -> ChunkConfig:
+    return LEVELS[8 if samples >= 1 << 17 else 7 if samples >= 1 << 14 else 6]
+
+
 def lengths(codes: NDArray[np.uint8], steps: int, streams: int) -> list[int]:
     """Samples of each stream, from the codes of the blocks."""
     if codes.size == 0:
         return [0] * streams
-    per_block = np.minimum(BLOCK, steps - BLOCK * np.arange(codes.shape[1]))
-    samples = np.bincount(codes.ravel(), np.broadcast_to(per_block, codes.shape).ravel(), streams + 1)
-    return [int(n) for n in samples[1 : streams + 1]]
+    # Every block is full but the last of each column.
+    blocks = np.bincount(codes.ravel(), minlength=streams + 1)
+    short = np.bincount(codes[:, -1], minlength=streams + 1) * (BLOCK * codes.shape[1] - steps)
+    samples: list[int] = (blocks * BLOCK - short)[1 : streams + 1].tolist()
+    return samples
 
 
 def entropy_code(numbers: NDArray[Any], config: ChunkConfig = RESIDUALS) -> bytes:
@@ -64,6 +76,19 @@ def entropy_decode(cursor: Cursor, count: int, dtype: np.dtype[Any]) -> NDArray[
     return out
 
 
+_LOCAL = threading.local()
+
+
+def decompressor(words: zstandard.ZstdCompressionDict | None) -> zstandard.ZstdDecompressor:
+    """One for each thread: to make it costs more than a small frame."""
+    if words is not None:
+        return zstandard.ZstdDecompressor(dict_data=words)
+    if not hasattr(_LOCAL, "decompressor"):
+        _LOCAL.decompressor = zstandard.ZstdDecompressor()
+    found: zstandard.ZstdDecompressor = _LOCAL.decompressor
+    return found
+
+
 def expand(cursor: Cursor, size: int, words: zstandard.ZstdCompressionDict | None = None) -> bytes:
     """What the zstd frame at the cursor holds: exactly size bytes."""
     frame = cursor.take(cursor.left())
@@ -71,9 +96,7 @@ def expand(cursor: Cursor, size: int, words: zstandard.ZstdCompressionDict | Non
         stated = zstandard.frame_content_size(frame)
         if stated != size:
             raise cursor.corrupt(f"zstd frame of {stated} bytes where {size} are due")
-        out = zstandard.ZstdDecompressor(dict_data=words).decompress(
-            frame, max_output_size=size, allow_extra_data=False
-        )
+        out = decompressor(words).decompress(frame, max_output_size=size, allow_extra_data=False)
     except zstandard.ZstdError as wrong:
         raise cursor.corrupt(f"zstd frame: {wrong}") from None
     if len(out) != size:

@@ -55,7 +55,7 @@ def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: floa
     out += section(streams.entropy_code(codes.ravel().astype(np.uint16), streams.ANY))
     out += varint(len(sizes))
     for stream in backend().split(r, codes, sizes):
-        out += section(streams.entropy_code(stream))
+        out += section(streams.entropy_code(stream, streams.level(len(stream))))
     return bytes(out)
 
 

@@ -65,17 +65,23 @@ class Cursor:
 
     def varint(self, most: int = (1 << 64) - 1) -> int:
         """The next varint; Corrupt if it is above most or longer than needed."""
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self.u8()
+        data, at, end = self.data, self.at, self.end
+        value = shift = 0
+        while at < end:
+            byte = data[at]
+            at += 1
             value |= (byte & 0x7F) << shift
-            if not byte & 0x80:
+            if byte < 0x80:
                 if byte == 0 and shift:
                     raise self.corrupt("varint with a superfluous byte")
                 if value > most:
                     raise self.corrupt(f"{value} is above the limit of {most}")
+                self.at = at
                 return value
-        raise self.corrupt("varint of more than 10 bytes")
+            shift += 7
+            if shift == 70:
+                raise self.corrupt("varint of more than 10 bytes")
+        raise Truncated("a varint goes beyond the end", self.base + at)
 
     def signed(self) -> int:
         return unzigzag(self.varint())

@@ -260,13 +260,12 @@ cdef int choose_typed(latent[:, ::1] x, const uint8_t[:, ::1] mask, const uint8_
 
 def innovations(x, kinds, mask):
     """See _reference.innovations."""
-    out = np.empty_like(x)
     firsts = np.zeros(x.shape[0], x.dtype)
     if x.dtype == np.int32:
-        innovations_typed[int32_t](x, kinds, mask, out, firsts)
+        innovations_typed[int32_t](x, kinds, mask, x, firsts)
     else:
-        innovations_typed[int64_t](x, kinds, mask, out, firsts)
-    return out, firsts
+        innovations_typed[int64_t](x, kinds, mask, x, firsts)
+    return x, firsts
 
 
 cdef int innovations_typed(latent[:, ::1] x, const uint8_t[::1] kinds, const uint8_t[:, ::1] mask, latent[:, ::1] out, latent[::1] firsts) except -1:
@@ -383,25 +382,39 @@ def residuals(e, starts, columns, weights, mask):
     """See _reference.residuals."""
     out = np.empty_like(e)
     classes = np.zeros((e.shape[0], -(-e.shape[1] // BLOCK)), np.uint8)
+    alone = np.zeros_like(classes)
     if e.dtype == np.int32:
-        residuals_typed[int32_t](e, starts, columns, weights, mask, out, classes)
+        residuals_typed[int32_t](e, starts, columns, weights, mask, out, classes, alone)
     else:
-        residuals_typed[int64_t](e, starts, columns, weights, mask, out, classes)
-    return out, classes
+        residuals_typed[int64_t](e, starts, columns, weights, mask, out, classes, alone)
+    return out, classes, alone
+
+
+cdef inline uint8_t block_class(const latent* r, Py_ssize_t n) noexcept nogil:
+    cdef uint64_t size = 0
+    cdef Py_ssize_t i
+    if latent is int32_t:
+        size = tw_size_32(r, n)
+    else:
+        for i in range(n):
+            size += magnitude(r[i]) >> 7
+            size |= r[i] != 0
+    if n < BLOCK:
+        size = (size * BLOCK + n - 1) // n
+    return half_octave(size)
 
 
 cdef int residuals_typed(const latent[:, ::1] e, const int32_t[::1] starts, const int32_t[::1] columns, const float[::1] weights,
-                         const uint8_t[:, ::1] mask, latent[:, ::1] out, uint8_t[:, ::1] classes) except -1:
+                         const uint8_t[:, ::1] mask, latent[:, ::1] out, uint8_t[:, ::1] classes, uint8_t[:, ::1] alone) except -1:
     cdef Py_ssize_t count = e.shape[0], steps = e.shape[1], t, j, i, n, refs
     cdef float[:, ::1] floats = np.zeros((max(count, 1), BLOCK), np.float32)
-    cdef float[BLOCK] total
+    cdef float[BLOCK] told
     cdef float limit = 1073741824.0 if latent is int32_t else 4611686018427387904.0
     cdef const int32_t* columns_at = &columns[0] if columns.shape[0] else NULL
     cdef const float* weights_at = &weights[0] if columns.shape[0] else NULL
     cdef float* row
     cdef latent* to
     cdef const latent* source
-    cdef uint64_t size
     cdef bint masked = mask is not None
     if count == 0 or steps == 0:
         return 0
@@ -412,35 +425,28 @@ cdef int residuals_typed(const latent[:, ::1] e, const int32_t[::1] starts, cons
                 source = &e[j, t]
                 to = &out[j, t]
                 row = &floats[j, 0]
+                alone[j, t // BLOCK] = block_class(source, n)
                 if latent is int32_t:
                     tw_to_float_32(row, source, n)
                 else:
                     for i in range(n):
                         row[i] = <float>source[i]
                 refs = starts[j + 1] - starts[j]
-                if refs:
-                    tw_expected(total, &floats[0, 0], columns_at + starts[j], weights_at + starts[j], refs, limit)
-                    if latent is int32_t:
-                        tw_sub_expected_32(to, source, total, n)
-                    else:
-                        for i in range(n):
-                            to[i] = sub(source[i], <latent>total[i])
-                    if masked:
-                        for i in range(n):
-                            if mask[j, t + i]:
-                                to[i] = 0
-                else:
+                if refs == 0:
                     memcpy(to, source, n * sizeof(latent))
+                    classes[j, t // BLOCK] = alone[j, t // BLOCK]
+                    continue
+                tw_expected(told, &floats[0, 0], columns_at + starts[j], weights_at + starts[j], refs, limit)
                 if latent is int32_t:
-                    size = tw_size_32(to, n)
+                    tw_sub_expected_32(to, source, told, n)
                 else:
-                    size = 0
                     for i in range(n):
-                        size += magnitude(to[i]) >> 7
-                        size |= to[i] != 0
-                if n < BLOCK:
-                    size = (size * BLOCK + n - 1) // n
-                classes[j, t // BLOCK] = half_octave(size)
+                        to[i] = sub(source[i], <latent>told[i])
+                if masked:
+                    for i in range(n):
+                        if mask[j, t + i]:
+                            to[i] = 0
+                classes[j, t // BLOCK] = block_class(<const latent*>to, n)
     return 0
 
 

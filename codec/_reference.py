@@ -159,7 +159,7 @@ def choose(x: Latents, mask: Mask, candidates: NDArray[np.uint8]) -> NDArray[np.
 
 
 def innovations(x: Latents, kinds: NDArray[np.uint8], mask: Mask) -> tuple[Latents, Latents]:
-    """(what each column's past leaves of it, first latents)."""
+    """(what each column's past leaves of it, perhaps written over x, first latents)."""
     out, firsts = np.zeros_like(x), np.zeros(len(x), x.dtype)
     for j in range(len(x)):
         marked = None if mask is None else mask[j].tolist()
@@ -243,12 +243,13 @@ def expected(
 
 def residuals(
     e: Latents, starts: NDArray[np.int32], columns: NDArray[np.int32], weights: NDArray[np.float32], mask: Mask
-) -> tuple[Latents, NDArray[np.uint8]]:
-    """(what neither past nor other columns tell, class of each block of 128 steps by the sum of its magnitudes)."""
+) -> tuple[Latents, NDArray[np.uint8], NDArray[np.uint8]]:
+    """(what neither past nor other columns tell, the class of each of its blocks, the class without other columns)."""
     count, steps = e.shape
     r = e.copy()
     floats = e.astype(np.float32)
     classes = np.zeros((count, -(-steps // BLOCK)), np.uint8)
+    alone = np.zeros_like(classes)
     for j in range(count):
         refs = slice(starts[j], starts[j + 1])
         if starts[j + 1] > starts[j]:
@@ -257,17 +258,19 @@ def residuals(
             if mask is not None:
                 r[j][mask[j] != 0] = 0
         for b in range(classes.shape[1]):
-            block = [abs(v) for v in r[j, b * BLOCK : (b + 1) * BLOCK].tolist()]
-            if e.itemsize == 4:
-                size = sum(block)
-            else:
-                size = 0
-                for v in block:
-                    size = (size + (v >> 7)) % (1 << 64) | (v != 0)
-            if len(block) < BLOCK:
-                size = (size * BLOCK + len(block) - 1) % (1 << 64) // len(block)
-            classes[j, b] = half_octave(size)
-    return r, classes
+            classes[j, b] = block_class(r[j, b * BLOCK : (b + 1) * BLOCK])
+            alone[j, b] = block_class(e[j, b * BLOCK : (b + 1) * BLOCK])
+    return r, classes, alone
+
+
+def block_class(block: Latents) -> int:
+    """The half octave of the sum of the magnitudes of a block, as if it had 128 steps."""
+    size = 0
+    for v in block.tolist():
+        size = size + abs(v) if block.itemsize == 4 else (size + (abs(v) >> 7)) % (1 << 64) | (v != 0)
+    if len(block) < BLOCK:
+        size = (size * BLOCK + len(block) - 1) % (1 << 64) // len(block)
+    return half_octave(size)
 
 
 def split(r: Latents, codes: NDArray[np.uint8], sizes: list[int]) -> list[Latents]:

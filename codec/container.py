@@ -47,8 +47,12 @@ def header(content: int) -> bytes:
 
 def frame(kind: int, payload: bytes) -> bytes:
     """kind u8 | varint bytes of payload | payload | CRC-32 of all before."""
+    return b"".join(frame_parts(kind, payload))
+
+
+def frame_parts(kind: int, payload: bytes) -> tuple[bytes, bytes, bytes]:
     head = bytes((kind,)) + varint(len(payload))
-    return head + payload + CRC.pack(backend().crc32(payload, zlib.crc32(head)))
+    return head, payload, CRC.pack(backend().crc32(payload, zlib.crc32(head)))
 
 
 def table(chunks: list[Chunk]) -> bytes:
@@ -63,13 +67,15 @@ def table(chunks: list[Chunk]) -> bytes:
 
 def pack(content: int, parts: list[tuple[int, bytes, int, int, int]]) -> bytes:
     """A whole container of (kind, payload, count, low, span)."""
-    out = bytearray(header(content))
-    chunks = []
+    out = [header(content)]
+    chunks: list[Chunk] = []
+    offset = HEADER.size
     for kind, payload, count, low, span in parts:
-        framed = frame(kind, payload)
-        chunks.append(Chunk(kind, len(out), len(framed), count, low, span))
+        framed = frame_parts(kind, payload)
+        chunks.append(Chunk(kind, offset, sum(map(len, framed)), count, low, span))
+        offset += chunks[-1].size
         out += framed
-    return bytes(out + table(chunks))
+    return b"".join([*out, table(chunks)])
 
 
 def open_header(data: memoryview) -> int:

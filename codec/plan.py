@@ -54,16 +54,14 @@ def fit(x: Latents, mask: Mask, low: int, high: int) -> tuple[Plan, Latents, NDA
     kinds = backend().choose(x, mask, CANDIDATES[[0, -1]] if wraps else CANDIDATES)
     e, firsts = backend().innovations(x, kinds, mask)
     plan = Plan(kinds, np.clip(firsts, low, high), *across(e))
-    alone = Plan(kinds, plan.firsts, np.zeros_like(plan.starts), plan.columns[:0], plan.weights[:0])
-    r, classes = backend().residuals(e, plan.starts, plan.columns, plan.floats(), mask)
-    r_alone, classes_alone = backend().residuals(e, alone.starts, alone.columns, alone.floats(), mask)
+    r, classes, classes_alone = backend().residuals(e, plan.starts, plan.columns, plan.floats(), mask)
     # Least squares see spikes more than they cost: references stay where they do save, at half a bit a class and step.
     refs = np.diff(plan.starts)
     saved = (classes_alone.astype(np.int64) - classes).sum(1) * (BLOCK // 2)
     drop = (refs > 0) & (saved < REF_BITS * refs)
     if not drop.any():
         return plan, r, classes
-    r[drop], classes[drop] = r_alone[drop], classes_alone[drop]
+    r[drop], classes[drop] = e[drop], classes_alone[drop]
     keep = np.repeat(~drop, refs)
     starts = np.concatenate([[0], np.cumsum(np.where(drop, 0, refs))]).astype(np.int32)
     return Plan(kinds, plan.firsts, starts, plan.columns[keep], plan.weights[keep]), r, classes

@@ -194,11 +194,12 @@ def load_meta(cursor: Cursor) -> Meta:
 
 def encode_rows(values: NDArray[Any], steps: NDArray[np.int64], meta: Meta, first: int) -> bytes:
     """Payload of a data chunk: number of its first row, steps, then a tile for every TILE_COLUMNS columns."""
-    out = bytearray(varint(first) + varint(len(values)) + dump_steps(steps))
+    out = [varint(first) + varint(len(values)) + dump_steps(steps)]
     for j in range(0, meta.columns, TILE_COLUMNS):
-        part = values[:, j : j + TILE_COLUMNS]
-        out += section(tile.encode(np.ascontiguousarray(part), meta.rel_error, meta.abs_error))
-    return bytes(out)
+        part = np.ascontiguousarray(values[:, j : j + TILE_COLUMNS])
+        coded = tile.encode(part, meta.rel_error, meta.abs_error)
+        out += [varint(len(coded)), coded]
+    return b"".join(out)
 
 
 def dump_steps(steps: NDArray[np.int64]) -> bytes:

@@ -17,7 +17,7 @@ from .limits import BLOCK, MAX_REFS, MAX_TILE_COLUMNS, MAX_TILE_SAMPLES, MAX_TIL
 from .varint import Cursor, section, signed, varint
 
 PLAIN = 0  # coding: pcodec as it comes
-SAMPLE = 1024  # steps of four columns on which the plain coding is tried
+SAMPLE = 512  # steps of two columns on which the plain coding is tried
 
 
 def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: float | None = None) -> bytes:
@@ -54,14 +54,16 @@ def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: floa
     out += section(zstandard.compress(plan.dump(predictors), 9))
     out += section(streams.entropy_code(codes.ravel().astype(np.uint16), streams.ANY))
     out += varint(len(sizes))
+    parts = [bytes(out)]
     for stream in backend().split(r, codes, sizes):
-        out += section(streams.entropy_code(stream, streams.level(len(stream))))
-    return bytes(out)
+        coded = streams.entropy_code(stream, streams.level(len(stream)))
+        parts += [varint(len(coded)), coded]
+    return b"".join(parts)
 
 
 def plain_is_smaller(values: NDArray[Any], r: NDArray[Any], mask: Any) -> bool:
     """Whether pcodec's own modes (decimals, multiples) beat the prediction, on a sample of it."""
-    some = np.unique(np.linspace(0, len(r) - 1, 4).astype(int))
+    some = np.unique(np.linspace(0, len(r) - 1, 2).astype(int))
     plain = streams.entropy_code(np.ascontiguousarray(values[:SAMPLE, some].T).ravel(), streams.ANY)
     predicted = streams.entropy_code(np.ascontiguousarray(r[some, :SAMPLE]).ravel())
     return len(plain) < 0.99 * len(predicted)

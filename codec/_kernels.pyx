@@ -9,6 +9,8 @@ import zlib
 
 import numpy as np
 
+from .memory import room
+
 from libc.math cimport fabs, sqrt
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, UINT64_MAX, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
@@ -39,6 +41,8 @@ cdef extern from "_loops.h":
     void tw_gather_32(uint32_t* to, const uint32_t* table, const int32_t* x, int32_t low, ptrdiff_t n) noexcept nogil
     void tw_gather_64(uint64_t* to, const uint64_t* table, const int32_t* x, int32_t low, ptrdiff_t n) noexcept nogil
     void tw_exp2(double* y, ptrdiff_t n, int64_t low, double step, double offset, const double* c) noexcept nogil
+    void tw_order(int32_t* bits, ptrdiff_t n, int shift) noexcept nogil
+    bint tw_grid_range(const int32_t* x, ptrdiff_t n, int32_t* low, int32_t* high) noexcept nogil
     int32_t tw_dot(const int16_t* a, const int16_t* b, ptrdiff_t n) noexcept nogil
     void tw_log_block(int32_t* out, const double* v, double low, double high, double scale) noexcept nogil
 
@@ -108,37 +112,32 @@ def exp_table(Py_ssize_t low, Py_ssize_t count, double step, double offset, cons
 def order_bits(bits, int shift, exponent, magnitude):
     """See _reference.order_bits."""
     if bits.dtype == np.uint32:
-        return order_bits_32(np.ascontiguousarray(bits), shift, exponent, magnitude)
+        return order_bits_32(bits, shift, exponent, magnitude)
     return order_bits_64(bits, shift, exponent, magnitude)
 
 
-def order_bits_32(const uint32_t[:, ::1] bits, int shift, uint32_t exponent, uint32_t magnitude):
-    cdef Py_ssize_t steps = bits.shape[0], columns = bits.shape[1], t, j, j0, j1
-    out = np.empty((columns, steps), np.int32)
-    mask = None
-    cdef int32_t[:, ::1] x = out
-    cdef uint8_t[:, ::1] m
-    cdef uint32_t b
-    cdef int32_t i, low = INT32_MAX, high = INT32_MIN
-    cdef bint special = False
+def order_bits_32(bits, int shift, uint32_t exponent, uint32_t magnitude):
+    words = room("latents", bits.T.shape, np.uint32)
+    np.copyto(words, bits.T)
+    cdef uint32_t[::1] b = words.reshape(-1)
+    cdef Py_ssize_t n = b.shape[0], k
+    cdef int32_t low = INT32_MAX, high = INT32_MIN
+    cdef uint8_t[::1] m
+    cdef bint special
+    if n == 0:
+        return words.view(np.int32), None, low, high
     with nogil:
-        if bits.shape[0] and bits.shape[1]:
-            special = tw_order_range(&bits[0, 0], steps * columns, exponent, magnitude, &low, &high)
-        for j0 in range(0, columns, 16):
-            j1 = min(j0 + 16, columns)
-            for t in range(steps):
-                for j in range(j0, j1):
-                    i = <int32_t>bits[t, j]
-                    x[j, t] = (i ^ <int32_t>(<uint32_t>(i >> 31) >> 1)) >> shift
+        special = tw_order_range(&b[0], n, exponent, magnitude, &low, &high)
+    mask = None
     if special:
-        mask = np.empty((columns, steps), np.uint8)
-        m = mask
+        mask = np.empty(words.shape, np.uint8)
+        m = mask.reshape(-1)
         with nogil:
-            for t in range(steps):
-                for j in range(columns):
-                    b = bits[t, j]
-                    m[j, t] = ((b & exponent) == exponent) | ((b & magnitude) == 0)
-    return out, mask, low >> shift, high >> shift
+            for k in range(n):
+                m[k] = ((b[k] & exponent) == exponent) | ((b[k] & magnitude) == 0)
+    with nogil:
+        tw_order(<int32_t*>&b[0], n, shift)
+    return words.view(np.int32), mask, low >> shift, high >> shift
 
 
 def order_bits_64(const uint64_t[:, :] bits, int shift, uint64_t exponent, uint64_t magnitude):
@@ -169,11 +168,19 @@ def order_bits_64(const uint64_t[:, :] bits, int shift, uint64_t exponent, uint6
     return out, (mask if found else None), low, high
 
 
-def log_quantise(const real[:, :] values, double step, double low, double high):
+def log_quantise(values, double step, double low, double high):
     """See _reference.log_quantise."""
-    cdef Py_ssize_t steps = values.shape[0], columns = values.shape[1], t, j, j0, n
-    out = np.empty((columns, steps), np.int32)
-    cdef int32_t[:, ::1] x = out
+    columns = room("columns", values.T.shape, values.dtype)
+    np.copyto(columns, values.T)
+    if columns.dtype == np.float32:
+        return log_quantise_typed[float](columns.reshape(-1), columns.shape, step, low, high)
+    return log_quantise_typed[double](columns.reshape(-1), columns.shape, step, low, high)
+
+
+cdef log_quantise_typed(const real[::1] values, shape, double step, double low, double high):
+    out = room("latents", tuple(shape), np.int32)
+    cdef int32_t[::1] x = out.reshape(-1)
+    cdef Py_ssize_t count = values.shape[0], k, j, n
     cdef double scale = 1.0 / step
     cdef double[16] v
     cdef int32_t[16] q
@@ -182,21 +189,21 @@ def log_quantise(const real[:, :] values, double step, double low, double high):
     with nogil:
         for j in range(16):
             v[j] = 1.0
-        for j0 in range(0, columns, 16):
-            n = min(16, columns - j0)
-            for t in range(steps):
-                for j in range(n):
-                    v[j] = values[t, j0 + j]
-                    negative |= v[j] < 0
-                    v[j] = fabs(v[j])
+        for k in range(0, count, 16):
+            n = min(16, count - k)
+            for j in range(n):
+                v[j] = values[k + j]
+            for j in range(n):
+                negative |= v[j] < 0
+                v[j] = fabs(v[j])
+            if n == 16:
+                tw_log_block(&x[k], v, low, high, scale)
+            else:
                 tw_log_block(q, v, low, high, scale)
                 for j in range(n):
-                    x[j0 + j, t] = q[j]
-                    if q[j] == INT32_MIN:
-                        special = True
-                    else:
-                        least = q[j] if q[j] < least else least
-                        most = q[j] if q[j] > most else most
+                    x[k + j] = q[j]
+        if count:
+            special = tw_grid_range(&x[0], count, &least, &most)
     return out, special, negative, least, most
 
 
@@ -380,7 +387,7 @@ def gram(const int16_t[:, ::1] a):
 
 def residuals(e, starts, columns, weights, mask):
     """See _reference.residuals."""
-    out = np.empty_like(e)
+    out = room("residuals", e.shape, e.dtype)
     classes = np.zeros((e.shape[0], -(-e.shape[1] // BLOCK)), np.uint8)
     alone = np.zeros_like(classes)
     if e.dtype == np.int32:
@@ -452,7 +459,8 @@ cdef int residuals_typed(const latent[:, ::1] e, const int32_t[::1] starts, cons
 
 def split(r, codes, sizes):
     """See _reference.split."""
-    out = [np.empty(n, r.dtype) for n in sizes]
+    every = room("streams", (sum(sizes),), r.dtype)
+    out = np.split(every, np.cumsum(sizes[:-1])) if sizes else []
     cdef uint64_t[::1] at = np.array([0] + [a.ctypes.data for a in out], np.uint64)
     if r.dtype == np.int32:
         split_typed[int32_t](r, codes, at)

@@ -166,6 +166,25 @@ TW_CLONES static int tw_order_range(const uint32_t* bits, ptrdiff_t n, uint32_t 
     return special;
 }
 
+/* Bits of floats to integers in their order, shifted right: in place. */
+TW_CLONES static void tw_order(int32_t* bits, ptrdiff_t n, int shift) {
+    for (ptrdiff_t k = 0; k < n; k++) bits[k] = (bits[k] ^ (int32_t)((uint32_t)(bits[k] >> 31) >> 1)) >> shift;
+}
+
+/* Least and greatest of x but for INT32_MIN; whether that is among them. */
+TW_CLONES static int tw_grid_range(const int32_t* x, ptrdiff_t n, int32_t* low, int32_t* high) {
+    int32_t least = INT32_MAX, most = -INT32_MAX, special = 0;
+    for (ptrdiff_t k = 0; k < n; k++) {
+        const int32_t other = x[k] == INT32_MIN, v = other ? INT32_MAX : x[k];
+        special |= other;
+        least = v < least ? v : least;
+        most = x[k] > most ? x[k] : most;
+    }
+    *low = least;
+    *high = most;
+    return special;
+}
+
 /* sum of a[i] * b[i]; |a|, |b| <= 1024 and n <= 1024, so that 32 bits hold it. */
 TW_CLONES static int32_t tw_dot(const int16_t* a, const int16_t* b, ptrdiff_t n) {
     int32_t sum = 0;

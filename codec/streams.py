@@ -65,15 +65,20 @@ def entropy_code(numbers: NDArray[Any], config: ChunkConfig = RESIDUALS) -> byte
 
 
 def entropy_decode(cursor: Cursor, count: int, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Exactly count numbers of the dtype: the memory is ours, so that no stream can ask for more."""
+    """Exactly count numbers of the dtype."""
     out = np.empty(count, dtype)
+    entropy_decode_into(cursor, out)
+    return out
+
+
+def entropy_decode_into(cursor: Cursor, out: NDArray[Any]) -> None:
+    """Exactly as many numbers as out has room for: the memory is ours, so that no stream can ask for more."""
     try:
         progress = standalone.simple_decompress_into(bytes(cursor.take(cursor.left())), out)
     except (RuntimeError, ValueError, TypeError) as wrong:
         raise Corrupt(f"entropy-coded stream: {wrong}", cursor.base + cursor.at) from None
-    if progress.n_processed != count or not progress.finished:
-        raise cursor.corrupt(f"entropy-coded stream does not hold {count} numbers")
-    return out
+    if progress.n_processed != len(out) or not progress.finished:
+        raise cursor.corrupt(f"entropy-coded stream does not hold {len(out)} numbers")
 
 
 _LOCAL = threading.local()

@@ -14,6 +14,7 @@ from . import exceptions, plan, streams
 from .backend import backend
 from .latents import BITS, LINEAR, LOG, Mapping, absolute, grid, lossless, relative, restore_bits, table, word
 from .limits import BLOCK, MAX_REFS, MAX_TILE_COLUMNS, MAX_TILE_SAMPLES, MAX_TILE_STEPS
+from .memory import room
 from .varint import Cursor, section, signed, varint
 
 PLAIN = 0  # coding: pcodec as it comes
@@ -51,7 +52,7 @@ def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: floa
         out += section(zstandard.compress(signs, 9) if negative else b"")
     words = values.view(word(dtype)).T if mask is not None else values[:0].T
     out += section(exceptions.dump(mask, words))
-    out += section(zstandard.compress(plan.dump(predictors), 9))
+    out += section(zstandard.compress(plan.dump(predictors), 3))
     out += section(streams.entropy_code(codes.ravel().astype(np.uint16), streams.ANY))
     out += varint(len(sizes))
     parts = [bytes(out)]
@@ -102,7 +103,10 @@ def decode(cursor: Cursor, dtype: np.dtype[Any], wanted: NDArray[np.intp] | None
         raise cursor.corrupt("a block is in a stream that is not there")
     codes = numbers.astype(np.uint8)
     sizes = streams.lengths(codes, steps, count)
-    residuals = [streams.entropy_decode(within(cursor), size, latent) for size in sizes]
+    every = room("streams", (sum(sizes),), latent)
+    residuals = np.split(every, np.cumsum(sizes)[:-1]) if sizes else []
+    for stream in residuals:
+        streams.entropy_decode_into(within(cursor), stream)
     cursor.done()
     every = np.ones(columns, np.uint8)
     needed = every if wanted is None else predictors.closure(wanted)

@@ -483,25 +483,22 @@ cdef int split_typed(const latent[:, ::1] r, const uint8_t[:, ::1] codes, uint64
     return 0
 
 
-def join(list streams, codes, kinds, firsts, starts, columns, weights, mask, needed, Py_ssize_t steps, table, int64_t low, int64_t high):
+def join(list streams, codes, kinds, firsts, starts, columns, weights, mask, needed, table, int64_t low, int64_t high, out):
     """See _reference.join."""
     cdef uint64_t[::1] at = np.array([0] + [a.ctypes.data for a in streams], np.uint64)
-    out = np.empty((codes.shape[0], steps), firsts.dtype if table is None else table.dtype)
     if firsts.dtype == np.int64:
-        bad = join_typed[int64_t, uint64_t](at, codes, kinds, firsts, starts, columns, weights, mask, needed, out.view(np.uint64), None, low, high)
-    elif out.itemsize == 2:
-        bad = join_typed[int32_t, uint16_t](at, codes, kinds, firsts, starts, columns, weights, mask, needed, out.view(np.uint16), table.view(np.uint16), low, high)
-    elif out.itemsize == 4:
+        return not join_typed[int64_t, uint64_t](at, codes, kinds, firsts, starts, columns, weights, mask, needed, out.view(np.uint64), None, low, high)
+    if out.itemsize == 2:
+        return not join_typed[int32_t, uint16_t](at, codes, kinds, firsts, starts, columns, weights, mask, needed, out.view(np.uint16), table.view(np.uint16), low, high)
+    if out.itemsize == 4:
         words = None if table is None else table.view(np.uint32)
-        bad = join_typed[int32_t, uint32_t](at, codes, kinds, firsts, starts, columns, weights, mask, needed, out.view(np.uint32), words, low, high)
-    else:
-        bad = join_typed[int32_t, uint64_t](at, codes, kinds, firsts, starts, columns, weights, mask, needed, out.view(np.uint64), table.view(np.uint64), low, high)
-    return None if bad else out
+        return not join_typed[int32_t, uint32_t](at, codes, kinds, firsts, starts, columns, weights, mask, needed, out.view(np.uint32), words, low, high)
+    return not join_typed[int32_t, uint64_t](at, codes, kinds, firsts, starts, columns, weights, mask, needed, out.view(np.uint64), table.view(np.uint64), low, high)
 
 
 cdef int join_typed(const uint64_t[::1] stream_at, const uint8_t[:, ::1] codes, const uint8_t[::1] kinds, const latent[::1] firsts,
                     const int32_t[::1] starts, const int32_t[::1] columns, const float[::1] weights, const uint8_t[:, ::1] mask,
-                    const uint8_t[::1] needed, word[:, ::1] out, const word[::1] table, int64_t low, int64_t high) except -1:
+                    const uint8_t[::1] needed, word[:, :] out, const word[::1] table, int64_t low, int64_t high) except -1:
     cdef Py_ssize_t count = out.shape[0], steps = out.shape[1], t, j, i, b, b0, n, refs, blocks = codes.shape[1]
     cdef float[:, :, ::1] floats = np.zeros((SPAN, max(count, 1), BLOCK), np.float32)
     cdef float[BLOCK] total

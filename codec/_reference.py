@@ -81,7 +81,8 @@ def log_quantise(values: NDArray[Any], step: float, low: float, high: float) -> 
 
     Returns (latents, whether any is outside, whether any value is negative, least and greatest latent inside).
     """
-    v = np.ascontiguousarray(values.T).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN
+        v = np.ascontiguousarray(values.T).astype(np.float64)
     negative = bool((v < 0).any())
     v = np.abs(v)
     inside = (v >= low) & (v <= high)
@@ -286,11 +287,13 @@ def split(r: Latents, codes: NDArray[np.uint8], sizes: list[int]) -> list[Latent
 def join(
     streams: list[Latents], codes: NDArray[np.uint8], kinds: NDArray[np.uint8], firsts: Latents,
     starts: NDArray[np.int32], columns: NDArray[np.int32], weights: NDArray[np.float32], mask: Mask,
-    needed: NDArray[np.uint8], steps: int, table: NDArray[Any] | None, low: int, high: int,
-) -> NDArray[Any] | None:  # fmt: skip
-    """The latents (columns, steps) of the needed columns, or what the table has for them; None if one is not in
-    [low, high]."""
-    count, bits = len(kinds), 8 * firsts.itemsize
+    needed: NDArray[np.uint8], table: NDArray[Any] | None, low: int, high: int, out: NDArray[Any],
+) -> bool:  # fmt: skip
+    """Writes to out (columns, steps) the latents of the needed columns, or what the table has for them.
+
+    False if a latent is not in [low, high]: then out holds anything.
+    """
+    (count, steps), bits = out.shape, 8 * firsts.itemsize
     e = np.zeros((count, steps), firsts.dtype)
     at = [0] * len(streams)
     for j in range(count):
@@ -299,7 +302,6 @@ def join(
                 size = min(BLOCK, steps - b * BLOCK)
                 e[j, b * BLOCK : b * BLOCK + size] = streams[code - 1][at[code - 1] : at[code - 1] + size]
                 at[code - 1] += size
-    out = np.full((count, steps), low, firsts.dtype)
     floats = np.zeros((count, steps), np.float32)
     for j in np.flatnonzero(needed).tolist():
         refs = slice(starts[j], starts[j + 1])
@@ -322,6 +324,6 @@ def join(
                 x.append(wrap(left + first + (state >> kind), bits))
                 state = wrap(state + left, 64)
         if min(x, default=low) < low or max(x, default=high) > high:
-            return None
-        out[j] = x
-    return out if table is None else table[out.astype(np.int64) - low]
+            return False
+        out[j] = x if table is None else table[np.array(x, np.int64) - low]
+    return True

@@ -64,11 +64,11 @@ class Backend(Protocol):
         weights: NDArray[np.float32],
         mask: Mask,
         needed: NDArray[np.uint8],
-        steps: int,
         table: NDArray[Any] | None,
         low: int,
         high: int,
-    ) -> NDArray[Any] | None: ...
+        out: NDArray[Any],
+    ) -> bool: ...
 
 
 def load(name: str) -> Backend:

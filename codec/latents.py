@@ -93,7 +93,7 @@ def lossless(values: NDArray[Any]) -> tuple[Latents, Mask, Mapping]:
 
 
 def restore_bits(x: Latents, mapping: Mapping, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Samples (columns, steps) of latents of a bits mapping; may overwrite x."""
+    """Samples (columns, steps) of latents of a bits mapping, written over x if they have its size."""
     if mapping.shift:
         x <<= mapping.shift
     if mapping.low < 0 and dtype.kind == "f":

@@ -247,29 +247,25 @@ def decode_series(
     meta, bodies = open_series(view, recover, step_range)
     wanted = columns_of(meta, names)
     width = meta.columns if wanted is None else len(wanted)
-    parts: list[tuple[NDArray[np.int64], NDArray[Any]]] = []
-    size = 0
+    chunks: list[tuple[Cursor, NDArray[np.int64]]] = []
+    total = 0
     for body in bodies:
         first, count = body.varint(), body.varint(MAX_TILE_STEPS)
-        if first != sum(len(steps) for steps, _ in parts) and step_range is None and not recover:
+        if first != total and step_range is None and not recover:
             raise body.corrupt("rows are missing before this chunk")
-        steps = load_steps(body, count)
-        if step_range is not None and not bool(((steps >= step_range[0]) & (steps < step_range[1])).any()):
-            continue
-        size += count * (width * meta.dtype.itemsize + 8)
-        if size > max_bytes:
+        total += count
+        if total * (width * meta.dtype.itemsize + 8) > max_bytes:
             raise BadArgument(f"the decoded series is above max_bytes={max_bytes}")
-        block = decode_rows(body, count, meta, wanted)
-        if step_range is not None:
-            keep = (steps >= step_range[0]) & (steps < step_range[1])
-            steps, block = steps[keep], block[:, keep]
-        parts.append((steps, block))
-    if len(parts) == 1:
-        at, columns = parts[0]
-    elif parts:
-        at, columns = np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts], axis=1)
-    else:
-        at, columns = np.zeros(0, np.int64), np.zeros((width, 0), meta.dtype)
+        chunks.append((body, load_steps(body, count)))
+    at = np.concatenate([steps for _, steps in chunks]) if chunks else np.zeros(0, np.int64)
+    columns = np.empty((width, total), meta.dtype)
+    place = 0
+    for body, steps in chunks:
+        decode_rows(body, columns[:, place : place + len(steps)], meta, wanted)
+        place += len(steps)
+    if step_range is not None:
+        keep = (at >= step_range[0]) & (at < step_range[1])
+        at, columns = at[keep], columns[:, keep]
     kept = meta.names if names is None else list(names)
     return Series(columns.T, kept, at, meta.rel_error, meta.abs_error)
 
@@ -314,29 +310,17 @@ def columns_of(meta: Meta, names: Sequence[str] | None) -> NDArray[np.intp] | No
     return np.array([place[name] for name in names], np.intp)
 
 
-def decode_rows(body: Cursor, count: int, meta: Meta, wanted: NDArray[np.intp] | None) -> NDArray[Any]:
-    """Samples (columns, steps) of a data chunk, the wanted columns in the order in which they are wanted."""
-    tiles = range(0, meta.columns, TILE_COLUMNS)
-    out = None if wanted is None and len(tiles) == 1 else np.empty(
-        (meta.columns if wanted is None else len(wanted), count), meta.dtype
-    )  # fmt: skip
-    for j in tiles:
+def decode_rows(body: Cursor, out: NDArray[Any], meta: Meta, wanted: NDArray[np.intp] | None) -> None:
+    """Writes the samples of a data chunk to out (columns, steps): all columns, or those wanted, in the order wanted."""
+    for j in range(0, meta.columns, TILE_COLUMNS):
         width = min(TILE_COLUMNS, meta.columns - j)
         part = tile.within(body)
-        inside = None if wanted is None else np.flatnonzero((wanted >= j) & (wanted < j + width))
-        if inside is not None and not len(inside):
+        if wanted is None:
+            tile.decode(part, out[j : j + width])
             continue
-        peek = Cursor(part.data, part.at, part.end, part.base)
-        if tile.shape(peek) != (count, width):
-            raise part.corrupt(f"tile is not of {count} steps and {width} columns")
-        chosen = None if inside is None or wanted is None else wanted[inside] - j
-        samples = tile.decode(part, meta.dtype, chosen)
-        if out is None:
-            body.done()
-            return samples
-        if chosen is None:
-            out[j : j + width] = samples
-        else:
-            out[inside] = samples[chosen]
+        inside = np.flatnonzero((wanted >= j) & (wanted < j + width))
+        if len(inside):
+            some = np.empty((width, out.shape[1]), out.dtype)
+            tile.decode(part, some, wanted[inside] - j)
+            out[inside] = some[wanted[inside] - j]
     body.done()
-    return np.empty((0, count), meta.dtype) if out is None else out

@@ -189,11 +189,7 @@ def decode_sparse(data: bytes | memoryview, *, coo: bool = False, max_bytes: int
     if dtype is not None:
         values = np.empty(count, dtype)
         for first in range(0, count, TILE_SAMPLES):
-            part = tile.within(cursor)
-            peek = Cursor(part.data, part.at, part.end, part.base)
-            if tile.shape(peek) != (min(TILE_SAMPLES, count - first), 1):
-                raise part.corrupt("tile of another shape")
-            values[first : first + TILE_SAMPLES] = tile.decode(part, dtype)[0]
+            tile.decode(tile.within(cursor), values[None, first : first + TILE_SAMPLES])
     cursor.done()
     if shape and axis != len(shape) - 1:
         if not coo:

@@ -79,23 +79,28 @@ def shape(cursor: Cursor) -> tuple[int, int]:
     return steps, columns
 
 
-def decode(cursor: Cursor, dtype: np.dtype[Any], wanted: NDArray[np.intp] | None = None) -> NDArray[Any]:
-    """Samples (columns, steps) of the tile at the cursor. Columns that are not wanted hold anything."""
-    steps, columns = shape(cursor)
-    if steps * columns == 0:
-        cursor.done()
-        return np.zeros((columns, steps), dtype)
+def decode(cursor: Cursor, out: NDArray[Any], wanted: NDArray[np.intp] | None = None) -> None:
+    """Writes the samples of the tile at the cursor to out (columns, steps), whose rows are contiguous.
+
+    Raises Corrupt if the tile has another shape. Columns that are not wanted hold anything.
+    """
+    columns, steps = out.shape
+    if shape(cursor) != (steps, columns):
+        raise cursor.corrupt(f"the tile is not of {steps} steps and {columns} columns")
+    dtype = out.dtype
+    if out.size == 0:
+        return cursor.done()
     coding = cursor.u8()
     if coding == PLAIN:
         coded = within(cursor)
         cursor.done()
-        return streams.entropy_decode(coded, steps * columns, dtype).reshape(columns, steps)
+        out[...] = streams.entropy_decode(coded, out.size, dtype).reshape(out.shape)
+        return None
     mapping = read_mapping(cursor, coding, dtype)
     signs = within(cursor) if coding == LOG else None
     mask, aside = exceptions.load(within(cursor), (columns, steps), word(dtype))
     latent = np.dtype(np.int64 if coding == BITS and dtype.itemsize == 8 else np.int32)
-    packed = within(cursor)
-    predictors = read_plan(packed, columns, latent)
+    predictors = read_plan(within(cursor), columns, latent)
     blocks = -(-steps // BLOCK)
     numbers = streams.entropy_decode(within(cursor), columns * blocks, np.dtype(np.uint16)).reshape(columns, blocks)
     count = cursor.varint(streams.MAX_STREAMS)
@@ -103,31 +108,32 @@ def decode(cursor: Cursor, dtype: np.dtype[Any], wanted: NDArray[np.intp] | None
         raise cursor.corrupt("a block is in a stream that is not there")
     codes = numbers.astype(np.uint8)
     sizes = streams.lengths(codes, steps, count)
-    every = room("streams", (sum(sizes),), latent)
-    residuals = np.split(every, np.cumsum(sizes)[:-1]) if sizes else []
+    residuals = np.split(room("streams", (sum(sizes),), latent), np.cumsum(sizes)[:-1]) if sizes else []
     for stream in residuals:
         streams.entropy_decode_into(within(cursor), stream)
     cursor.done()
-    every = np.ones(columns, np.uint8)
-    needed = every if wanted is None else predictors.closure(wanted)
-    values = table(mapping, steps * columns, dtype)
-    x = backend().join(
+    needed = np.ones(columns, np.uint8) if wanted is None else predictors.closure(wanted)
+    values = table(mapping, out.size, dtype)
+    direct = values is not None or (coding == BITS and dtype.itemsize == latent.itemsize)
+    x = (out if values is not None else out.view(latent)) if direct else np.empty(out.shape, latent)
+    inside = backend().join(
         residuals, codes, predictors.kinds, predictors.firsts, predictors.starts, predictors.columns,
-        predictors.floats(), mask, needed, steps, values, mapping.low, mapping.high,
+        predictors.floats(), mask, needed, values, mapping.low, mapping.high, x,
     )  # fmt: skip
-    if x is None:
+    if not inside:
         raise cursor.corrupt("samples outside the range that the tile states")
     if coding == BITS:
         x = restore_bits(x, mapping, dtype)
     elif values is None:
         x = grid(x, mapping, dtype)
+    if not direct:
+        out[...] = x
     if signs is not None and signs.left():
-        packed_signs = np.frombuffer(streams.expand(signs, -(-steps * columns // 8)), np.uint8)
-        flat = x.reshape(-1)
-        np.negative(flat, out=flat, where=np.unpackbits(packed_signs, count=flat.size).view(bool))
+        packed = np.frombuffer(streams.expand(signs, -(-out.size // 8)), np.uint8)
+        np.negative(out, out=out, where=np.unpackbits(packed, count=out.size).view(bool).reshape(out.shape))
     if mask is not None:
-        x.view(word(dtype)).reshape(-1)[mask.reshape(-1).view(bool)] = aside
-    return x
+        out.view(word(dtype))[mask.view(bool)] = aside
+    return None
 
 
 def within(cursor: Cursor) -> Cursor:

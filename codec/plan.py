@@ -16,6 +16,7 @@ from .varint import Cursor
 TREND = 255  # predictor kind: second difference; the others are k of a moving average with weight 2**-k
 MAX_KIND = 16
 CANDIDATES = np.array([0, 1, 2, 3, 5, TREND], np.uint8)
+STILL = np.array([16], np.uint8)  # as good as no prediction: the first value
 FIT_STEPS = 1024  # steps that a fit across columns looks at
 FIT_SCALE, FIT_CLIP = 128, 1024  # mean and largest magnitude in a fit: exact in 16 bits, and spikes do not rule it
 REF_BITS = 24  # what a reference costs
@@ -47,13 +48,16 @@ class Plan:
         return needed
 
 
-def fit(x: Latents, mask: Mask, low: int, high: int) -> tuple[Plan, Latents, NDArray[np.uint8]]:
+def fit(
+    x: Latents, mask: Mask, low: int, high: int, candidates: NDArray[np.uint8] = CANDIDATES
+) -> tuple[Plan, Latents, NDArray[np.uint8]]:
     """The plan for latents (columns, steps) in [low, high], the residuals it leaves, the class of each block."""
     # A moving average of differences that wrap is no average, and may leave the range where a sample is marked.
-    wraps = high - low >= 1 << 8 * x.itemsize - 1
-    kinds = backend().choose(x, mask, CANDIDATES[[0, -1]] if wraps else CANDIDATES)
+    if high - low >= 1 << 8 * x.itemsize - 1:
+        candidates = CANDIDATES[[0, -1]]
+    kinds = backend().choose(x, mask, candidates)
     e, firsts = backend().innovations(x, kinds, mask)
-    plan = Plan(kinds, np.clip(firsts, low, high), *across(e))
+    plan = Plan(kinds, np.clip(firsts, low, high), *across(e, REFS if candidates is not STILL else 0))
     r, classes, classes_alone = backend().residuals(e, plan.starts, plan.columns, plan.floats(), mask)
     # Least squares see spikes more than they cost: references stay where they do save, at half a bit a class and step.
     refs = np.diff(plan.starts)
@@ -67,7 +71,7 @@ def fit(x: Latents, mask: Mask, low: int, high: int) -> tuple[Plan, Latents, NDA
     return Plan(kinds, plan.firsts, starts, plan.columns[keep], plan.weights[keep]), r, classes
 
 
-def across(e: Latents) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int16]]:
+def across(e: Latents, most: int = REFS) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int16]]:
     """For each column the earlier columns that tell most of it, by least squares over a sample of steps."""
     part = e[:, :: max(1, e.shape[1] // FIT_STEPS)].astype(np.float32)
     mean = np.abs(part).mean(1, dtype=np.float64) if part.size else np.zeros(len(e))
@@ -76,7 +80,7 @@ def across(e: Latents) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np
     sample = np.rint(np.clip(part * scale[:, None].astype(np.float32), -FIT_CLIP, FIT_CLIP)).astype(np.int16)
     gram = backend().gram(sample).astype(np.float64)
     rounding = scale * scale / 12 * part.shape[1]  # a prediction is rounded to a latent
-    starts, columns, fitted = backend().select(gram, rounding, float(e.shape[1]), REFS)
+    starts, columns, fitted = backend().select(gram, rounding, float(e.shape[1]), most)
     target = np.repeat(np.arange(len(e)), np.diff(starts))
     scaled = np.rint(fitted * scale[columns] / np.where(scale[target] > 0, scale[target], 1.0) * 256)
     weights = np.clip(scaled, -(2**15), 2**15 - 1).astype(np.int16)

@@ -11,14 +11,14 @@ import zstandard
 from numpy.typing import NDArray
 
 from . import exceptions, plan, streams
-from .backend import backend
+from .backend import Latents, Mask, backend
 from .latents import BITS, LINEAR, LOG, Mapping, absolute, grid, lossless, relative, restore_bits, table, word
 from .limits import BLOCK, MAX_REFS, MAX_TILE_COLUMNS, MAX_TILE_SAMPLES, MAX_TILE_STEPS
 from .memory import room
 from .varint import Cursor, section, signed, varint
 
 PLAIN = 0  # coding: pcodec as it comes
-SAMPLE = 512  # steps of two columns on which the plain coding is tried
+SAMPLE = 512  # steps of two columns on which the prediction is compared; eight times as many of few columns
 
 
 def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: float | None = None) -> bytes:
@@ -28,18 +28,22 @@ def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: floa
     head = varint(steps) + varint(columns)
     if values.size == 0:
         return head
-    negative = False
-    found = None
-    if dtype.kind == "f" and rel_error is not None:
-        kept = relative(values, rel_error)
-        found, negative = (kept[:3], kept[3]) if kept else (None, False)
-    elif dtype.kind == "f" and abs_error is not None:
-        found = absolute(values, abs_error)
-    x, mask, mapping = found or lossless(values)
+    x, mask, mapping, negative = to_latents(values, rel_error, abs_error)
+    some = np.unique(np.linspace(0, columns - 1, 2).astype(int))
+    few = slice(0, SAMPLE if columns > 4 else 8 * SAMPLE)
+    sample = x[some, few]
     predictors, r, classes = plan.fit(x, mask, mapping.low, mapping.high)
-    if mapping.coding == BITS and plain_is_smaller(values, r, mask):
-        every = streams.entropy_code(np.ascontiguousarray(values.T).ravel(), streams.ANY)
-        return head + bytes((PLAIN,)) + section(every)
+    predicted = len(streams.entropy_code(np.ascontiguousarray(r[some, few]).ravel()))
+    if mapping.coding == BITS:
+        # pcodec's own modes (decimals, multiples, differences) may beat the prediction.
+        plain = streams.entropy_code(np.ascontiguousarray(values[few, some].T).ravel(), streams.ANY)
+        if len(plain) < 0.99 * predicted:
+            every = streams.entropy_code(np.ascontiguousarray(values.T).ravel(), streams.ANY)
+            return head + bytes((PLAIN,)) + section(every)
+    elif len(streams.entropy_code(sample.ravel())) < 0.97 * predicted:
+        # A few values that come again and again: a prediction would blur them.
+        x, mask, mapping, negative = to_latents(values, rel_error, abs_error)
+        predictors, r, classes = plan.fit(x, mask, mapping.low, mapping.high, plan.STILL)
     codes, sizes = streams.assign(classes, steps)
     out = bytearray(head + bytes((mapping.coding,)) + signed(mapping.low) + varint(mapping.high - mapping.low))
     if mapping.coding == BITS:
@@ -62,12 +66,19 @@ def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: floa
     return b"".join(parts)
 
 
-def plain_is_smaller(values: NDArray[Any], r: NDArray[Any], mask: Any) -> bool:
-    """Whether pcodec's own modes (decimals, multiples) beat the prediction, on a sample of it."""
-    some = np.unique(np.linspace(0, len(r) - 1, 2).astype(int))
-    plain = streams.entropy_code(np.ascontiguousarray(values[:SAMPLE, some].T).ravel(), streams.ANY)
-    predicted = streams.entropy_code(np.ascontiguousarray(r[some, :SAMPLE]).ravel())
-    return len(plain) < 0.99 * len(predicted)
+def to_latents(
+    values: NDArray[Any], rel_error: float | None, abs_error: float | None
+) -> tuple[Latents, Mask, Mapping, bool]:
+    """Latents, marked samples, their mapping, and whether the signs are apart: under the bound if the dtype can keep it."""
+    if values.dtype.kind == "f" and rel_error is not None:
+        kept = relative(values, rel_error)
+        if kept:
+            return kept
+    elif values.dtype.kind == "f" and abs_error is not None:
+        found = absolute(values, abs_error)
+        if found:
+            return (*found, False)
+    return (*lossless(values), False)
 
 
 def shape(cursor: Cursor) -> tuple[int, int]:

@@ -1,4 +1,3 @@
-# make setup | demo | test | bench | lint | proto | wheel
 SHELL := bash
 PYTHON ?= python3
 EXTRAS ?= dev
@@ -6,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: setup demo test bench lint format proto types wheel clean
+# make setup | demo | test | test-torch | bench | lint | proto | wheel
+.PHONY: setup demo test test-torch bench lint format proto types wheel clean
 
 setup: $(VENV)/.done-$(EXTRAS)
 
@@ -26,7 +26,12 @@ demo:
 	@$(BIN)/python -m demo --fault $(or $(FAULT),nan)
 
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not torch" $(ARGS)
+
+# Apart, because torch is 5 GB.
+test-torch:
+	@$(MAKE) --no-print-directory setup EXTRAS=dev,train
+	$(BIN)/python -m pytest -m torch $(ARGS)
 
 bench: setup
 	$(BIN)/python -m bench

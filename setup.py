@@ -8,6 +8,10 @@ from setuptools import Extension, setup
 
 ROOT = Path(__file__).parent
 FOLDERS = ["schemas", "codec", "models", "transforms", "logger", "stores", "pipelines", "serving"]
+DATA = [
+    "py.typed",
+    *(f"**/*.{end}" for end in ("pyi", "proto", "json", "txt", "bin", "binpb", "html", "css", "js", "md")),
+]
 COMPILE = ["-O3", "-fwrapv", "-ffp-contract=off"]
 if os.environ.get("TRACEWINNOW_SANITIZE"):
     COMPILE = ["-O1", "-g", "-fwrapv", "-ffp-contract=off", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
@@ -48,6 +52,7 @@ setup(
     version=version(),
     packages=list(PACKAGES),
     package_dir=PACKAGES,
-    package_data={name: ["py.typed", "*.pyi", "*.proto", "*.json", "*.bin", "*.html", "*.css", "*.js", "*.md"] for name in PACKAGES},
+    package_data=dict.fromkeys(PACKAGES, DATA),
+    include_package_data=False,
     ext_modules=cythonize(extensions(), language_level=3, build_dir="build/cython", nthreads=0) if extensions() else [],
 )

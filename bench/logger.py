@@ -140,7 +140,9 @@ def main() -> None:
         broker.wait()
     found["import_ms"] = import_ms()
     if options.json:
-        print(json.dumps(found))
+        # Each figure once more under its dotted path, for readers that do not walk.
+        flat = {f"{a}.{b}": v for a, inner in found.items() if isinstance(inner, dict) for b, v in inner.items()}
+        print(json.dumps({**found, **flat}))
         return
     for name, value in found.items():
         if isinstance(value, dict):

@@ -3,7 +3,8 @@
     python -m bench.pipeline --bootstrap HOST:PORT [--events 100000,1000000] [--json]
 
 Events are log lines of 1 KB in batches of 200, from 50 jobs, one line in ten new. Needs a real broker (infra/local/kafka):
-the embedded one holds 5 MiB a partition. The pipeline runs as processes of its own, as a user would run it; peak_mb is the larger one's.
+the embedded one holds 5 MiB a partition. The pipeline runs as processes of its own, as a user would run it; peak_mb is
+the larger one's.
 """
 
 from __future__ import annotations

@@ -156,7 +156,9 @@ def main() -> None:
         "note": f"seconds; cold: {options.cold} fresh processes, p99 is the slowest; warm: {options.times} logs, each another",
     }
     if options.json:
-        print(json.dumps(found))
+        # Each figure once more under its dotted path, for readers that do not walk.
+        flat = {f"{a}.{b}": v for a, inner in found.items() if isinstance(inner, dict) for b, v in inner.items()}
+        print(json.dumps({**found, **flat}))
         return
     for name in ("cold", "warm"):
         print(

@@ -35,7 +35,7 @@ class Coo:
         flat = np.ascontiguousarray(array).reshape(-1)
         if flat.dtype == bool:
             return cls(array.shape, np.flatnonzero(flat), None)
-        index = np.flatnonzero(flat.view(f"u{flat.itemsize}"))
+        index = np.flatnonzero(flat.view(f"u{flat.itemsize}") != 0)
         return cls(array.shape, index, flat[index])
 
     def dense(self) -> NDArray[Any]:
@@ -52,6 +52,7 @@ def encode_sparse(tensor: NDArray[Any] | Coo, *, rel_error: float | None = None)
     values cost.
     Raises BadArgument.
     """
+    array = None
     if not isinstance(tensor, Coo):
         array = np.asarray(tensor)
         if array.dtype.name == "bfloat16":
@@ -67,7 +68,10 @@ def encode_sparse(tensor: NDArray[Any] | Coo, *, rel_error: float | None = None)
     # Neurons that are mostly silent make runs along another axis than the last: the axis that saves most comes last.
     if len(shape) > 1 and 0 < len(index) < math.prod(shape):
         axis = best_axis(shape, index)
-        if axis != len(shape) - 1:
+        if axis != len(shape) - 1 and array is not None and values is not None:
+            moved = Coo.of(np.moveaxis(array, axis, -1).astype(values.dtype, copy=False))
+            index, values = moved.index, moved.values
+        elif axis != len(shape) - 1:
             index, values = reorder(move(shape, index, axis), values, math.prod(shape))
     code = PATTERN if values is None else CODES[values.dtype]
     out = bytearray((code,)) + varint(len(shape)) + b"".join(map(varint, shape)) + varint(len(index))

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tracewinnow.logger import arguments, identity, session, spool, wire
@@ -32,14 +32,23 @@ TICK_SECONDS = 0.05
 def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
     """Run a command to its end; the exit code for us: its own, or 128 + signal. Never raises for what is broken of ours.
 
-    Call it in the main thread of a process that has nothing else to do: it blocks signals, and passes them on.
+    Call it in the main thread: until it returns it blocks signals, and passes them on.
     """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+    try:
+        return _run(command, directory, known, mask)
+    finally:
+        while signal.sigtimedwait(PASSED_ON, 0):
+            pass  # was meant for the command, which has ended
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _run(command: Sequence[str], directory: Path, known: session.Session, mask: Iterable[int]) -> int:
     uuid = known.identity.process_uuid
     lane = spool.Writer(directory, uuid, "job")
     versions = arguments.bounded_map(identity.versions())
     begin = wire.start(arguments.bounded(command), identity.working_directory(), versions, {})
     lane.append(spool.START, begin, time.time_ns())
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     stdout, stderr = os.pipe(), os.pipe()
     try:
         child = subprocess.Popen(

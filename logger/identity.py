@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tracewinnow.logger import arguments, session
@@ -97,9 +98,11 @@ def versions() -> dict[str, str]:
     """Of the interpreter, the system, and the libraries that are imported already."""
     found = {"python": sys.version.split()[0], "linux": os.uname().release, "tracewinnow": VERSION}
     for name, module in list(sys.modules.items()):
-        version = (
-            getattr(module, "__version__", None) if "." not in name and name not in sys.stdlib_module_names else None
-        )
+        if "." in name or name in sys.stdlib_module_names or not isinstance(module, ModuleType):
+            continue
+        version = vars(module).get(
+            "__version__"
+        )  # not by getattr, which may run code of the module: an import, a warning
         if isinstance(version, str) and len(found) < 200:
             found[name] = version
     return found

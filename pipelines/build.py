@@ -14,7 +14,7 @@ from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.records import WindowKey
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
 from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
-from tracewinnow.stores.archive import Archive, ArchivedBatch, Entry, Window
+from tracewinnow.stores.archive import Archive, ArchivedBatch, Window, plan_parts
 from tracewinnow.stores.errors import CorruptObject, TooLarge
 from tracewinnow.stores.objects import open_objects
 from tracewinnow.transforms.assemble import assemble
@@ -22,22 +22,6 @@ from tracewinnow.transforms.trace import Trace
 from tracewinnow.version import VERSION
 
 FAILED = "failed"
-
-
-def plan_parts(entries: Iterable[Entry], limit: int) -> list[list[tuple[str, int]]]:
-    """Cut a window into parts of at most `limit` raw bytes (or one batch), in order of record time.
-
-    Returns names of batches for each part. Pure, so every firing with the same batches cuts alike.
-    """
-    parts: list[list[tuple[str, int]]] = []
-    size = 0
-    for entry in sorted(entries, key=lambda e: (e.created_ns, e.process_uuid, e.sequence)):
-        if not parts or size + entry.length > limit:
-            parts.append([])
-            size = 0
-        parts[-1].append((entry.process_uuid, entry.sequence))
-        size += entry.length
-    return parts
 
 
 def read_window(archive: Archive, key: WindowKey, settings: Settings) -> Iterator[Trace | ArchivedBatch]:

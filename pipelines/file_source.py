@@ -16,12 +16,13 @@ from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.records import Record, window_start
 from tracewinnow.schemas.errors import BadInput
 from tracewinnow.schemas.telemetry_pb2 import STREAM_FILE, Event, TelemetryBatch
+from tracewinnow.transforms.assemble import BACKFILL
 from tracewinnow.version import VERSION
 
 BATCH_BYTES = 256 << 10
 BATCH_EVENTS = 2000
 PIECE_BYTES = 128 << 10  # a longer line comes as several
-SENDER = f"tracewinnow-backfill/{VERSION}"
+SENDER = BACKFILL + VERSION
 
 
 class Cutter:

@@ -30,7 +30,8 @@ def build(keys: beam.PCollection, settings: Settings) -> None:
     windows = keys | "ReadWindow" >> beam.ParDo(ReadWindowFn(settings)).with_outputs(FAILED, main="traces")
     _ = windows[FAILED] | "WriteUnread" >> beam.ParDo(WriteDeadLettersFn(settings))
     staged = windows.traces | "Stages" >> Stages(settings.stage)
-    _ = staged.failed | "WriteFailed" >> beam.ParDo(WriteDeadLettersFn(settings))
+    for stage, failed in zip(("Denoise", "Compress", "Rank"), staged.failed, strict=True):
+        _ = failed | f"WriteFailed{stage}" >> beam.ParDo(WriteDeadLettersFn(settings))
     _ = staged.done | "WriteTraces" >> beam.ParDo(WriteTraceFn(settings))
 
 

@@ -159,7 +159,9 @@ def cluster_id(used: Any, bootstrap: str) -> str:
 
 
 def _no_answer(bootstrap: str, failed: Any) -> Transient:
-    return Transient(f"no Kafka broker answers at {bootstrap} ({failed.args[0].str()}). Is it running, and is the address right?")
+    return Transient(
+        f"no Kafka broker answers at {bootstrap} ({failed.args[0].str()}). Is it running, and is the address right?"
+    )
 
 
 def timestamp_at(used: Any, topic: str, partition: int, offset: int) -> int:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 
 from tracewinnow.schemas.errors import BadUse
+from tracewinnow.stores.archive import PART_BYTES
 from tracewinnow.transforms.options import Options
 
 SECOND = 1_000_000_000  # ns
@@ -31,7 +32,7 @@ class Settings:
 
     warehouse: str
     window_ns: int = 60 * SECOND
-    part_bytes: int = 64 << 20
+    part_bytes: int = PART_BYTES
     late_ns: int = 86400 * SECOND
     registry: str = ""
     tables: str = ""  # where they are not in the warehouse: bq://project/dataset

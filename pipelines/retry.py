@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from tracewinnow.schemas.errors import TracewinnowError
+
 LOG = logging.getLogger(__name__)
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds
 
@@ -31,8 +33,10 @@ def keep_trying(attempt: Callable[[], bool], stopped: Callable[[], bool]) -> boo
 
 
 def innermost(failed: BaseException) -> str:
-    """The innermost cause in a line: Beam puts a worker's traceback into the message."""
-    while failed.__cause__ is not None:
+    """What went wrong in a line: our own words, else the innermost cause; Beam puts a worker's traceback into the message."""
+    while failed.__cause__ is not None and not isinstance(failed, TracewinnowError):
         failed = failed.__cause__
+    if isinstance(failed, TracewinnowError):
+        return str(failed).rstrip(".")
     lines = [line for line in str(failed).strip().splitlines() if line.strip()]
     return f"{type(failed).__name__}: {lines[-1].strip() if lines else 'no message'}"

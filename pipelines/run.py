@@ -9,7 +9,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-from tracewinnow.schemas.errors import BadUse
+from tracewinnow.schemas.errors import BadUse, TracewinnowError
 
 RUNNERS = {
     "flink": ["--runner=PortableRunner", "--streaming"],
@@ -24,12 +24,19 @@ def run_here(construct: Callable[[beam.Pipeline], None]) -> dict[str, int]:
     Named on purpose: Beam's default choice would first try to download another runner. Raises what a step raised.
     """
     # One line about each missing cloud library and each pipeline option is no news to the reader of a progress bar.
-    logging.getLogger("apache_beam").setLevel(logging.ERROR)
+    # What a step raises is raised here, so its traceback in the log is no news either.
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
     # Given explicitly, or Beam would take the flags of whatever program we run in for its own.
     pipeline = beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions([]))
     construct(pipeline)
-    result = pipeline.run()
-    result.wait_until_finish()
+    try:
+        result = pipeline.run()
+        result.wait_until_finish()
+    except Exception as failed:
+        # Beam raises a copy with the step's name in its message, and a RuntimeError where it cannot copy.
+        if isinstance(failed.__context__, TracewinnowError):
+            raise failed.__context__ from None
+        raise
     counters: dict[str, int] = {}
     for counter in result.metrics().query()["counters"]:
         name = counter.key.metric.name

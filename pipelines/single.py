@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tracewinnow.schemas.errors import BadUse
+from tracewinnow.stores.local_objects import clear_errors
 
 
 @contextlib.contextmanager
 def only_one(warehouse: str, verb: str) -> Iterator[None]:
-    """Hold WAREHOUSE/state/<verb>.lock while inside. Raises BadUse when another process holds it, OSError for a folder not ours.
+    """Hold WAREHOUSE/state/<verb>.lock while inside.
+
+    Raises BadUse when another process holds it and when the warehouse is no folder, StoreError for a folder not ours.
 
     The lock ends with its process, however that ends. A warehouse in the cloud has no such lock.
     """
@@ -21,8 +24,12 @@ def only_one(warehouse: str, verb: str) -> Iterator[None]:
         yield
         return
     path = Path(warehouse) / "state" / f"{verb}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    if Path(warehouse).exists() and not Path(warehouse).is_dir():
+        raise BadUse(f"{warehouse} is a file: a warehouse is a folder, which is made when it is not there")
+    with clear_errors(path, reading=False):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = path.open("a+")
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as held:

@@ -12,13 +12,9 @@ from tracewinnow.pipelines.options import Settings
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
 from tracewinnow.schemas.tables import date_of, dead_letter_row, rows
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
-from tracewinnow.stores.objects import escape, open_objects
+from tracewinnow.stores.objects import open_objects
 from tracewinnow.stores.tables import open_tables
-
-
-def trace_name(trace: PreprocessedTrace) -> str:
-    """Name of what is written for a trace. With the revision in it no slow worker overwrites what a later one knew."""
-    return f"{escape(trace.job_id)}-{trace.window_start_ns:020d}-r{trace.revision:08d}-p{trace.part:04d}"
+from tracewinnow.stores.traces import trace_name, trace_object
 
 
 class WriteTraceFn(beam.DoFn):
@@ -36,11 +32,12 @@ class WriteTraceFn(beam.DoFn):
         self.tables = open_tables(self.settings.tables or self.settings.warehouse)
 
     def process(self, trace: PreprocessedTrace) -> None:
-        date, name = date_of(trace.window_start_ns), trace_name(trace)
+        key = (trace.job_id, trace.window_start_ns, trace.revision, trace.part)
         for stage, seconds in trace.seconds.items():
             Metrics.distribution("tracewinnow", f"{stage}_us").update(int(seconds * 1e6))
         trace.seconds.clear()  # what is stored repeats to the byte
-        self.store.put(f"traces/dt={date}/{name}.binpb", trace.SerializeToString(deterministic=True))
+        self.store.put(trace_object(*key), trace.SerializeToString(deterministic=True))
+        date, name = date_of(trace.window_start_ns), trace_name(*key)
         for table, of_table in rows(trace).items():
             if of_table:
                 self.tables.write(table, date, name, of_table)

@@ -13,12 +13,12 @@ import numpy as np
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
 from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
 from tracewinnow.serving.warehouse import Warehouse
-from tracewinnow.stores.archive import Archive
+from tracewinnow.stores.archive import PART_BYTES, Archive, plan_parts
 from tracewinnow.stores.errors import CorruptObject
 from tracewinnow.transforms.assemble import assemble
 from tracewinnow.transforms.trace import Series, Trace
 
-CHART_BYTES = 64 << 20
+CHART_BYTES = PART_BYTES
 
 
 class NotArchived(TracewinnowError):
@@ -78,13 +78,23 @@ def _some(windows: list[int]) -> str:
     return ", ".join(names if len(names) <= 8 else [*names[:4], "...", *names[-3:]])
 
 
-def read_trace(archive: Archive, job_id: str, start_ns: int, max_bytes: int = 64 << 20) -> Trace:
-    """The trace of a window of at most `max_bytes`. Blocks; raises TooLarge, NotArchived, CorruptObject."""
-    batches = archive.read(job_id, start_ns, max_bytes=max_bytes).batches
-    if not batches:
+def read_trace(archive: Archive, job_id: str, start_ns: int, part: int = 0) -> Trace:
+    """The trace of a window, or that part of it where it is too large for one; reads no other. Blocks.
+
+    Raises BadUse for a part that is not there, NotArchived, CorruptObject.
+    """
+    entries = archive.index(job_id, start_ns)
+    parts = plan_parts(entries)
+    if not parts:
         raise NotArchived(f"The archive holds nothing of job {job_id!r} in window {window_name(start_ns)}.")
+    if part >= len(parts):
+        has = "one part, number 0" if len(parts) == 1 else f"{len(parts)} parts, numbered from 0"
+        raise BadUse(f"Window {window_name(start_ns)} of {job_id!r} has {has}; there is no part {part}")
     return assemble(
-        (TelemetryBatch.FromString(batch.data) for batch in batches), window_start_ns=start_ns, revision=len(batches)
+        (TelemetryBatch.FromString(batch.data) for batch in archive.read(job_id, start_ns, names=parts[part]).batches),
+        window_start_ns=start_ns,
+        part=part,
+        revision=len(entries),
     )
 
 
@@ -100,7 +110,7 @@ def series_of(warehouse: Warehouse, job_id: str, windows: Sequence[int]) -> tupl
             size = sum(entry.length for entry in archive.index(job_id, start))
             if not size or size > room:
                 break
-            found.append(read_trace(archive, job_id, start, room).series)
+            found.append(read_trace(archive, job_id, start).series)
         except (NotArchived, CorruptObject):
             continue
         room -= size

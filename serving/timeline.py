@@ -27,7 +27,8 @@ def line_times(trace: PreprocessedTrace, lines: npt.NDArray[np.int64]) -> npt.ND
     known.append((max(trace.lines_before, 1), trace.job.last_time_ns or trace.window_end_ns))
     at = np.array([line for line, _ in known], np.float64)
     times = np.maximum.accumulate(np.array([time for _, time in known], np.float64))
-    return np.interp(lines, at, times)
+    between: npt.NDArray[np.float64] = np.interp(lines, at, times)
+    return between
 
 
 def histogram(traces: Sequence[PreprocessedTrace], begin: int, end: int) -> npt.NDArray[np.float64]:

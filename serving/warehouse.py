@@ -11,11 +11,11 @@ from functools import cached_property
 from typing import Any
 
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
-from tracewinnow.schemas.tables import date_of
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
-from tracewinnow.stores.objects import escape, open_objects
+from tracewinnow.stores.objects import open_objects
+from tracewinnow.stores.traces import trace_object
 
-STATES = ("running", "stopped", "crashed", "lost contact")
+STATES = ("running", "stopped", "crashed", "lost contact", "imported")
 SILENCE_NS = 600 * 1_000_000_000  # a job that said nothing for so long, and never that it ended, is lost
 
 
@@ -216,9 +216,7 @@ class Warehouse:
         """The newest trace of each window and part, in time order. Without line_classes they take a fraction of the memory."""
         found = []
         for start, part, revision in self.tables.execute(_TRACES, [job_id]).fetchall():
-            name = f"{escape(job_id)}-{start:020d}-r{revision:08d}-p{part:04d}"
-            data = self.store.get(f"traces/dt={date_of(start)}/{name}.binpb")
-            trace = PreprocessedTrace.FromString(data)
+            trace = PreprocessedTrace.FromString(self.store.get(trace_object(job_id, start, revision, part)))
             if not line_classes:
                 trace.ClearField("line_classes")
             found.append(trace)

@@ -9,7 +9,7 @@ order, writes the same object again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from tracewinnow.stores import archive_format
@@ -17,10 +17,11 @@ from tracewinnow.stores.archive_format import LENGTH, ArchivedBatch, Index, RawE
 from tracewinnow.stores.errors import CorruptObject, TooLarge
 from tracewinnow.stores.objects import ObjectInfo, ObjectStore, escape, unescape
 
-__all__ = ["Archive", "ArchivedBatch", "BatchName", "Entry", "Window"]
+__all__ = ["PART_BYTES", "Archive", "ArchivedBatch", "BatchName", "Entry", "Window", "plan_parts"]
 
 ROOT = "archive/"
 START_BYTES = 64 << 10  # read at first: a small object whole, the index of a large one
+PART_BYTES = 64 << 20  # a window that holds more raw bytes is made into several traces
 
 BatchName = tuple[str, int]  # process_uuid, sequence
 
@@ -164,6 +165,22 @@ class _Opened(NamedTuple):
     info: ObjectInfo
     data: bytes  # the object, where it was small enough to be read whole; else empty
     contents: Index
+
+
+def plan_parts(entries: Iterable[Entry], limit: int = PART_BYTES) -> list[list[BatchName]]:
+    """Cut a window into parts of at most `limit` raw bytes (or one batch), in the order of record time.
+
+    Pure, so that everybody who looks at the same batches cuts alike.
+    """
+    parts: list[list[BatchName]] = []
+    size = 0
+    for entry in sorted(entries, key=lambda e: (e.created_ns, e.process_uuid, e.sequence)):
+        if not parts or size + entry.length > limit:
+            parts.append([])
+            size = 0
+        parts[-1].append((entry.process_uuid, entry.sequence))
+        size += entry.length
+    return parts
 
 
 def _folder(job_id: str, window_start_ns: int | None = None) -> str:

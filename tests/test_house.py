@@ -53,6 +53,12 @@ def test_stages_know_neither_beam_nor_kafka_nor_a_store(file: Path) -> None:
         assert not [name for name in imported(file) for one in outside if name.startswith(one)]
 
 
+@pytest.mark.parametrize("verb", ["jobs", "show", "lines", "preprocess"])
+def test_questions_need_no_pipeline(verb: str) -> None:
+    names = imported(ROOT / f"src/tracewinnow/cli/{verb}.py")
+    assert not [name for name in names if name.startswith(("tracewinnow.pipelines", "apache_beam"))]
+
+
 def test_a_job_is_spared_what_it_does_not_need() -> None:
     heavy = ["apache_beam", "confluent_kafka", "torch", "duckdb", "pyarrow", "tiktoken", "click", "google.cloud"]
     code = f"import sys, tracewinnow.logger; print([m for m in {heavy!r} if m in sys.modules])"

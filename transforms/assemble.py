@@ -31,6 +31,7 @@ Floats = npt.NDArray[np.float64]
 DTYPES = {1: "<f4", 2: "<f8", 3: "<f2", 4: "<u2", 5: "<i8", 6: "<i4", 7: "<u4"}
 BFLOAT16 = 4
 KILL_TOLD_WITHIN_NS = 5_000_000_000
+BACKFILL = "tracewinnow-backfill/"  # sender of what comes from files
 NUMBER = re.compile(r"\d+")
 
 
@@ -243,6 +244,8 @@ def assemble(
                 size += event.ByteSize()
                 numbers.add(event, kind, batch_rank)
     _add_crashes(crashes, lines, job)
+    if not job.outcome and ordered and all(batch.sender.startswith(BACKFILL) for batch in ordered):
+        job.outcome, job.ended_ns = "imported", max(lines.times, default=0)  # a file does not say how its job ended
     order = np.argsort(np.array(lines.times, np.int64), kind="stable").tolist()
     if lines.times:
         job.first_time_ns, job.last_time_ns = lines.times[order[0]], lines.times[order[-1]]

@@ -54,4 +54,5 @@ def untangled(ranks: npt.NDArray[np.int32]) -> npt.NDArray[np.int64] | None:
     if not known.any() or (ranks[known] == ranks[known][0]).all():
         return None
     run = np.cumsum(np.diff(known, prepend=known[0]))
-    return np.lexsort((np.arange(len(ranks)), ranks, run)).astype(np.int64)
+    order: npt.NDArray[np.int64] = np.lexsort((np.arange(len(ranks)), ranks, run)).astype(np.int64)
+    return order

@@ -1,7 +1,8 @@
 """Stage 1: a class for each line, and which noise is kept.
 
 Noise is kept with a probability that is recorded, so that statistics over what was kept can be weighted back: the first line of
-its kind always; of n lines alike, each later one with probability min(1, EXPECTED / n). What is not noise is kept with probability
+its kind always; of n lines alike, each later one with probability min(1, EXPECTED / n); all of them scaled down where a trace would
+keep more than MOST. What is not noise is kept with probability
 1, and so is noise that stage 3 chose for what it says: the draw is over the rest.
 The decision hangs on the content alone: the same trace keeps the same lines.
 """
@@ -18,6 +19,7 @@ from tracewinnow.transforms.reading import Reading, name_of
 from tracewinnow.transforms.reference import Reference
 
 EXPECTED = 4.0  # repeats of one noise line that are kept, on average
+MOST = 100.0  # noise lines of a trace that are kept, on average; with more kinds than that, all their probabilities shrink alike
 EVENT_CLASS = {"start": METADATA, "stop": CONTEXT, "crash": ACTIONABLE}
 
 
@@ -47,6 +49,10 @@ def denoise(
     if went_well:
         label[(label == ACTIONABLE) & (told < 0)] = NOISE
     probability = keep_probability(label, np.diff(reading.repeats.starts)[reading.repeats.group], reading.repeats.nth)
+    noise = label == NOISE
+    expected = float(probability[noise].sum())
+    if expected > MOST:
+        probability[noise] *= MOST / expected
     return Denoised(label, confidence, probability, draw(reading) < probability)
 
 

@@ -10,8 +10,9 @@ import apache_beam as beam
 
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
 from tracewinnow.schemas.errors import Transient
+from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.transforms.options import Options
-from tracewinnow.transforms.preprocess import preprocess
+from tracewinnow.transforms.preprocess import Work, compress_stage, denoise_stage, rank_stage
 from tracewinnow.transforms.trace import Trace
 from tracewinnow.version import VERSION
 
@@ -20,24 +21,70 @@ FAILED = "failed"
 
 
 class Staged(NamedTuple):
-    """done: PreprocessedTrace; failed: DeadLetter."""
+    """done: PreprocessedTrace; failed: DeadLetter, an output a stage."""
 
     done: beam.PCollection
-    failed: beam.PCollection
+    failed: list[beam.PCollection]
 
 
-class PreprocessFn(beam.DoFn):
-    def __init__(self, options: Options) -> None:
-        self.options = options
+class StageFn(beam.DoFn):
+    """One stage around its plain function; a trace on which it fails goes to the output `failed` as a dead letter."""
 
-    def process(self, trace: Trace) -> Iterator[Any]:
+    def __init__(self, stage: str) -> None:
+        self.stage = stage
+
+    def run(self, element: Any) -> Any:
+        """The stage itself."""
+        raise NotImplementedError
+
+    def trace_of(self, element: Any) -> Trace:
+        """The trace that the element is about."""
+        found: Trace = element.trace
+        return found
+
+    def process(self, element: Any) -> Iterator[Any]:
         try:
-            yield preprocess(trace, self.options)
+            yield self.run(element)
         except (Transient, MemoryError):
             raise
         except Exception as failed:
-            LOG.exception("the stages failed on %s/%d", trace.job_id, trace.window_start_ns)
-            yield beam.pvalue.TaggedOutput(FAILED, stage_letter(trace, "Preprocess", failed))
+            trace = self.trace_of(element)
+            LOG.exception("%s failed on %s/%d", self.stage, trace.job_id, trace.window_start_ns)
+            yield beam.pvalue.TaggedOutput(FAILED, stage_letter(trace, self.stage, failed))
+
+
+class DenoiseFn(StageFn):
+    """Trace -> Work."""
+
+    def __init__(self, options: Options) -> None:
+        super().__init__("Denoise")
+        self.options = options
+
+    def run(self, element: Trace) -> Work:
+        return denoise_stage(element, self.options)
+
+    def trace_of(self, element: Trace) -> Trace:
+        return element
+
+
+class CompressFn(StageFn):
+    """Work -> Work."""
+
+    def __init__(self) -> None:
+        super().__init__("Compress")
+
+    def run(self, element: Work) -> Work:
+        return compress_stage(element)
+
+
+class RankFn(StageFn):
+    """Work -> PreprocessedTrace."""
+
+    def __init__(self) -> None:
+        super().__init__("Rank")
+
+    def run(self, element: Work) -> PreprocessedTrace:
+        return rank_stage(element)
 
 
 def stage_letter(trace: Trace, stage: str, failed: Exception) -> DeadLetter:
@@ -55,12 +102,14 @@ def stage_letter(trace: Trace, stage: str, failed: Exception) -> DeadLetter:
 
 
 class Stages(beam.PTransform):
-    """Trace -> Staged."""
+    """Trace -> Staged. The three steps fuse on every runner: what passes between them is never encoded."""
 
     def __init__(self, options: Options) -> None:
         super().__init__()
         self.options = options
 
     def expand(self, traces: beam.PCollection) -> Staged:
-        staged = traces | "Preprocess" >> beam.ParDo(PreprocessFn(self.options)).with_outputs(FAILED, main="done")
-        return Staged(staged.done, staged[FAILED])
+        denoised = traces | "Denoise" >> beam.ParDo(DenoiseFn(self.options)).with_outputs(FAILED, main="done")
+        compressed = denoised.done | "Compress" >> beam.ParDo(CompressFn()).with_outputs(FAILED, main="done")
+        ranked = compressed.done | "Rank" >> beam.ParDo(RankFn()).with_outputs(FAILED, main="done")
+        return Staged(ranked.done, [denoised[FAILED], compressed[FAILED], ranked[FAILED]])

@@ -29,7 +29,7 @@ ESCAPE = re.compile(
 WIPED = re.compile(r"^.*(?:\r\x1b\[[02]?K|\x1b\[2K\r)(?=.)")
 # Set before every line by what carries it: CI systems, container runtimes. Never part of the message.
 CARRIED = re.compile(
-    r"^(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z(?: |$)", re.M
+    r"^(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z(?: |$)"
 )
 # Set by the program's own logging, or by a launcher that tells ranks apart: shown, but not judged.
 OWN = re.compile(
@@ -42,8 +42,7 @@ OWN = re.compile(
     r"|\[\d{1,5},\d{1,5}\]<std(?:out|err)>: ?"
     r"|\d{1,5}: (?=\S)"
     r"|\((?:[A-Za-z_]\w* )?(?:pid|ip)=[^)\n]{1,60}\) ?"
-    r"){1,4}",
-    re.M,
+    r"){1,4}"
 )
 NOT_WORDS = re.compile(r"[^A-Za-z]+")
 RANK = re.compile(r"^\s*(?:\[(?:rank ?|default|RANK ?)(\d{1,5})\]|\[\d{1,5},(\d{1,5})\]<std|(\d{1,5}): \S)")
@@ -102,8 +101,8 @@ def visible(lines: Sequence[str]) -> list[str]:
         text = "\n".join(WIPED.sub("", line) if "\r" in line else line for line in text.split("\n"))
     if "\x1b" in text:
         text = ESCAPE.sub("", text)
-    text = CARRIED.sub("", text)
-    shown = text.split("\n")
+    # By match and not by sub: a search would look for the start of a line at every character.
+    shown = [line[found.end() :] if (found := CARRIED.match(line)) else line for line in text.split("\n")]
     if "\r" in text:
         shown = [overwritten(line) if "\r" in line else line for line in shown]
     return shown
@@ -111,7 +110,7 @@ def visible(lines: Sequence[str]) -> list[str]:
 
 def judged(shown: Sequence[str]) -> list[str]:
     """What the rules look at: the visible text without time stamps and rank prefixes of the program's own logging."""
-    return OWN.sub("", "\n".join(shown)).split("\n") if shown else []
+    return [line[found.end() :] if (found := OWN.match(line)) else line for line in shown]
 
 
 def overwritten(line: str) -> str:

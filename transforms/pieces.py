@@ -15,12 +15,11 @@ from tracewinnow.transforms import answer, render, tokens
 from tracewinnow.transforms.classify import LABELS
 from tracewinnow.transforms.lines import encoding_of, split
 from tracewinnow.transforms.options import Options
-from tracewinnow.transforms.preprocess import stages
+from tracewinnow.transforms.preprocess import preprocess
 from tracewinnow.transforms.trace import Trace
 
 SIZE = 32 << 20  # characters of a piece,
 LINES = 500_000  # and its most lines
-EVERY = 16  # of a log in pieces, one slice in so many is put through the tokenizer
 
 
 def traces(chunks: Iterable[str | bytes]) -> Iterator[tuple[Trace, str]]:
@@ -64,14 +63,12 @@ def winnow_pieces(chunks: Iterable[str | bytes], options: Options) -> Preprocess
     previous: tuple[Trace, str] | None = None
     for piece in traces(chunks):
         if previous is not None:
-            found.append(_noted(stages(previous[0], options, EVERY), previous[1]))
+            found.append(_noted(preprocess(previous[0], options), previous[1]))
         previous = piece
     assert previous is not None  # traces() gives at least one
     if not found:
-        large = previous[0].bytes_before > 2 * SIZE  # of one line
-        note = f"a large line; tokens_before is estimated from one slice in {EVERY}" if large else previous[1]
-        return _noted(stages(previous[0], options, EVERY if large else 1), note)
-    found.append(_noted(stages(previous[0], options, EVERY), previous[1]))
+        return _noted(preprocess(previous[0], options), previous[1])
+    found.append(_noted(preprocess(previous[0], options), previous[1]))
     return merged(found, options)
 
 
@@ -106,8 +103,7 @@ def merged(found: list[PreprocessedTrace], options: Options) -> PreprocessedTrac
     for name in ("tokens_before", "bytes_before", "events_before"):
         setattr(result, name, sum(getattr(piece, name) for piece in found))
     result.content_address = hashlib.sha256("".join(piece.content_address for piece in found).encode()).hexdigest()
-    reason = f"{len(found)} pieces; tokens_before is estimated from one slice in {EVERY}"
-    result.notes.append(Note(stage="read", what="fallback", reason=f"a large log, looked at in {reason}"))
+    result.notes.append(Note(stage="read", what="fallback", reason=f"a large log, looked at in {len(found)} pieces"))
     for piece in found:
         piece.lines_before = shift  # what a mark costs hangs on the length of the whole
     _choose(found, result, options)

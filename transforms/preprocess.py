@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import numpy as np
@@ -27,64 +28,92 @@ from tracewinnow.version import VERSION
 STAGES_VERSION = "rules-1"  # raised when the same input may give another result
 NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
 HEADER_FROM = 300  # tokens of budget from which the marks are explained
+EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,
+SAMPLE = 1 << 15  # and how many of a larger trace
 BARE = 24  # tokens of budget below which one shortened line is all that fits
 
 
-class Clock:
-    """Seconds of each stage."""
+@dataclass(slots=True)
+class Work:
+    """A trace on its way through the stages: what each of them found out, and the result as far as it goes."""
 
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
+    trace: Trace
+    options: Options
+    result: PreprocessedTrace
+    reading: Reading
+    denoised: Denoised
+    value: npt.NDArray[np.float32]  # log-odds of each line that it explains the failure
+    summaries: list[Summary] = field(default_factory=list)
 
     @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
+    def clock(self, stage: str) -> Iterator[None]:
+        """Adds to the seconds of a stage."""
         start = time.perf_counter()
         yield
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+        self.result.seconds[stage] += time.perf_counter() - start
 
 
 def preprocess(trace: Trace, options: Options) -> PreprocessedTrace:
     """Denoise, compress and rank a trace.
 
     Deterministic: same trace and options, same bytes, `seconds` aside. No I/O but for loading the vocabulary once. `text` never has
-    more than options.budget tokens.
+    more than options.budget tokens. Of a trace of more than EXACT characters `tokens_before` is estimated, and a note says so.
     """
-    return stages(trace, options)
+    return rank_stage(compress_stage(denoise_stage(trace, options)))
 
 
-def stages(trace: Trace, options: Options, every: int = 1) -> PreprocessedTrace:
-    """As `preprocess`; tokens_before is estimated from one slice of the text in `every`."""
-    clock = Clock()
+def denoise_stage(trace: Trace, options: Options) -> Work:
+    """Stage 1: read the lines, score and class them, draw the noise that stays."""
+    start = time.perf_counter()
     result = account(trace, options)
-    with clock("read"):
-        reading = read(trace.lines, trace.ranks)
-    with clock("denoise"):
-        base = score(reading.view)
-        healthy = healthy_share(reading, options.reference)
-        value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
-        for_labels = adjust(base, reading, healthy, "", trace.levels, trace.events)
-        denoised = denoise(reading, for_labels, healthy, trace.events, went_well(trace))
-        result.route.append("denoise")
-    with clock("compress"):
-        summaries = numbers(trace, result)
-    with clock("rank"):
-        text, kept, told = fill(trace, reading, denoised, value, summaries, options.budget)
+    reading = read(trace.lines, trace.ranks)
+    base = score(reading.view)
+    healthy = healthy_share(reading, options.reference)
+    value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
+    for_labels = adjust(base, reading, healthy, "", trace.levels, trace.events) if options.query else value
+    denoised = denoise(reading, for_labels, healthy, trace.events, went_well(trace))
+    result.route.append("denoise")
+    result.seconds["denoise"] = time.perf_counter() - start
+    return Work(trace, options, result, reading, denoised, value)
+
+
+def compress_stage(work: Work) -> Work:
+    """Stage 2: a line for each series of numbers; jobs on CPUs skip it."""
+    with work.clock("compress"):
+        work.summaries = numbers(work.trace, work.result)
+    return work
+
+
+def rank_stage(work: Work) -> PreprocessedTrace:
+    """Stage 3: fill the token budget, and give account of what was kept and dropped."""
+    trace, options, result, reading, denoised = work.trace, work.options, work.result, work.reading, work.denoised
+    with work.clock("rank"):
+        text, kept, told = fill(trace, reading, denoised, work.value, work.summaries, options.budget)
         result.route.append("rank")
         result.text, result.tokens_after, result.bytes_after = text, tokens.count(text), len(text.encode())
         for piece in kept:  # what is kept for what it says was not drawn
             denoised.keep_probability[piece.first : piece.last + 1] = 1.0
         pieces, stored = kept, told
         if options.store_tokens:
-            pieces, stored = store(reading, denoised, value, kept, summaries, options.store_tokens)
+            pieces, stored = store(reading, denoised, work.value, kept, work.summaries, options.store_tokens)
         for summary in stored:
             result.segments.append(summary_segment(summary))
         for piece in pieces:
-            result.segments.append(segment(piece, trace, reading, denoised, value))
-    with clock("count"):
-        result.tokens_before = tokens.estimate(render.clean("\n".join(trace.lines)), every)
+            result.segments.append(segment(piece, trace, reading, denoised, work.value))
+    with work.clock("count"):
+        result.tokens_before = tokens_before(trace, result)
         lines_account(result, denoised, pieces)
-    result.seconds.update(clock.seconds)
     return result
+
+
+def tokens_before(trace: Trace, result: PreprocessedTrace) -> int:
+    """Tokens of all lines; estimated, with a note, where there are more than EXACT characters of them."""
+    text = render.clean("\n".join(trace.lines))
+    if len(text) <= EXACT:
+        return tokens.count(text)
+    reason = f"tokens_before is estimated from {SAMPLE} of {len(text)} characters"
+    result.notes.append(Note(stage="count", what="fallback", reason=reason))
+    return tokens.estimate(text, SAMPLE)
 
 
 def account(trace: Trace, options: Options) -> PreprocessedTrace:
@@ -202,7 +231,7 @@ def bare(
     if len(value):
         line = int(np.argmax(value))
         text = tokens.head(render.clean(reading.shown[line]).strip(), budget)
-        return text, [Piece(line, line, text, 1, ())] if text else [], []
+        return text, [Piece(line, line, text, 1, (), tokens.count(text))] if text else [], []
     if summaries:
         text = tokens.head(render.clean(summaries[0].text), budget)
         return text, [], [summaries[0]] if text else []

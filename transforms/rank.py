@@ -74,26 +74,39 @@ class Costs:
     _text: dict[int, str]
     _tokens: dict[int, int]
 
+    def said(self, line: int) -> str:
+        """What a line says, whole: cheap, for telling repeats."""
+        return clean(self.shown[line]).rstrip()
+
     def text(self, line: int) -> str:
-        """What would be printed for a line."""
+        """What would be printed for a line: what it says, shortened if it took too much of the budget."""
         if line not in self._text:
-            self._look(line)
+            text = self.said(line)
+            # A token has a byte at least, so most lines are known to fit without being counted.
+            if len(text) > 80 and len(text.encode()) >= self.most and self._count(line, text) > self.most:
+                longest = max(40, int(len(text) * self.most / self._tokens[line] * 0.8))
+                text = shorten(text, longest, longest * 2 // 3)
+                self._count(line, text)
+            self._text[line] = text
         return self._text[line]
 
     def tokens(self, line: int) -> int:
         """Its tokens, the line end included."""
-        if line not in self._tokens:
-            self._look(line)
-        return self._tokens[line]
+        text = self.text(line)
+        return self._tokens[line] if line in self._tokens else self._count(line, text)
 
-    def _look(self, line: int) -> None:
-        text = clean(self.shown[line]).rstrip()
-        count, most = tokens.count(text + "\n"), max(24, self.budget // LARGEST_SHARE)
-        if count > most and len(text) > 80:
-            longest = max(40, int(len(text) * most / count * 0.8))
-            text = shorten(text, longest, longest * 2 // 3)
-            count = tokens.count(text + "\n")
-        self._text[line], self._tokens[line] = text, count
+    def about(self, line: int) -> int:
+        """Its tokens where they were counted; else, for noise that was drawn and not chosen, about as many."""
+        return self._tokens[line] if line in self._tokens else len(self.text(line)) // 3 + 1
+
+    @property
+    def most(self) -> int:
+        """Tokens that a line may take."""
+        return max(24, self.budget // LARGEST_SHARE)
+
+    def _count(self, line: int, text: str) -> int:
+        self._tokens[line] = found = tokens.count(text + "\n")
+        return found
 
 
 def rank(
@@ -117,4 +130,4 @@ def rank(
     calm = (reading.view.bits & TROUBLE) == 0
     paid = worth(value, repeats.nth, np.diff(repeats.starts)[repeats.group], repeats.copy, calm)
     marker = marker_tokens(len(reading.shown))
-    return choose(paid, size, blank, costs.text, costs.tokens, marker, budget, kept), costs
+    return choose(paid, size, blank, costs.said, costs.tokens, marker, budget, kept), costs

@@ -28,6 +28,7 @@ class Piece:
     text: str
     count: int
     ranks: tuple[int, ...]
+    tokens: int  # of its lines, each counted alone; of drawn noise about as many
 
     def printed(self) -> tuple[int, int, str]:
         """(first, last, text) for render(): 1-based, with a mark for repeats."""
@@ -60,6 +61,7 @@ def cut(chosen: npt.NDArray[np.bool_], reading: Reading, denoised: Denoised, cos
                     "\n".join(costs.text(line) for line in part),
                     len(alike) if left_out else 1,
                     tuple(sorted({rank for rank in ranks.tolist() if rank >= 0})),
+                    sum(map(costs.about, part)),
                 )
             )
     return pieces
@@ -88,7 +90,7 @@ def segment(
         first_time_ns=min(times),
         last_time_ns=max(times),
         ranks=piece.ranks,
-        tokens=tokens.count(piece.text),
+        tokens=piece.tokens if denoised.keep_probability[piece.first] < 1 else tokens.count(piece.text),
         text=piece.text,
     )
 

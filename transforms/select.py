@@ -12,6 +12,7 @@ REPEATS = 0.35  # log-odds that a line loses each time the number of its repeats
 FREE = 5  # from this many on
 COPY = 6.0  # log-odds that a line loses because another rank said it before
 CLOSE = 4  # longest gap, in lines, that is looked at to be closed
+LONG = 2.0  # characters a token, until lines were counted
 GIVE_UP = 300  # candidates in a row that did not fit
 
 
@@ -56,7 +57,7 @@ def choose(
     most = min(n, 4 * budget + 1000)
     best = np.argpartition(-price, most - 1)[:most] if most < n else np.arange(n)
     order = best[np.argsort(-price[best], kind="stable")]
-    used, missed = marker, 0
+    used, missed, long = marker, 0, LONG
     seen = {text(i) for i in np.flatnonzero(chosen[1:-1]).tolist()}
     for i in order.tolist():
         if chosen[i + 1]:
@@ -68,7 +69,12 @@ def choose(
         elif text(i) in seen:
             continue
         gaps = marker if not (left or right) else -marker if left and right else 0
-        cost = tokens(i) + gaps
+        # What is far too long by what was counted so far is not worth counting.
+        if size[i] <= 1.5 * long * (budget - used):
+            cost = tokens(i) + gaps
+            long = max(long, size[i] / max(1, cost))
+        else:
+            cost = budget + 1
         if used + cost > budget:
             missed += 1
             if missed > GIVE_UP or used >= budget - 3:

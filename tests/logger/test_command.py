@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tracewinnow.logger import command, identity
 from tracewinnow.schemas import telemetry_pb2 as pb
 
 
@@ -34,7 +35,7 @@ def sync(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "crash"),
+    ("program", "code", "crash"),
     [
         (["true"], 0, None),
         (["sh", "-c", "exit 3"], 3, {"exit_code": 3}),
@@ -43,11 +44,11 @@ def sync(*words: str) -> subprocess.CompletedProcess[str]:
         (["/etc"], 126, {"exit_code": 126}),
     ],
 )
-def test_the_exit_code_is_passed_on(spool: Any, command: list[str], code: int, crash: dict[str, int] | None) -> None:
-    status, stdout, stderr = run(spool, "--", *command)
+def test_the_exit_code_is_passed_on(spool: Any, program: list[str], code: int, crash: dict[str, int] | None) -> None:
+    status, stdout, stderr = run(spool, "--", *program)
     assert (status, stdout) == (code, b"")
     assert bool(stderr) == (code in (126, 127))
-    assert list(spool.events("start")[0].start.argv) == command
+    assert list(spool.events("start")[0].start.argv) == program
     if crash is None:
         assert len(spool.events("stop")) == 1
     else:
@@ -70,6 +71,15 @@ def test_output_passes_and_is_recorded(spool: Any) -> None:
 def test_options_of_the_command_are_its_own(spool: Any) -> None:
     assert run(spool, "--", "echo", "--help", "-x")[1] == b"--help -x\n"
     assert run(spool, "echo", "--job", "2")[1] == b"--job 2\n"
+
+
+def test_a_caller_in_this_process_gets_its_signals_back(spool: Any) -> None:
+    spool.path.mkdir()
+    known = identity.new_session("job-1", "cpu", None, None, None, None, None, None, 1.0)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert command.run(["sh", "-c", f"kill -USR1 {os.getpid()}; exit 3"], spool.path, known) == 3
+    assert command.run(["/nonexistent/program"], spool.path, known) == 127
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 def test_signals_are_passed_on(spool: Any) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -73,3 +75,14 @@ def test_a_spool_of_somebody_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
         identity.spool_directory(tmp_path / "file")
+
+
+def test_versions_are_found_without_running_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, lazy = ModuleType("known_library"), ModuleType("lazy_library")
+    known.__dict__["__version__"] = "1.2"
+    lazy.__dict__["__getattr__"] = lambda name: pytest.fail(f"{name} was asked for")
+    monkeypatch.setitem(sys.modules, "known_library", known)
+    monkeypatch.setitem(sys.modules, "lazy_library", lazy)
+    found = identity.versions()
+    assert found["known_library"] == "1.2"
+    assert "lazy_library" not in found

@@ -10,8 +10,9 @@ from tracewinnow.schemas.tables import date_of, rows
 from tracewinnow.schemas.telemetry_pb2 import ACCELERATOR_GPU, TelemetryBatch
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.stores.archive import Archive, ArchivedBatch
-from tracewinnow.stores.objects import escape, open_objects
+from tracewinnow.stores.objects import open_objects
 from tracewinnow.stores.tables import open_tables
+from tracewinnow.stores.traces import trace_name, trace_object
 from tracewinnow.transforms.assemble import assemble
 
 SECOND = 1_000_000_000
@@ -55,11 +56,10 @@ class Writer:
         return trace
 
     def trace(self, trace: PreprocessedTrace) -> None:
-        date = date_of(trace.window_start_ns)
-        name = f"{escape(trace.job_id)}-{trace.window_start_ns:020d}-r{trace.revision:08d}-p{trace.part:04d}"
-        self.store.put(f"traces/dt={date}/{name}.binpb", trace.SerializeToString(deterministic=True))
+        key = (trace.job_id, trace.window_start_ns, trace.revision, trace.part)
+        self.store.put(trace_object(*key), trace.SerializeToString(deterministic=True))
         for table, of_table in rows(trace).items():
-            self.tables.write(table, date, name, of_table)
+            self.tables.write(table, date_of(trace.window_start_ns), trace_name(*key), of_table)
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from tracewinnow.schemas.errors import BadUse
 from tracewinnow.serving import raw
 from tracewinnow.serving.raw import NotArchived, find_window, line_range, read_trace, series_of, window_name
 from tracewinnow.serving.warehouse import Warehouse
-from tracewinnow.stores.archive import Archive
-from tracewinnow.stores.errors import TooLarge
+from tracewinnow.stores.archive import Archive, plan_parts
 
 
 @pytest.mark.parametrize(("text", "found"), [("7-31", (7, 31)), ("7", (7, 7)), (" 1 - 2 ", (1, 2))])
@@ -62,10 +61,13 @@ def test_lines_are_those_of_the_trace(writer: Writer) -> None:
     assert read.lines == ["zero", "one", "two", "three"]
 
 
-def test_too_large_a_window_is_refused_before_it_is_read(writer: Writer) -> None:
-    writer.window([batch("a", 0, 0, ["x" * 1000])])
-    with pytest.raises(TooLarge):
-        read_trace(Archive(writer.store), "a", START, max_bytes=100)
+def test_of_too_large_a_window_one_part_is_read(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracewinnow.serving.raw.plan_parts", lambda entries: plan_parts(entries, 1200))
+    writer.window([batch("a", 0, number, [f"{number}" * 1000]) for number in range(3)])
+    archive = Archive(writer.store)
+    assert [read_trace(archive, "a", START, part).lines for part in range(3)] == [[f"{n}" * 1000] for n in range(3)]
+    with pytest.raises(BadUse, match="has 3 parts, numbered from 0; there is no part 3"):
+        read_trace(archive, "a", START, 3)
 
 
 def test_series_go_on_over_windows(writer: Writer) -> None:

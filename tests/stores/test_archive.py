@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import pickle
 import random
 
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tracewinnow.stores import archive as archive_module
-from tracewinnow.stores.archive import Archive, ArchivedBatch, Window
+from tracewinnow.stores.archive import Archive, ArchivedBatch, Entry, Window, plan_parts
 from tracewinnow.stores.errors import CorruptObject, TooLarge
 from tracewinnow.stores.local_objects import LocalObjects
 from tracewinnow.stores.objects import ObjectStore
@@ -163,3 +164,16 @@ def test_any_bundles_in_any_order_read_the_same(tmp_path_factory, written: list,
         assert item.data not in found.setdefault(item[:2], set())
         found[item[:2]].add(item.data)
     assert found == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 300)), max_size=40), st.integers(1, 500))
+def test_parts_hold_each_batch_once_in_order_and_are_full(made: list[tuple[int, int]], limit: int) -> None:
+    entries = [Entry(f"{n:032x}", n, created, length, b"") for n, (created, length) in enumerate(made)]
+    parts = plan_parts(entries, limit)
+    size = {(entry.process_uuid, entry.sequence): entry.length for entry in entries}
+    in_time = [(e.process_uuid, e.sequence) for e in sorted(entries, key=lambda e: (e.created_ns, e.process_uuid))]
+    assert [name for part in parts for name in part] == in_time
+    assert all(len(part) == 1 or sum(size[name] for name in part) <= limit for part in parts)
+    for part, following in itertools.pairwise(parts):
+        assert sum(size[name] for name in part) + size[following[0]] > limit
+    assert parts == plan_parts(entries[::-1], limit)

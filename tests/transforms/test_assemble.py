@@ -165,3 +165,12 @@ def test_vectors() -> None:
     assert vector_values(Vector(dtype=DTYPE_UINT32, data=b"\xff\xff\xff\xff")).tolist() == [2**32 - 1]
     with pytest.raises(ValueError, match="dtype"):
         vector_values(Vector(dtype=0, data=b"1234"))
+
+
+def test_a_job_from_files_is_imported() -> None:
+    made = batch()
+    made.sender = "tracewinnow-backfill/1"
+    log(made, 7, b"x")
+    trace = assemble([made])
+    assert trace.job is not None
+    assert (trace.job.outcome, trace.job.ended_ns) == ("imported", 7)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from tracewinnow.transforms.classify import NOISE
-from tracewinnow.transforms.denoise import EXPECTED, denoise, draw, healthy_share, keep_probability
+from tracewinnow.transforms.denoise import EXPECTED, MOST, denoise, draw, healthy_share, keep_probability
 from tracewinnow.transforms.reading import read, template_names
 from tracewinnow.transforms.reference import Reference
 from tracewinnow.transforms.score import score
@@ -25,7 +26,8 @@ def test_the_first_of_a_kind_is_always_kept_and_later_ones_by_the_curve() -> Non
     assert p.tolist() == [1.0, np.float32(EXPECTED / 100), 1.0, 1.0]
 
 
-def test_weights_make_counts_unbiased() -> None:
+def test_weights_make_counts_unbiased(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracewinnow.transforms.denoise.MOST", 1e9)
     reading = read(chatter(100, 60))
     found = denoise(reading, score(reading.view), np.zeros(6000, np.float32), [])
     assert (found.label == NOISE).all()
@@ -56,3 +58,12 @@ def test_job_events_have_their_classes() -> None:
     reading = read(["job started", "job crashed with code 1", "job stopped"])
     found = denoise(reading, score(reading.view), np.zeros(3, np.float32), ["start", "crash", "stop"])
     assert found.label.tolist() == [2, 0, 1]
+
+
+def test_a_trace_of_many_kinds_keeps_no_more_than_a_share_and_its_weights_still_tell_how_many() -> None:
+    names = [f"{a} {b} {c}" for a in WORDS for b in WORDS for c in WORDS]  # 1,728 kinds
+    reading = read([f"downloading {name} now" for name in names])
+    found = denoise(reading, score(reading.view), np.zeros(len(names), np.float32), [])
+    assert (found.label == NOISE).all()
+    assert 0.6 * MOST < found.kept.sum() < 1.4 * MOST
+    assert abs((1 / found.keep_probability[found.kept]).sum() / len(names) - 1) < 0.4

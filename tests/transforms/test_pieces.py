@@ -61,7 +61,7 @@ def test_the_cause_comes_out_of_any_piece_within_the_budget(budget: int) -> None
     assert covered == list(range(1, len(ROWS) + 1))
     assert sum(c.lines_kept + c.lines_dropped for c in result.classes) == len(ROWS) == result.lines_before
     assert result.bytes_before == len(LOG)
-    assert "estimated" in result.notes[-1].reason
+    assert "pieces" in result.notes[-1].reason
     assert abs(result.tokens_before / tokens.count(LOG.decode()) - 1) < 0.2
 
 

@@ -132,3 +132,9 @@ def test_same_trace_same_bytes() -> None:
         return result.SerializeToString(deterministic=True)
 
     assert run() == run()
+
+
+def test_a_large_trace_says_that_its_tokens_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracewinnow.transforms.preprocess.EXACT", 1000)
+    trace = preprocess(Trace(lines=[f"step {i} of the run" for i in range(200)]), Options(budget=200))
+    assert [note.stage for note in trace.notes if "estimated" in note.reason] == ["count"]

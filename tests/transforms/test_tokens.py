@@ -46,3 +46,12 @@ def test_each_alone() -> None:
     assert tokens.count_each(["", "a", "two words", "x" * 50_000]) == [
         0, 1, tokens.count("two words"), tokens.count("x" * 50_000)
     ]  # fmt: skip
+
+
+def test_an_estimate_is_exact_for_what_is_short_and_near_for_what_is_long() -> None:
+    text = "".join(
+        f"step {i} loss {1 / (i + 1):.6f}\n" if i % 3 else f"saved checkpoint number {i}\n" for i in range(40_000)
+    )
+    assert tokens.estimate(text[:1000], 1000) == tokens.count(text[:1000])
+    assert abs(tokens.estimate(text, 1 << 16) / tokens.count(text) - 1) < 0.03
+    assert tokens.estimate(text, 1 << 16) == tokens.estimate(text, 1 << 16)

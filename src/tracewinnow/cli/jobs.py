@@ -11,7 +11,7 @@ from tracewinnow.cli.common import warehouse_option
 from tracewinnow.serving.text import duration, number, plain, table, utc
 from tracewinnow.serving.warehouse import STATES, Job, Warehouse
 
-COLOURS = {"crashed": "red", "lost contact": "yellow", "running": "cyan", "stopped": "green"}
+COLOURS = {"crashed": "red", "lost contact": "yellow", "running": "cyan", "stopped": "green", "imported": "blue"}
 
 
 @click.command(

@@ -8,13 +8,10 @@ import sys
 import click
 
 from tracewinnow.cli.common import warehouse_option
-from tracewinnow.schemas.errors import BadUse
 from tracewinnow.serving.raw import NotArchived, find_window, line_range, read_trace, window_name
 from tracewinnow.serving.text import printable
 from tracewinnow.serving.warehouse import Warehouse
 from tracewinnow.stores.archive import Archive
-from tracewinnow.stores.errors import TooLarge
-from tracewinnow.transforms.trace import Trace
 
 
 @click.command(
@@ -46,7 +43,7 @@ def command(job: str, lines: str, window: str | None, part: int, warehouse: str,
     start = find_window(archive, job_id, window)
     if window and window not in (str(start), window_name(start)):
         click.echo(f"Window {window_name(start)} is the one that begins at or before {window}.", err=True)
-    trace = _trace(archive, job_id, start, part, warehouse)
+    trace = read_trace(archive, job_id, start, part)
     count = len(trace.lines)
     if first > count:
         raise NotArchived(
@@ -64,20 +61,3 @@ def command(job: str, lines: str, window: str | None, part: int, warehouse: str,
         click.echo(printable(text), nl=False)
     else:
         sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
-
-
-def _trace(archive: Archive, job_id: str, start: int, part: int, warehouse: str) -> Trace:
-    try:
-        trace = read_trace(archive, job_id, start)
-        parts = [trace]
-    except TooLarge:
-        # Only then: it costs seconds to import.
-        from tracewinnow.pipelines.build import read_window
-        from tracewinnow.pipelines.options import Settings
-
-        found = read_window(archive, (job_id, start), Settings(warehouse))
-        parts = [each for each in found if isinstance(each, Trace)]
-    if part >= len(parts):
-        has = "one part, number 0" if len(parts) == 1 else f"{len(parts)} parts, numbered from 0"
-        raise BadUse(f"Window {window_name(start)} of {job_id!r} has {has}; there is no part {part}")
-    return parts[part]

@@ -1,0 +1,96 @@
+"""Windows read back from the archive: whole, in parts where they are large, and what does not fit together is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.testing.util import assert_that
+
+from tests.pipelines.feed import batch
+from tracewinnow.pipelines.build import FAILED, ReadWindowFn, read_window
+from tracewinnow.pipelines.options import Settings
+from tracewinnow.pipelines.run import run_here
+from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
+from tracewinnow.stores.archive import Archive, ArchivedBatch
+from tracewinnow.stores.objects import open_objects
+from tracewinnow.transforms.trace import Trace
+
+START = 1_760_000_000_000_000_000
+KEY = ("job", START)
+
+
+def archived(made: TelemetryBatch) -> ArchivedBatch:
+    return ArchivedBatch(made.process_uuid, made.sequence, made.created_ns, made.SerializeToString())
+
+
+def lines_of(sequence: int, text: str = "") -> TelemetryBatch:
+    return batch(
+        "job",
+        "a" * 32,
+        sequence,
+        [f"{text}line {sequence}.{n}" for n in range(1000)],
+        created_ns=START + sequence * 10**9,
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(str(tmp_path), part_bytes=1 << 16)
+
+
+@pytest.fixture
+def archive(settings: Settings) -> Archive:
+    return Archive(open_objects(settings.warehouse))
+
+
+def test_a_large_window_is_several_traces_that_hold_every_line_once(archive: Archive, settings: Settings) -> None:
+    archive.write(*KEY, [archived(lines_of(sequence)) for sequence in range(9)])
+    traces = [found for found in read_window(archive, KEY, settings) if isinstance(found, Trace)]
+    assert [trace.part for trace in traces] == list(range(len(traces)))
+    assert len(traces) > 3
+    assert {trace.revision for trace in traces} == {9}
+    assert [line for trace in traces for line in trace.lines] == [
+        f"line {s}.{n}" for s in range(9) for n in range(1000)
+    ]
+
+
+def dead_letters(settings: Settings) -> list[tuple[str, str]]:
+    """Code and reason of what ReadWindowFn could not read."""
+    told: list[tuple[str, str]] = []
+    folder = Path(settings.warehouse) / "told"
+
+    def construct(pipeline: beam.Pipeline) -> None:
+        read = (
+            pipeline | beam.Create([KEY, KEY]) | beam.ParDo(ReadWindowFn(settings)).with_outputs(FAILED, main="traces")
+        )
+
+        def note(letters: list[object]) -> None:
+            folder.write_text("\n".join(f"{letter.code}\t{letter.reason}" for letter in letters))  # type: ignore[attr-defined]
+
+        assert_that(read[FAILED], note)
+
+    run_here(construct)
+    for row in folder.read_text().splitlines():
+        code, _, reason = row.partition("\t")
+        told.append((code, reason))
+    return told
+
+
+def test_two_batches_of_one_name_are_a_dead_letter(archive: Archive, settings: Settings) -> None:
+    archive.write(*KEY, [archived(lines_of(0)), archived(lines_of(0, "other "))])
+    [(code, reason)] = dead_letters(settings)
+    assert code == "name-taken"
+    assert "sent two different batches with sequence 0" in reason
+
+
+def test_a_damaged_object_is_a_dead_letter_that_names_it(archive: Archive, settings: Settings) -> None:
+    name = archive.write(*KEY, [archived(lines_of(0))])
+    file = Path(settings.warehouse) / name
+    whole = bytearray(file.read_bytes())
+    whole[len(whole) // 2] ^= 0xFF
+    file.write_bytes(whole)
+    [(code, reason)] = dead_letters(settings)
+    assert code == "corrupt-archive"
+    assert name in reason

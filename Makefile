@@ -17,6 +17,7 @@ $(VENV)/.done-$(EXTRAS): pyproject.toml setup.py $(wildcard */*.pyx */*.h)
 	  $(UV) pip install --quiet --python $(BIN)/python -e '.[$(EXTRAS)]'; \
 	else \
 	  [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
+	  $(BIN)/python -m pip --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip > /dev/null; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'; \
 	fi
 	@touch $@

@@ -11,12 +11,13 @@ UV := $(shell command -v uv 2>/dev/null)
 setup: $(VENV)/.done-$(EXTRAS)
 
 # Extensions are rebuilt when a .pyx file is newer than the last build.
-$(VENV)/.done-$(EXTRAS): pyproject.toml setup.py $(wildcard */*.pyx)
+$(VENV)/.done-$(EXTRAS): pyproject.toml setup.py $(wildcard */*.pyx */*.h)
 	@if [ -n "$(UV)" ]; then \
 	  [ -x $(BIN)/python ] || $(UV) venv --quiet --python $(PYTHON) $(VENV); \
 	  $(UV) pip install --quiet --python $(BIN)/python -e '.[$(EXTRAS)]'; \
 	else \
 	  [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
+	  $(BIN)/python -m pip --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip > /dev/null; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'; \
 	fi
 	@touch $@

@@ -12,9 +12,9 @@ DATA = [
     "py.typed",
     *(f"**/*.{end}" for end in ("pyi", "proto", "json", "txt", "bin", "binpb", "html", "css", "js", "md")),
 ]
-COMPILE = ["-O3"]
+COMPILE = ["-O3", "-fwrapv", "-ffp-contract=off"]
 if os.environ.get("TRACEWINNOW_SANITIZE"):
-    COMPILE = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
+    COMPILE = ["-O1", "-g", "-fwrapv", "-ffp-contract=off", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
 
 
 def packages() -> dict[str, str]:

@@ -1,0 +1,97 @@
+"""Timeline spans: what ran on which track, from when, for how long. FORMAT.md, section 11."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+
+from . import container, streams, tile
+from .errors import BadArgument, Corrupt
+from .limits import MAX_BYTES
+from .varint import Cursor, section, varint
+
+MAX_SPANS = 1 << 26
+MAX_WORDS = 1 << 20
+CHUNK = 1 << 16  # spans of a chunk
+
+
+@dataclass(frozen=True)
+class Span:
+    """name and track (a rank, a stream, a thread) as text; start and duration in nanoseconds, int64."""
+
+    name: str
+    start_ns: int
+    duration_ns: int
+    track: str = ""
+
+
+def encode_spans(spans: Sequence[Span]) -> bytes:
+    """A container of spans, in the order given. Raises BadArgument."""
+    parts = []
+    for first in range(0, len(spans), CHUNK):
+        some = spans[first : first + CHUNK]
+        low = min(span.start_ns for span in some)
+        body = encode_chunk(some)
+        parts.append((container.DATA, body, len(some), low, max(span.start_ns for span in some) - low))
+    return container.pack(container.SPANS, parts)
+
+
+def encode_chunk(spans: Sequence[Span]) -> bytes:
+    """count | words | name of each span | track of each | starts | durations."""
+    words = {word: i for i, word in enumerate(dict.fromkeys(w for span in spans for w in (span.name, span.track)))}
+    encoded = [word.encode("utf-8", "surrogateescape") for word in words]
+    text = b"".join(map(varint, map(len, encoded))) + b"".join(encoded)
+    try:
+        columns: list[NDArray[Any]] = [
+            np.array([words[span.name] for span in spans], np.uint32),
+            np.array([words[span.track] for span in spans], np.uint32),
+            np.array([span.start_ns for span in spans], np.int64),
+            np.array([span.duration_ns for span in spans], np.int64),
+        ]
+    except OverflowError:
+        raise BadArgument("start and duration of a span are within 64 bits") from None
+    out = bytearray(varint(len(spans)) + varint(len(words)) + section(zstandard.compress(text, 9)))
+    for column in columns:
+        out += section(streams.entropy_code(column, streams.ANY))
+    return bytes(out)
+
+
+def decode_spans(data: bytes | memoryview, *, max_bytes: int = MAX_BYTES) -> list[Span]:
+    """The spans of a container. Raises Corrupt, Truncated, TooNew, BadArgument (max_bytes)."""
+    view = memoryview(data)
+    if container.open_header(view) != container.SPANS:
+        raise BadArgument("the container holds no spans")
+    out: list[Span] = []
+    for chunk in container.read_table(view):
+        if container.known(chunk.kind, chunk.offset):
+            if chunk.kind != container.DATA:
+                raise Corrupt("a container of spans has data only", chunk.offset)
+            out += decode_chunk(container.payload(view, chunk), max_bytes - 100 * len(out))
+    return out
+
+
+def decode_chunk(body: Cursor, max_bytes: int) -> list[Span]:
+    count = body.varint(CHUNK)
+    words = body.varint(min(2 * count, MAX_WORDS))
+    if 100 * count > max_bytes:
+        raise BadArgument("the decoded spans are above max_bytes")
+    text = Cursor(streams.expand_up_to(tile.within(body), max_bytes))
+    sizes = [text.varint() for _ in range(words)]
+    names = [bytes(text.take(size)).decode("utf-8", "surrogateescape") for size in sizes]
+    text.done()
+    name = streams.entropy_decode(tile.within(body), count, np.dtype(np.uint32))
+    track = streams.entropy_decode(tile.within(body), count, np.dtype(np.uint32))
+    start = streams.entropy_decode(tile.within(body), count, np.dtype(np.int64))
+    duration = streams.entropy_decode(tile.within(body), count, np.dtype(np.int64))
+    body.done()
+    if count and max(int(name.max()), int(track.max())) >= words:
+        raise body.corrupt("a span has a name that is not there")
+    return [
+        Span(names[n], s, d, names[t])
+        for n, s, d, t in zip(name.tolist(), start.tolist(), duration.tolist(), track.tolist(), strict=True)
+    ]

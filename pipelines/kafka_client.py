@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import defaultdict
@@ -19,6 +20,30 @@ Partition = tuple[str, int]
 _lock = threading.Lock()
 _idle: dict[str, list[Any]] = defaultdict(list)  # consumers between bundles; connecting costs 50 ms
 _committers: dict[tuple[str, str], Any] = {}
+
+
+class Seldom(logging.Filter):
+    """Passes what librdkafka says once in `seconds`: of a broker that is away it tells many times a second."""
+
+    def __init__(self, seconds: float = 60.0) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.said: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        # Without the number of the client, and how long it tried.
+        what = re.sub(r"rdkafka#\S+|\(after .*", "", record.getMessage())
+        now = time.monotonic()
+        if now < self.said.get(what, -1.0) + self.seconds:
+            return False
+        if len(self.said) > 100:
+            self.said.clear()
+        self.said[what] = now
+        return True
+
+
+LIBRDKAFKA = LOG.getChild("librdkafka")
+LIBRDKAFKA.addFilter(Seldom())
 
 
 def _quiet(error: Any) -> None:
@@ -41,7 +66,7 @@ def consumer(bootstrap: str, group: str = "tracewinnow-reader") -> Any:
             "queued.max.messages.kbytes": 32 << 10,
             "error_cb": _quiet,
         },
-        logger=LOG,
+        logger=LIBRDKAFKA,
     )
 
 

@@ -43,6 +43,8 @@ class Settings:
             raise BadUse("no warehouse given: pass --warehouse with a folder or gs://bucket/prefix")
         if self.window_ns < SECOND:
             raise BadUse("a window is at least 1s long")
+        if self.window_ns > 31 * 86400 * SECOND:
+            raise BadUse("a window is at most 31d long: what it holds is read at once")
         if self.part_bytes < 1 << 16:
             raise BadUse("a part of a window holds at least 64 KiB")
 

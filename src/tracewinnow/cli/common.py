@@ -69,8 +69,13 @@ def pipeline_options(command: Command) -> Command:
 def settings_of(options: dict[str, Any]) -> Any:
     """pipelines.options.Settings from the options above. Raises BadUse."""
     from tracewinnow.pipelines.options import Settings, duration_ns
+    from tracewinnow.schemas.errors import BadUse
     from tracewinnow.transforms.options import Options
 
+    if options["tables"] and not options["tables"].startswith("bq://"):
+        raise BadUse(
+            f"--tables {options['tables']!r} is no BigQuery dataset: give bq://PROJECT/DATASET, or leave it out"
+        )
     return Settings(
         warehouse=options["warehouse"],
         window_ns=duration_ns(options["window"]),
@@ -84,7 +89,10 @@ def beam_arguments(options: dict[str, Any]) -> list[str]:
     """What --beam-options holds, split as a shell would. Raises BadUse for the local runner, which takes none."""
     from tracewinnow.schemas.errors import BadUse
 
-    found = shlex.split(options["beam_options"])
+    try:
+        found = shlex.split(options["beam_options"])
+    except ValueError as wrong:
+        raise BadUse(f"--beam-options cannot be read as a shell would: {wrong}") from wrong
     if found and options["runner"] == "local":
         raise BadUse("--beam-options are for other runners; the local one takes none. Did you forget --runner?")
     return found

@@ -105,14 +105,17 @@ def move(shape: tuple[int, ...], index: NDArray[np.int64], axis: int) -> NDArray
     inner = math.prod(shape[axis + 1 :])
     outer, rest = np.divmod(index, shape[axis] * inner)
     at, within = np.divmod(rest, inner)
-    return (outer * inner + within) * shape[axis] + at
+    moved: NDArray[np.int64] = (outer * inner + within) * shape[axis] + at
+    return moved
 
 
 def move_back(shape: tuple[int, ...], index: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
+    """Undoes `move`."""
     inner = math.prod(shape[axis + 1 :])
     row, at = np.divmod(index, shape[axis])
     outer, within = np.divmod(row, inner)
-    return (outer * shape[axis] + at) * inner + within
+    moved: NDArray[np.int64] = (outer * shape[axis] + at) * inner + within
+    return moved
 
 
 def reorder(

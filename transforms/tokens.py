@@ -7,7 +7,6 @@ import importlib.util
 import json
 import re
 from binascii import a2b_base64
-from collections.abc import Sequence
 from pathlib import Path
 
 import tiktoken
@@ -36,12 +35,6 @@ def estimate(text: str, sample: int) -> int:
     starts = [i * (len(text) - STRETCH) // spans for i in range(spans)]
     found = sum(len(encoding().encode_ordinary(text[start : start + STRETCH])) for start in starts)
     return round(found * len(text) / (spans * STRETCH))
-
-
-def count_each(texts: Sequence[str]) -> list[int]:
-    """Tokens of each text, alone."""
-    encode = encoding().encode_ordinary
-    return [len(encode(text)) if len(text) <= SLICE else count(text) for text in texts]
 
 
 def head(text: str, budget: int) -> str:

@@ -42,12 +42,6 @@ def test_a_long_line_counts_at_least_as_many() -> None:
     assert all(len(piece) <= tokens.SLICE for piece in tokens.slices(text))
 
 
-def test_each_alone() -> None:
-    assert tokens.count_each(["", "a", "two words", "x" * 50_000]) == [
-        0, 1, tokens.count("two words"), tokens.count("x" * 50_000)
-    ]  # fmt: skip
-
-
 def test_an_estimate_is_exact_for_what_is_short_and_near_for_what_is_long() -> None:
     text = "".join(
         f"step {i} loss {1 / (i + 1):.6f}\n" if i % 3 else f"saved checkpoint number {i}\n" for i in range(40_000)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import apache_beam as beam
 
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
 from tracewinnow.schemas.errors import Transient
-from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.preprocess import Work, compress_stage, denoise_stage, rank_stage
 from tracewinnow.transforms.trace import Trace
@@ -30,61 +30,19 @@ class Staged(NamedTuple):
 class StageFn(beam.DoFn):
     """One stage around its plain function; a trace on which it fails goes to the output `failed` as a dead letter."""
 
-    def __init__(self, stage: str) -> None:
+    def __init__(self, stage: str, run: Callable[[Any], Any]) -> None:
         self.stage = stage
+        self.run = run
 
-    def run(self, element: Any) -> Any:
-        """The stage itself."""
-        raise NotImplementedError
-
-    def trace_of(self, element: Any) -> Trace:
-        """The trace that the element is about."""
-        found: Trace = element.trace
-        return found
-
-    def process(self, element: Any) -> Iterator[Any]:
+    def process(self, element: Trace | Work) -> Iterator[Any]:
         try:
             yield self.run(element)
         except (Transient, MemoryError):
             raise
         except Exception as failed:
-            trace = self.trace_of(element)
+            trace = element if isinstance(element, Trace) else element.trace
             LOG.exception("%s failed on %s/%d", self.stage, trace.job_id, trace.window_start_ns)
             yield beam.pvalue.TaggedOutput(FAILED, stage_letter(trace, self.stage, failed))
-
-
-class DenoiseFn(StageFn):
-    """Trace -> Work."""
-
-    def __init__(self, options: Options) -> None:
-        super().__init__("Denoise")
-        self.options = options
-
-    def run(self, element: Trace) -> Work:
-        return denoise_stage(element, self.options)
-
-    def trace_of(self, element: Trace) -> Trace:
-        return element
-
-
-class CompressFn(StageFn):
-    """Work -> Work."""
-
-    def __init__(self) -> None:
-        super().__init__("Compress")
-
-    def run(self, element: Work) -> Work:
-        return compress_stage(element)
-
-
-class RankFn(StageFn):
-    """Work -> PreprocessedTrace."""
-
-    def __init__(self) -> None:
-        super().__init__("Rank")
-
-    def run(self, element: Work) -> PreprocessedTrace:
-        return rank_stage(element)
 
 
 def stage_letter(trace: Trace, stage: str, failed: Exception) -> DeadLetter:
@@ -109,7 +67,10 @@ class Stages(beam.PTransform):
         self.options = options
 
     def expand(self, traces: beam.PCollection) -> Staged:
-        denoised = traces | "Denoise" >> beam.ParDo(DenoiseFn(self.options)).with_outputs(FAILED, main="done")
-        compressed = denoised.done | "Compress" >> beam.ParDo(CompressFn()).with_outputs(FAILED, main="done")
-        ranked = compressed.done | "Rank" >> beam.ParDo(RankFn()).with_outputs(FAILED, main="done")
+        denoise = functools.partial(denoise_stage, options=self.options)
+        denoised = traces | "Denoise" >> beam.ParDo(StageFn("Denoise", denoise)).with_outputs(FAILED, main="done")
+        compressed = denoised.done | "Compress" >> beam.ParDo(StageFn("Compress", compress_stage)).with_outputs(
+            FAILED, main="done"
+        )
+        ranked = compressed.done | "Rank" >> beam.ParDo(StageFn("Rank", rank_stage)).with_outputs(FAILED, main="done")
         return Staged(ranked.done, [denoised[FAILED], compressed[FAILED], ranked[FAILED]])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -162,10 +163,12 @@ sys.stdout.flush()
     printed = stdout.split(b"\n")[:-1]
     # A shipper may be killed between recording a chunk and passing it on: at most that chunk is not on the terminal.
     assert len(printed) >= lines - 2000 * len(killed)
-    recorded = [line for line in spool.lines(pb.STREAM_STDOUT) if line.startswith(b"printed")]
-    if times == 1:  # it was replaced, and capturing went on
-        assert recorded == [b"printed %d" % number for number in range(lines)]
-    else:
-        assert recorded == [b"printed %d" % number for number in range(len(recorded))]
+    whole = (re.fullmatch(rb"printed (\d+)", line) for line in spool.lines(pb.STREAM_STDOUT))
+    recorded = [int(line[1]) for line in whole if line]
+    # Or between reading a chunk and recording it, which is a matter of microseconds: that chunk alone is lost, nothing is doubled.
+    assert all(a < b for a, b in zip(recorded, recorded[1:], strict=False))
+    reached = lines if times == 1 else recorded[-1] + 1  # replaced once, capturing goes on; after the last one it ends
+    assert len(recorded) >= reached - 2000 * len(killed)
+    assert sum(b - a > 1 for a, b in zip([-1, *recorded], [*recorded, reached], strict=True)) <= len(killed)
     assert len(spool.events("stop")) == 1
     assert spool.events("crash") == []

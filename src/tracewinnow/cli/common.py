@@ -7,7 +7,6 @@ import logging
 import os
 import shlex
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -98,9 +97,19 @@ def beam_arguments(options: dict[str, Any]) -> list[str]:
     return found
 
 
+class StderrHandler(logging.Handler):
+    """Lines on what is stderr at that moment: a stream that was stderr once may be closed by now."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            click.echo(self.format(record), err=True)
+        except (OSError, ValueError):
+            self.handleError(record)
+
+
 def log_to_stderr() -> None:
     """Our warnings as plain lines on stderr; those of libraries only when they are errors."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     logging.basicConfig(level=logging.ERROR, handlers=[handler], force=True)
     logging.getLogger("tracewinnow").setLevel(logging.WARNING)

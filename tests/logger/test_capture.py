@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -166,7 +167,7 @@ sys.stdout.flush()
     whole = (re.fullmatch(rb"printed (\d+)", line) for line in spool.lines(pb.STREAM_STDOUT))
     recorded = [int(line[1]) for line in whole if line]
     # Or between reading a chunk and recording it, which is a matter of microseconds: that chunk alone is lost, nothing is doubled.
-    assert all(a < b for a, b in zip(recorded, recorded[1:], strict=False))
+    assert all(a < b for a, b in itertools.pairwise(recorded))
     reached = lines if times == 1 else recorded[-1] + 1  # replaced once, capturing goes on; after the last one it ends
     assert len(recorded) >= reached - 2000 * len(killed)
     assert sum(b - a > 1 for a, b in zip([-1, *recorded], [*recorded, reached], strict=True)) <= len(killed)

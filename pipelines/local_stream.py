@@ -108,15 +108,15 @@ class LocalStream:
             LOG.error("records went from the broker while they were read; planning again")
             self._distrust()
             return True
-        for name in [info.name for info in self.store.list(state.folder + "/")]:
+        fired = [info.name for info in self.store.list(state.folder + "/")]
+        for name in fired:
             for job_id, start_ns, at_once in json.loads(self.store.get(name)):
                 state.add((job_id, start_ns), at_once)
-        ranges, folder = state.ranges, state.folder
+        ranges, state.ranges = state.ranges, []
         for topic, partition, _, stop in ranges:
             state.offsets[topic, partition] = stop
-        state.ranges = []
         self._save()
-        for name in [info.name for info in self.store.list(folder + "/")]:
+        for name in fired:
             self.store.delete(name)
         self._commit(ranges)
         seconds = time.monotonic() - started

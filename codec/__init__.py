@@ -5,6 +5,7 @@ FORMAT.md beside this file.
 """
 
 from .aggregate import Summary, aggregate, register
+from .bundle import Part, decode_bundle, encode_bundle
 from .errors import BadArgument, CodecError, Corrupt, TooNew, Truncated
 from .render import Text, parse_series, render_series
 from .render_more import render_spans, render_sparse
@@ -19,6 +20,7 @@ __all__ = [
     "CodecError",
     "Coo",
     "Corrupt",
+    "Part",
     "Segment",
     "Series",
     "SeriesWriter",
@@ -28,11 +30,13 @@ __all__ = [
     "TooNew",
     "Truncated",
     "aggregate",
+    "decode_bundle",
     "decode_segments",
     "decode_series",
     "decode_spans",
     "decode_sparse",
     "decode_text",
+    "encode_bundle",
     "encode_series",
     "encode_spans",
     "encode_sparse",

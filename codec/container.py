@@ -20,8 +20,8 @@ FOOTER = struct.Struct("<I4s")  # bytes of the table's frame, end mark
 CRC = struct.Struct("<I")
 
 # Kinds of content, in the header.
-SERIES, SPARSE, TEXT, SPANS = 1, 2, 3, 4
-CONTENT = {SERIES: "series", SPARSE: "sparse", TEXT: "text", SPANS: "spans"}
+SERIES, SPARSE, TEXT, SPANS, BUNDLE = 1, 2, 3, 4, 5
+CONTENT = {SERIES: "series", SPARSE: "sparse", TEXT: "text", SPANS: "spans", BUNDLE: "bundle"}
 
 # Kinds of chunk. From 64 on they may be skipped by a reader that does not know them.
 TABLE, META, DATA = 1, 2, 3

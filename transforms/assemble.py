@@ -5,121 +5,26 @@ from __future__ import annotations
 import itertools
 import re
 import signal
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from tracewinnow.schemas.telemetry_pb2 import (
     ACCELERATOR_UNSPECIFIED,
     Accelerator,
-    Event,
     JobCrash,
     JobStart,
     JobStop,
     TelemetryBatch,
-    Vector,
 )
 from tracewinnow.schemas.trace_pb2 import JobState, ProcessRange
-from tracewinnow.transforms.trace import Series, SpanSummary, SparseSummary, Trace
+from tracewinnow.transforms.collect import Collector, series_of, spans_of, sparse_of
+from tracewinnow.transforms.trace import Trace
 
-Floats = npt.NDArray[np.float64]
-
-# DType -> numpy type on the wire. bfloat16 has none: it is the upper half of a float32.
-DTYPES = {1: "<f4", 2: "<f8", 3: "<f2", 4: "<u2", 5: "<i8", 6: "<i4", 7: "<u4"}
-BFLOAT16 = 4
 KILL_TOLD_WITHIN_NS = 5_000_000_000
 BACKFILL = "tracewinnow-backfill/"  # sender of what comes from files
 NUMBER = re.compile(r"\d+")
-
-
-def vector_values(vector: Vector) -> Floats:
-    """The numbers of a Vector as float64[n], flattened. Raises ValueError for a dtype that is not in the contract."""
-    if vector.dtype not in DTYPES:
-        raise ValueError(f"vector of unknown dtype {vector.dtype}")
-    raw = np.frombuffer(vector.data, dtype=DTYPES[vector.dtype])
-    if vector.dtype == BFLOAT16:
-        raw = (raw.astype(np.uint32) << 16).view(np.float32)
-    return raw.astype(np.float64)
-
-
-class _Points:
-    """Samples of one series while the batches are read."""
-
-    __slots__ = ("steps", "times", "values")
-
-    def __init__(self) -> None:
-        self.steps: list[int] = []
-        self.values: list[float] = []
-        self.times: list[int] = []
-
-
-class _Numbers:
-    """Collects the numeric events: series by (name, statistic, rank), spans and sparse tensors by name."""
-
-    def __init__(self) -> None:
-        self.points: defaultdict[tuple[str, str, int], _Points] = defaultdict(_Points)
-        self.spans: dict[tuple[str, str], SpanSummary] = {}
-        self.sparse: dict[str, SparseSummary] = {}
-        self.count = 0
-
-    def point(self, name: str, statistic: str, rank: int, step: int, value: float, time_ns: int) -> None:
-        points = self.points[name, statistic, rank]
-        points.steps.append(step)
-        points.values.append(value)
-        points.times.append(time_ns)
-
-    def add(self, event: Event, kind: str, rank: int) -> None:
-        self.count += 1
-        if kind == "metrics":
-            for metric in event.metrics.metrics:
-                self.point(metric.name, "metric", rank, event.metrics.step, metric.value, event.time_ns)
-        elif kind == "layers":
-            layers = event.layers
-            for name, value in zip(layers.names, vector_values(layers.values).tolist(), strict=False):
-                self.point(name, layers.statistic, rank, layers.step, value, event.time_ns)
-        elif kind == "memory":
-            step = len(self.points[event.memory.device, "memory_used", rank].steps)
-            self.point(event.memory.device, "memory_used", rank, step, float(event.memory.used_bytes), event.time_ns)
-        elif kind == "span":
-            self._span(event)
-        elif kind == "sparse":
-            self._sparse(event)
-
-    def _span(self, event: Event) -> None:
-        span = event.span
-        summary = self.spans.get((span.name, span.device))
-        if summary is None:
-            summary = self.spans[span.name, span.device] = SpanSummary(span.name, span.device, 0, 0, -1, 0)
-        summary.count += 1
-        summary.total_ns += span.duration_ns
-        if span.duration_ns > summary.longest_ns:
-            summary.longest_ns, summary.longest_start_ns = span.duration_ns, span.start_ns
-        if span.error and len(summary.errors) < 8:
-            summary.errors.append(span.error)
-
-    def _sparse(self, event: Event) -> None:
-        sparse = event.sparse
-        size = max(1, int(np.prod([float(n) for n in sparse.shape])))
-        density = len(sparse.indices.data) / 4 / size
-        summary = self.sparse.get(sparse.name)
-        if summary is None:
-            self.sparse[sparse.name] = SparseSummary(sparse.name, 1, density, density)
-        else:
-            summary.count += 1
-            summary.last_density = density
-
-    def series(self) -> list[Series]:
-        found = []
-        for (name, statistic, rank), points in sorted(self.points.items()):
-            steps = np.array(points.steps, np.int64)
-            times = np.array(points.times, np.int64)
-            order = np.lexsort((times, steps))
-            values = np.array(points.values, np.float64)
-            found.append(Series(name, statistic, rank, steps[order], values[order], times[order]))
-        return found
 
 
 def _start_lines(start: JobStart, batch: TelemetryBatch) -> Iterator[str]:
@@ -216,7 +121,7 @@ def assemble(
     dtype outside the contract (validation refuses those before).
     """
     ordered = sorted(batches, key=lambda b: (b.rank if b.HasField("rank") else -1, b.process_uuid, b.sequence))
-    lines, numbers, job = _Lines(), _Numbers(), JobState()
+    lines, numbers, job = _Lines(), Collector(), JobState()
     crashes: list[_Crash] = []
     size = 0
     for batch in ordered:
@@ -244,6 +149,7 @@ def assemble(
                 size += event.ByteSize()
                 numbers.add(event, kind, batch_rank)
     _add_crashes(crashes, lines, job)
+    numeric = numbers.numeric()
     if not job.outcome and ordered and all(batch.sender.startswith(BACKFILL) for batch in ordered):
         job.outcome, job.ended_ns = "imported", max(lines.times, default=0)  # a file does not say how its job ended
     order = np.argsort(np.array(lines.times, np.int64), kind="stable").tolist()
@@ -258,9 +164,10 @@ def assemble(
         ranks=[lines.ranks[i] for i in order],
         levels=[lines.levels[i] for i in order],
         events=[lines.events[i] for i in order],
-        series=numbers.series(),
-        spans=[numbers.spans[key] for key in sorted(numbers.spans)],
-        sparse=[numbers.sparse[key] for key in sorted(numbers.sparse)],
+        series=series_of(numeric.rows),
+        spans=spans_of(numeric.spans),
+        sparse=sparse_of(numeric.tensors),
+        numeric=numeric,
         numeric_events=numbers.count,
         job_id=ordered[0].job_id if ordered else "",
         window_start_ns=window_start_ns,

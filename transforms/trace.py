@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.schemas.trace_pb2 import JobState, ProcessRange
+from tracewinnow.transforms.numeric import Numeric
 
 
 @dataclass(slots=True)
@@ -61,6 +62,7 @@ class Trace:
     series: list[Series] = field(default_factory=list)
     spans: list[SpanSummary] = field(default_factory=list)
     sparse: list[SparseSummary] = field(default_factory=list)
+    numeric: Numeric = field(default_factory=Numeric)  # what series, spans and sparse are made of
     numeric_events: int = 0
     job_id: str = ""
     window_start_ns: int = 0

@@ -5,19 +5,15 @@ from __future__ import annotations
 import random
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tracewinnow.schemas.telemetry_pb2 import (
     ACCELERATOR_GPU,
-    DTYPE_BFLOAT16,
     DTYPE_FLOAT32,
-    DTYPE_UINT32,
     TelemetryBatch,
-    Vector,
 )
-from tracewinnow.transforms.assemble import assemble, vector_values
+from tracewinnow.transforms.assemble import assemble
 
 SECOND = 1_000_000_000
 
@@ -157,14 +153,6 @@ def test_numbers_become_series() -> None:
     assert (trace.spans[0].count, trace.spans[0].errors) == (1, ["OSError: gone"])
     assert trace.sparse[0].first_density == 0.25
     assert trace.numeric_events == 5
-
-
-def test_vectors() -> None:
-    ones = Vector(dtype=DTYPE_BFLOAT16, data=np.array([0x3F80, 0xC000], "<u2").tobytes())
-    assert vector_values(ones).tolist() == [1.0, -2.0]
-    assert vector_values(Vector(dtype=DTYPE_UINT32, data=b"\xff\xff\xff\xff")).tolist() == [2**32 - 1]
-    with pytest.raises(ValueError, match="dtype"):
-        vector_values(Vector(dtype=0, data=b"1234"))
 
 
 def test_a_job_from_files_is_imported() -> None:

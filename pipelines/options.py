@@ -51,7 +51,9 @@ class Settings:
     def to_json(self) -> str:
         """For another process. The healthy reference of the stages is not carried: no verb sets one."""
         fields = {name: getattr(self, name) for name in self.__slots__ if name != "stage"}
-        stage = {name: getattr(self.stage, name) for name in ("budget", "query", "workload", "store_tokens")}
+        stage = {
+            name: getattr(self.stage, name) for name in ("budget", "query", "workload", "store_tokens", "rel_error")
+        }
         return json.dumps({**fields, "stage": stage})
 
     @staticmethod

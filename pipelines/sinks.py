@@ -14,7 +14,9 @@ from tracewinnow.schemas.tables import date_of, dead_letter_row, rows
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.stores.objects import open_objects
 from tracewinnow.stores.tables import open_tables
-from tracewinnow.stores.traces import trace_name, trace_object
+from tracewinnow.stores.traces import container_object, trace_name, trace_object
+
+INLINE_BYTES = 1 << 20  # of a container in a trace and its row; a row of BigQuery has at most 10 MB
 
 
 class WriteTraceFn(beam.DoFn):
@@ -36,6 +38,10 @@ class WriteTraceFn(beam.DoFn):
         for stage, seconds in trace.seconds.items():
             Metrics.distribution("tracewinnow", f"{stage}_us").update(int(seconds * 1e6))
         trace.seconds.clear()  # what is stored repeats to the byte
+        if len(trace.container) > INLINE_BYTES:
+            trace.container_uri = container_object(*key)
+            self.store.put(trace.container_uri, trace.container)
+            trace.ClearField("container")
         self.store.put(trace_object(*key), trace.SerializeToString(deterministic=True))
         date, name = date_of(trace.window_start_ns), trace_name(*key)
         for table, of_table in rows(trace).items():

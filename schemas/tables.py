@@ -84,7 +84,7 @@ def columns(message: Descriptor, leave_out: Iterable[str] = ()) -> tuple[Column,
 
 _TRACE = PreprocessedTrace.DESCRIPTOR
 # What other tables hold, what only the stored object holds, and times of a run, which differ from run to run.
-_NOT_IN_TRACES = ("segments", "job", "line_classes", "container", "seconds")
+_NOT_IN_TRACES = ("segments", "job", "line_classes", "seconds")
 
 
 def _of_trace(*names: str) -> tuple[Column, ...]:

@@ -14,3 +14,8 @@ def trace_name(job_id: str, window_start_ns: int, revision: int, part: int) -> s
 def trace_object(job_id: str, window_start_ns: int, revision: int, part: int) -> str:
     """Name of the object that holds the trace whole."""
     return f"traces/dt={date_of(window_start_ns)}/{trace_name(job_id, window_start_ns, revision, part)}.binpb"
+
+
+def container_object(job_id: str, window_start_ns: int, revision: int, part: int) -> str:
+    """Name of the object that holds the numbers of a trace where they are too large to stand in it."""
+    return f"containers/dt={date_of(window_start_ns)}/{trace_name(job_id, window_start_ns, revision, part)}.twc"

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tracewinnow.schemas.trace_pb2 import Note, PreprocessedTrace
 from tracewinnow.transforms.numeric import Numeric, Rows, Spans, Tensors
 
 MAX_GROUPS = 1024  # of a trace; a group costs a millisecond and about 300 bytes, whatever is in it
@@ -22,6 +23,7 @@ MAX_NAMES = 1 << 16  # columns of a part: names times ranks
 NAME_BYTES = 65_000  # the codec's limit, less what a rank adds
 TENSOR_ELEMENTS = 1 << 24  # of the tensors that are stored as one
 SPANS = 1 << 16  # of a part
+NOTE = 1000  # characters
 
 Parts = list[tuple[dict[str, str], bytes]]
 
@@ -67,6 +69,22 @@ def pack(numeric: Numeric, rel_error: float | None = None) -> Packed:
         groups += 1
         events += group.events
     return Packed(encode_bundle(parts) if parts else b"", events, dict(left_out))
+
+
+def contain(numeric: Numeric, result: PreprocessedTrace, rel_error: float | None) -> None:
+    """Put the container into the result, with its bound, and a note about what it does not hold."""
+    from tracewinnow.codec.container import VERSION
+
+    packed = pack(numeric, rel_error)
+    result.container = packed.data
+    if packed.data:
+        bound = "lossless" if rel_error is None else f"rel_error {rel_error:g}"
+        result.versions["container"] = f"{VERSION}, {bound}"
+    if packed.left_out:
+        missing = sum(packed.left_out.values())
+        reasons = "; ".join(f"{count} {reason}" for reason, count in sorted(packed.left_out.items()))
+        reason = f"{missing} numeric events are not in the container, the archive has them: {reasons}"
+        result.notes.append(Note(stage="compress", what="skipped", reason=reason[:NOTE]))
 
 
 def _groups(numeric: Numeric, rel_error: float | None) -> Iterator[_Group]:

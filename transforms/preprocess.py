@@ -17,6 +17,7 @@ from tracewinnow.transforms import render, tokens
 from tracewinnow.transforms.classify import LABELS, NOISE
 from tracewinnow.transforms.denoise import Denoised, denoise, healthy_share
 from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.pack import contain
 from tracewinnow.transforms.rank import Costs, adjust, rank
 from tracewinnow.transforms.reading import Reading, read
 from tracewinnow.transforms.score import score
@@ -25,7 +26,7 @@ from tracewinnow.transforms.series import Summary, summarise
 from tracewinnow.transforms.trace import Trace
 from tracewinnow.version import VERSION
 
-STAGES_VERSION = "rules-1"  # raised when the same input may give another result
+STAGES_VERSION = "rules-2"  # raised when the same input may give another result
 NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
 HEADER_FROM = 300  # tokens of budget from which the marks are explained
 EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,
@@ -78,9 +79,9 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
 
 
 def compress_stage(work: Work) -> Work:
-    """Stage 2: a line for each series of numbers; jobs on CPUs skip it."""
+    """Stage 2: a line for each series of numbers, and all of them in a container; jobs on CPUs skip it."""
     with work.clock("compress"):
-        work.summaries = numbers(work.trace, work.result)
+        work.summaries = numbers(work.trace, work.result, work.options)
     return work
 
 
@@ -158,10 +159,12 @@ def content_address(trace: Trace, options: Options) -> str:
         digest.update(repr((one.name, one.statistic, one.rank)).encode())
         digest.update(one.steps.tobytes() + one.values.tobytes() + one.times_ns.tobytes())
     digest.update(repr((trace.spans, trace.sparse)).encode("utf8", "surrogateescape"))
+    for data in trace.numeric.canonical():
+        digest.update(data)
     return digest.hexdigest()
 
 
-def numbers(trace: Trace, result: PreprocessedTrace) -> list[Summary]:
+def numbers(trace: Trace, result: PreprocessedTrace, options: Options) -> list[Summary]:
     """Stage 2 over numbers; jobs on CPUs skip it."""
     if trace.accelerator == "cpu":
         if trace.series or trace.spans or trace.sparse:
@@ -176,6 +179,7 @@ def numbers(trace: Trace, result: PreprocessedTrace) -> list[Summary]:
             result.notes.append(Note(stage="compress", what="skipped", reason="numbers: the job ran on CPUs"))
         return []
     result.route.append("compress")
+    contain(trace.numeric, result, options.rel_error)
     return summarise(trace.series, trace.spans, trace.sparse)
 
 

@@ -55,7 +55,8 @@ def test_rows_of_a_trace() -> None:
     assert [process["rank"] for process in job["processes"]] == [0, None]
     (trace,) = found["traces"]
     assert trace["versions"] == [{"key": "a", "value": "A"}, {"key": "b", "value": "B"}]
-    assert not {"seconds", "segments", "container", "job"} & trace.keys()
+    assert not {"seconds", "segments", "job"} & trace.keys()
+    assert trace["container"] == full_trace().container
     first, second = found["segments"]
     assert (first["position"], first["text"], first["ranks"], first["part"]) == (0, "one", [0, 1], 1)
     assert (second["position"], second["kind"], second["trace_id"]) == (1, "series", "job/0/1")

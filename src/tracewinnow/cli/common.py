@@ -46,6 +46,11 @@ def pipeline_options(command: Command) -> Command:
                 help="Tokens of segments stored for later answers.",
             ),
             click.option(
+                "--rel-error",
+                type=float,
+                help="Largest relative error of stored numbers; without it every bit is kept.",
+            ),
+            click.option(
                 "--runner",
                 type=click.Choice(["local", "flink", "prism", "dataflow"]),
                 default="local",
@@ -80,7 +85,7 @@ def settings_of(options: dict[str, Any]) -> Any:
         window_ns=duration_ns(options["window"]),
         tables=options["tables"],
         registry=options.get("registry") or "",
-        stage=Options(budget=options["budget"], store_tokens=options["store_tokens"]),
+        stage=Options(budget=options["budget"], store_tokens=options["store_tokens"], rel_error=options["rel_error"]),
     )
 
 

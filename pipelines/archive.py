@@ -14,6 +14,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.records import Accepted, WindowKey
+from tracewinnow.pipelines.writers import Writers
 from tracewinnow.stores.archive import Archive, ArchivedBatch
 from tracewinnow.stores.objects import open_objects
 
@@ -33,6 +34,10 @@ class ArchiveFn(beam.DoFn):
 
     def setup(self) -> None:
         self.archive = Archive(open_objects(self.settings.warehouse))
+        self.writers = Writers()
+
+    def teardown(self) -> None:
+        self.writers.close()
 
     def start_bundle(self) -> None:
         self.held: dict[WindowKey, dict[tuple[str, int], list[ArchivedBatch]]] = {}
@@ -58,10 +63,12 @@ class ArchiveFn(beam.DoFn):
         elif self.total >= BUNDLE_BYTES:
             for other in list(self.held):
                 self._write(other)
+            self.writers.drain()
 
     def finish_bundle(self) -> Iterator[Any]:
         for key in list(self.held):
             self._write(key)
+        self.writers.drain()
         old_ns = time.time_ns() - self.settings.late_ns // 2
         for key in sorted(self.written):
             _, start_ns = key
@@ -70,6 +77,6 @@ class ArchiveFn(beam.DoFn):
 
     def _write(self, key: WindowKey) -> None:
         batches = [copy for copies in self.held.pop(key).values() for copy in copies]
-        self.archive.write(*key, batches)
+        self.writers.submit(self.archive.write, *key, batches)
         self.written.add(key)
         self.total -= self.sizes.pop(key)

@@ -13,12 +13,14 @@ from tracewinnow.schemas.errors import Transient
 
 LOG = logging.getLogger(__name__)
 TIMEOUT = 10.0  # seconds, for one question
+PARKED = 16  # consumers that wait for the next bundle; each holds up to 6 MiB of what it fetched
 OFFSET_GONE = "offset-gone"  # in the text of an error: Beam keeps the text of what a step raised, not its type
 
 Partition = tuple[str, int]
 
 _lock = threading.Lock()
-_idle: dict[str, list[Any]] = defaultdict(list)  # consumers between bundles; connecting costs 50 ms
+# Consumers between bundles, by where they stand; connecting costs 50 ms, and fetching again what was fetched far more.
+_parked: dict[str, dict[tuple[str, int, int], Any]] = defaultdict(dict)
 _committers: dict[tuple[str, str], Any] = {}
 
 
@@ -50,10 +52,20 @@ def _quiet(error: Any) -> None:
     LOG.debug("librdkafka: %s", error)
 
 
-def consumer(bootstrap: str, group: str = "tracewinnow-reader") -> Any:
-    """A consumer that never commits by itself and fails loudly when an offset is gone."""
+def consumer(bootstrap: str, group: str = "tracewinnow-reader", *, ahead: bool = False) -> Any:
+    """A consumer that never commits by itself and fails loudly when an offset is gone.
+
+    ahead: fetch what comes next while the caller works; else no more than what is asked for, as near as the protocol allows.
+    """
     from confluent_kafka import Consumer
 
+    # Of what waits in a consumer there is one for each partition, so it bounds the memory of a reader that is behind.
+    # A broker sends a whole record, however small the limit; the answer to a fetch comes at once when there is something.
+    fetching = (
+        {"fetch.wait.max.ms": 250, "fetch.message.max.bytes": 2 << 20, "queued.max.messages.kbytes": 4 << 10}
+        if ahead
+        else {"fetch.wait.max.ms": 50, "fetch.message.max.bytes": 1}
+    )
     return Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -61,34 +73,43 @@ def consumer(bootstrap: str, group: str = "tracewinnow-reader") -> Any:
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",
-            "fetch.wait.max.ms": 50,
-            "fetch.message.max.bytes": 8 << 20,
-            "queued.max.messages.kbytes": 32 << 10,
             "error_cb": _quiet,
+            **fetching,
         },
         logger=LIBRDKAFKA,
     )
 
 
 def borrow(bootstrap: str, topic: str, partition: int, offset: int) -> Any:
-    """A consumer assigned to one partition at an offset; give it back when done."""
+    """A consumer assigned to one partition at an offset; give it back when done.
+
+    The one that stopped there, if it is still parked: what it fetched meanwhile is not fetched again.
+    """
     from confluent_kafka import TopicPartition
 
     with _lock:
-        found = _idle[bootstrap].pop() if _idle[bootstrap] else None
-    found = found or consumer(bootstrap)
+        parked = _parked[bootstrap]
+        found = parked.pop((topic, partition, offset), None)
+        if found is not None:
+            return found
+        if len(parked) >= PARKED:
+            found = parked.pop(next(iter(parked)))  # the one that was not asked for the longest time
+    found = found or consumer(bootstrap, ahead=True)
     found.assign([TopicPartition(topic, partition, offset)])
     return found
 
 
-def give_back(bootstrap: str, used: Any) -> None:
-    """Park a consumer for the next borrower; at most 16 are kept."""
-    used.unassign()
-    with _lock:
-        if len(_idle[bootstrap]) < 16:
-            _idle[bootstrap].append(used)
-            return
-    used.close()
+def give_back(bootstrap: str, used: Any, topic: str, partition: int, offset: int) -> None:
+    """Park a consumer that has handed over everything before `offset`. One that stands elsewhere, as after an error, is closed."""
+    from confluent_kafka import TopicPartition
+
+    if used.position([TopicPartition(topic, partition)])[0].offset == offset:
+        with _lock:
+            replaced = _parked[bootstrap].pop((topic, partition, offset), None)
+            _parked[bootstrap][topic, partition, offset] = used
+        used = replaced
+    if used is not None:
+        used.close()
 
 
 def poll(used: Any, count: int, seconds: float) -> list[Any]:

@@ -131,7 +131,9 @@ class KafkaReader(UnboundedReader):
         return Position(self.source, self.offset)
 
     def close(self) -> None:
-        kafka_client.give_back(self.source.bootstrap, self.consumer)
+        kafka_client.give_back(
+            self.source.bootstrap, self.consumer, self.source.topic, self.source.partition, self.offset
+        )
 
     def _caught_up(self) -> bool:
         start, end = kafka_client.bounds(self.consumer, self.source.topic, self.source.partition)

@@ -21,7 +21,7 @@ from tracewinnow.pipelines import graph, kafka_client
 from tracewinnow.pipelines.builder import Builder
 from tracewinnow.pipelines.kafka_source import KafkaSource
 from tracewinnow.pipelines.options import Settings
-from tracewinnow.pipelines.plan import Partition, Range, State, next_limit, share
+from tracewinnow.pipelines.plan import FIRST_LIMIT, Partition, Range, State, next_limit, share
 from tracewinnow.pipelines.records import WindowKey
 from tracewinnow.pipelines.run import run_here
 from tracewinnow.pipelines.windows import RememberFn
@@ -34,6 +34,7 @@ STATE = "state/stream.json"
 NS_PER_MS = 1_000_000
 BUILD_WINDOWS = 100  # in one request: what is built again after a kill
 BUILD_TRIES = 3
+POLL_SECONDS = 0.3
 
 Report = Callable[[str, dict[str, Any]], None]
 
@@ -59,7 +60,7 @@ class LocalStream:
         self.group = group
         self.disorder_ms = disorder_ms
         self.report = report
-        self.limit = 1000
+        self.limit = FIRST_LIMIT
         self.store = open_objects(settings.warehouse)
         self.consumer = kafka_client.consumer(bootstrap)
         self.state = self._load(kafka_client.cluster_id(self.consumer, bootstrap))
@@ -68,10 +69,16 @@ class LocalStream:
         self.failures: dict[WindowKey, int] = {}
 
     def turn(self) -> bool:
-        """Archive what has come, and keep the builder busy; blocks for one run. Returns whether there was something to do."""
+        """Archive what has come, and keep the builder busy; blocks for one run. Returns whether there was something to do.
+
+        With nothing to read it waits for the builder, for POLL_SECONDS: to ask again and again would take both cores' time.
+        """
         built = self._collect(0.0)
         read = self._ingest()
         self._submit()
+        if self.building and not read:
+            built |= self._collect(POLL_SECONDS)
+            self._submit()
         return read or built or bool(self.building)
 
     def flush(self) -> None:

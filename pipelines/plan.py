@@ -12,6 +12,8 @@ from tracewinnow.schemas.errors import TracewinnowError
 Partition = tuple[str, int]
 Range = tuple[str, int, int, int]  # topic, partition, start, stop (exclusive)
 FORMAT = 1
+FIRST_LIMIT = 200  # records of the first run, when their size is not known
+LEAST_BYTES, MOST_BYTES = 8 << 20, 64 << 20  # of a run
 
 
 @dataclass(slots=True)
@@ -95,10 +97,13 @@ def share(waiting: Mapping[Partition, int], limit: int) -> dict[Partition, int]:
     return taken
 
 
-def next_limit(limit: int, records: int, size: int, seconds: float, *, target: float = 2.0) -> int:
-    """Records for the next run: what would take `target` seconds, at most twice as many as now, and at most 64 MiB."""
+def next_limit(limit: int, records: int, size: int, seconds: float, *, target: float = 4.0) -> int:
+    """Records for the next run: what would take `target` seconds, at most twice as many as now, and 8 to 64 MiB of them.
+
+    Smaller runs would write the same into more objects, and take longer for it.
+    """
     if records < limit // 2:
         return limit
     wanted = limit * min(2.0, max(0.25, target / max(seconds, 0.01)))
-    by_size = (64 << 20) / max(1.0, size / max(1, records))
-    return max(50, int(min(wanted, by_size, 500_000)))
+    mean = max(1.0, size / max(1, records))
+    return int(min(max(wanted, LEAST_BYTES / mean, 1), MOST_BYTES / mean, 500_000))

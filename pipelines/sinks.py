@@ -9,6 +9,7 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 from tracewinnow.pipelines.options import Settings
+from tracewinnow.pipelines.writers import Writers
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
 from tracewinnow.schemas.tables import date_of, dead_letter_row, rows
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
@@ -32,6 +33,13 @@ class WriteTraceFn(beam.DoFn):
     def setup(self) -> None:
         self.store = open_objects(self.settings.warehouse)
         self.tables = open_tables(self.settings.tables or self.settings.warehouse)
+        self.writers = Writers()
+
+    def teardown(self) -> None:
+        self.writers.close()
+
+    def finish_bundle(self) -> None:
+        self.writers.drain()
 
     def process(self, trace: PreprocessedTrace) -> None:
         key = (trace.job_id, trace.window_start_ns, trace.revision, trace.part)
@@ -42,11 +50,12 @@ class WriteTraceFn(beam.DoFn):
             trace.container_uri = container_object(*key)
             self.store.put(trace.container_uri, trace.container)
             trace.ClearField("container")
-        self.store.put(trace_object(*key), trace.SerializeToString(deterministic=True))
+        data = trace.SerializeToString(deterministic=True)
         date, name = date_of(trace.window_start_ns), trace_name(*key)
+        self.writers.submit(self.store.put, trace_object(*key), data)
         for table, of_table in rows(trace).items():
             if of_table:
-                self.tables.write(table, date, name, of_table)
+                self.writers.submit(self.tables.write, table, date, name, of_table)
         self.traces.inc()
         self.before.inc(trace.tokens_before)
         self.kept.inc(trace.tokens_after)

@@ -104,13 +104,13 @@ def test_records_that_went_from_the_broker_are_said(
     broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
-    process = new_process()
-    broker.send(batch("j", process, 0, ["one"]))
+    process, now = new_process(), time.time_ns()
+    broker.send(batch("j", process, 0, ["one"], created_ns=now))
     drain(stream, 0.2)
     # The embedded broker drops the head of a partition at 5 MiB: what was not read by then is gone.
     for sequence in range(1, 15):
-        broker.send(batch("j", process, sequence, ["x" * 700_000]))
-    broker.send(batch("j", process, 15, ["last"], crash="end"))
+        broker.send(batch("j", process, sequence, ["x" * 700_000], created_ns=now))
+    broker.send(batch("j", process, 15, ["last"], created_ns=now, crash="end"))
     drain(stream)
     stream.close()
     assert stream.state.lost > 0

@@ -48,7 +48,9 @@ def test_due_windows() -> None:
 
 
 def test_next_limit_grows_and_shrinks_within_bounds() -> None:
-    assert next_limit(1000, 1000, 10**6, 0.1) == 2000
-    assert next_limit(1000, 1000, 10**6, 100.0) == 250
+    assert next_limit(10_000, 10_000, 10**7, 0.1) == 20_000
+    assert next_limit(100_000, 100_000, 10**8, 100.0) == 25_000
     assert next_limit(1000, 10, 10**4, 0.1) == 1000  # it was not full: nothing was learnt
     assert next_limit(1000, 1000, 1000 << 20, 1.0) == 64  # records of 1 MiB
+    assert next_limit(10, 10, 10 << 20, 100.0) == 8  # however slow: small runs are slower
+    assert next_limit(1, 1, 1 << 30, 1.0) == 1

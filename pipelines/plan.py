@@ -106,4 +106,4 @@ def next_limit(limit: int, records: int, size: int, seconds: float, *, target: f
         return limit
     wanted = limit * min(2.0, max(0.25, target / max(seconds, 0.01)))
     mean = max(1.0, size / max(1, records))
-    return int(min(max(wanted, LEAST_BYTES / mean, 1), MOST_BYTES / mean, 500_000))
+    return max(1, int(min(max(wanted, LEAST_BYTES / mean), MOST_BYTES / mean, 500_000)))

@@ -222,6 +222,10 @@ class Warehouse:
             found.append(trace)
         return found
 
+    def container(self, trace: PreprocessedTrace) -> bytes:
+        """The numbers of a trace, a bundle of the codec; empty where there are none."""
+        return self.store.get(trace.container_uri) if trace.container_uri else trace.container
+
     def dead_letters(self) -> dict[str, int]:
         """How many records were refused, by code."""
         rows = self.tables.execute(

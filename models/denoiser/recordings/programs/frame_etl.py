@@ -60,9 +60,10 @@ def check(frame: pd.DataFrame, part: int) -> None:
 
 def with_pandas(folder: Path, out: Path, parts: int, fault: str) -> None:
     total = []
+    form = ".csv" if fault in ("encoding", "ragged") else ".parquet"
     for part in range(parts):
-        path = folder / f"part-{part:05d}.parquet"
-        frame = pd.read_csv(path.with_suffix(".csv")) if fault in ("encoding", "ragged") else pd.read_parquet(path)
+        path = (folder / f"part-{part:05d}").with_suffix(form)
+        frame = pd.read_csv(path) if form == ".csv" else pd.read_parquet(path)
         check(frame, part)
         daily = frame.assign(day=pd.to_datetime(frame["at"]).dt.date).groupby(["day", "user"])["amount"].sum()
         total.append(daily)

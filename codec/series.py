@@ -207,7 +207,9 @@ def dump_steps(steps: NDArray[np.int64]) -> bytes:
     if len(steps) == 0:
         return bytes((NO_STEPS,))
     stride = int(steps[1]) - int(steps[0]) if len(steps) > 1 else 1
-    if stride < 1 << 62 and stride > -(1 << 62) and bool((np.diff(steps) == stride).all()):
+    # Differences wrap: only where the last step is where the stride leads is none of them beyond 64 bits.
+    leads = int(steps[0]) + stride * (len(steps) - 1) == int(steps[-1])
+    if leads and -(1 << 62) < stride < 1 << 62 and bool((np.diff(steps) == stride).all()):
         return bytes((REGULAR,)) + signed(int(steps[0])) + signed(stride)
     return bytes((IRREGULAR,)) + section(streams.entropy_code(steps, streams.ANY))
 

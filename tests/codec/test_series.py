@@ -149,8 +149,9 @@ def test_chunks_outside_the_range_are_not_read() -> None:
 def test_regular_steps_cost_a_few_bytes_and_strange_ones_come_back() -> None:
     values = np.zeros((5000, 1), np.float32)
     assert len(encode_series(values, steps=np.arange(10, 500_010, 100))) < len(encode_series(values)) + 8
-    for steps in ([5, 3, 3, -(2**63), 2**63 - 1], [2**63 - 1, -(2**63), 0, 1, 2]):
-        data = encode_series(values[:5], steps=np.array(steps))
+    wraps = [2**63 - 6, 2**63 - 1, -(2**63) + 4]  # by 5 each, modulo 2^64
+    for steps in ([5, 3, 3, -(2**63), 2**63 - 1], [2**63 - 1, -(2**63), 0, 1, 2], wraps):
+        data = encode_series(values[: len(steps)], steps=np.array(steps))
         assert decode_series(data).steps.tolist() == steps
 
 

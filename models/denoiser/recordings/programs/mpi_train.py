@@ -39,7 +39,7 @@ def main() -> None:
             raise ZeroDivisionError("empty batch on the last rank")
         if arguments.fault == "abort" and last:
             print(
-                f"rank {rank}: gradient norm {np.linalg.norm(gradient):.3e} exceeds 1e-30, calling MPI_Abort(7)",
+                f"rank {rank}: gradient norm {np.linalg.norm(gradient):.3e} exceeds the limit 1.0e-03, calling MPI_Abort(7)",
                 flush=True,
             )
             world.Abort(7)

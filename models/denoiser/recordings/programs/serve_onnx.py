@@ -13,9 +13,14 @@ import time
 from pathlib import Path
 
 import numpy as np
+from pydantic import BaseModel
 
 logging.basicConfig(level=logging.INFO, format="%(asctime)s [%(process)d] [%(levelname)s] %(name)s: %(message)s")
 log = logging.getLogger("server")
+
+
+class Query(BaseModel):
+    rows: list[list[float]]
 
 
 def export(path: Path, fault: str) -> None:
@@ -42,7 +47,6 @@ def serve(port: int, fault: str) -> None:
     import onnxruntime
     import uvicorn
     from fastapi import FastAPI, HTTPException
-    from pydantic import BaseModel
 
     path = Path("model.onnx")
     if fault != "missing-model":
@@ -56,9 +60,6 @@ def serve(port: int, fault: str) -> None:
     app = FastAPI()
     count = {"requests": 0}
     leak = []
-
-    class Query(BaseModel):
-        rows: list[list[float]]
 
     @app.get("/healthz")
     def healthz() -> dict:
@@ -88,7 +89,7 @@ def serve(port: int, fault: str) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="info")
 
 
-def call(port: int, requests: int, width: int, allowed: int) -> None:
+def call(port: int, requests: int, width: int, allowed: int, key: str) -> None:
     import httpx
 
     failed = 0
@@ -100,7 +101,7 @@ def call(port: int, requests: int, width: int, allowed: int) -> None:
             rows = np.random.default_rng(number).normal(size=(4, width)).tolist()
             begun = time.perf_counter()
             try:
-                answer = client.post("/score", json={"rows": rows})
+                answer = client.post("/score", json={key: rows})
                 answer.raise_for_status()
                 times.append(time.perf_counter() - begun)
             except httpx.HTTPError as error:
@@ -138,7 +139,7 @@ def load(port: int, fault: str, requests: int) -> None:
                 log.warning("server not ready yet (%s), retrying in 0.5 s", error)
             time.sleep(0.5)
     try:
-        call(port, requests, 30 if fault == "width" else 32, 5)
+        call(port, requests, 30 if fault == "width" else 32, 5, "inputs" if fault == "field" else "rows")
     finally:
         if server.poll() is None:
             server.terminate()

@@ -27,8 +27,6 @@ def main() -> None:
         sys.stdout.buffer.write(prefix(form).encode() + line)
         sys.stdout.buffer.flush()
     code = process.wait()
-    if form == "ci" and code:
-        print(f"{prefix(form)}##[error]Process completed with exit code {code}.")
     sys.exit(code if code >= 0 else 128 - code)
 
 

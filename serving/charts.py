@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.serving.html import Markup, el
-from tracewinnow.transforms.series import number, size, tell
+from tracewinnow.transforms.change import tell
 from tracewinnow.transforms.trace import Series
+from tracewinnow.transforms.units import number, size
 
 Floats = npt.NDArray[np.float64]
 WIDTH, HEIGHT, PAD = 320, 96, 6

@@ -14,21 +14,15 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 
+from tracewinnow.transforms.change import Told, jumps_by_step, odd, ratio, tell, when
 from tracewinnow.transforms.trace import Series, SpanSummary, SparseSummary
+from tracewinnow.transforms.units import number, size
 
-JUMP = 8.0  # a change is a jump when it is this many times the median change before it,
-WARM = 8  # once that many changes were seen,
-LEAST = 0.5  # and when it moves the value by at least this share
-ODD = 1.0  # a member is unlike the rest when its growth differs from theirs by this share
 NAMED = 2  # jumps, and layers, that a line names
 MANY = 6  # steps with jumps, from which the series is one that jumps
-NONFINITE, NONFINITE_BEFORE, FOLLOWS = (
-    4.0,
-    2.5,
-    1.5,
-)  # weights of values that are not finite: from here on, since before; loss of the later
+NONFINITE, NONFINITE_BEFORE = 4.0, 2.5  # weights of values that are not finite: from here on, since before
+FOLLOWS = 1.5  # what the later ones lose
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,70 +42,12 @@ class Summary:
     ranks: tuple[int, ...]
 
 
-def number(value: float) -> str:
-    """Three digits: a digit is a token."""
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "inf" if value > 0 else "-inf"
-    if value == int(value) and abs(value) < 1e5:
-        return str(int(value))
-    return f"{value:.3g}".replace("e+0", "e").replace("e-0", "e-").replace("e+", "e")
-
-
-def size(value: float) -> str:
-    """Bytes in the largest unit that keeps them above 1."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1024:
-            return f"{number(value)} {unit}"
-        value /= 1024
-    return f"{number(value)} TiB"
-
-
-def jumps(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Places at which a finite series jumps: int64[k], ascending.
-
-    A jump moves the value by at least LEAST of what it was, and JUMP times the median change of up to 64 steps before it.
-    """
-    if len(values) < WARM + 2:
-        return np.zeros(0, np.int64)
-    with np.errstate(all="ignore"):
-        change = np.abs(np.diff(values))
-        big = change >= LEAST * np.maximum(np.abs(values[:-1]), 1e-12)
-    found = []
-    for place in np.flatnonzero(big[WARM:]) + WARM:  # few: the test above is strict
-        usual = np.median(change[max(0, place - 64) : place])
-        if change[place] > JUMP * usual:
-            found.append(place + 1)
-        if len(found) >= 1000:
-            break
-    return np.array(found, np.int64)
-
-
-@dataclass(slots=True)
-class _Told:
-    series: Series
-    bad: int  # index of the first value that is not finite, or -1
-    bad_count: int
-    jumped: npt.NDArray[np.int64]
-    constant: bool
-
-
-def tell(series: Series) -> _Told:
-    """What there is to say about one series."""
-    finite = np.isfinite(series.values)
-    bad = -1 if finite.all() else int(np.argmin(finite))
-    good = series.values[finite]
-    jumped = jumps(series.values if bad < 0 else series.values[:bad])
-    return _Told(series, bad, int((~finite).sum()), jumped, bool(len(good) == len(finite) and (good == good[:1]).all()))
-
-
 def summarise(
     series: Sequence[Series], spans: Sequence[SpanSummary] = (), sparse: Sequence[SparseSummary] = ()
 ) -> list[Summary]:
     """A summary for each line that the numbers deserve, the weightiest first; deterministic."""
-    groups: dict[tuple[str, str], list[_Told]] = defaultdict(list)
-    still: list[_Told] = []
+    groups: dict[tuple[str, str], list[Told]] = defaultdict(list)
+    still: list[Told] = []
     for one in series:
         if not len(one.values):
             continue
@@ -150,7 +86,7 @@ def family(series: Series) -> str:
     return "" if series.statistic != "metric" else series.name
 
 
-def group_line(statistic: str, members: list[_Told]) -> Summary:
+def group_line(statistic: str, members: list[Told]) -> Summary:
     """One line for series that belong together: one metric over ranks, one statistic over layers."""
     show = size if statistic.startswith("memory") else number
     names = sorted({t.series.name for t in members})
@@ -190,30 +126,9 @@ def group_line(statistic: str, members: list[_Told]) -> Summary:
     return _summary(kind, f"{statistic} {names[0]}", text + trouble, weight, members, onset, alone)
 
 
-def odd(members: list[_Told]) -> list[_Told]:
-    """Members that grew or shrank unlike the rest, by the ratio of their end to their start; the oddest first."""
-    known = [t for t in members if t.bad < 0 and len(t.series.values) >= WARM and (t.series.values > 0).all()]
-    if len(known) < 3:
-        return []
-    width = 4  # points at either end, so that one that jitters is no exception
-    ratio = np.array([np.log(np.median(t.series.values[-width:]) / np.median(t.series.values[:width])) for t in known])
-    away = np.abs(ratio - np.median(ratio))
-    least = max(float(np.log(1 + ODD)), JUMP * float(np.median(away)))
-    return [known[i] for i in np.argsort(-away, kind="stable").tolist() if away[i] > least]
-
-
-def jumps_by_step(members: list[_Told]) -> list[tuple[int, list[tuple[_Told, int]]]]:
-    """(step, members that jump there and the places of it in them), ascending."""
-    found: dict[int, list[tuple[_Told, int]]] = defaultdict(list)
-    for told in sorted(members, key=lambda t: (t.series.name, t.series.rank)):
-        for place in told.jumped.tolist():
-            found[int(told.series.steps[place])].append((told, place))
-    return sorted(found.items())
-
-
 def jumps_told(
-    by_step: list[tuple[int, list[tuple[_Told, int]]]],
-    members: list[_Told],
+    by_step: list[tuple[int, list[tuple[Told, int]]]],
+    members: list[Told],
     names: list[str],
     show: Callable[[float], str],
 ) -> tuple[str, float, tuple[int, int]]:
@@ -236,13 +151,7 @@ def jumps_told(
     return "".join(parts), weight, when(told.series, place)
 
 
-def ratio(told: _Told, place: int) -> float:
-    """How many times larger the greater of the values around a jump is, at most 1e9."""
-    before, after = abs(float(told.series.values[place - 1])), abs(float(told.series.values[place]))
-    return float(min(1e9, max(before, after) / max(min(before, after), 1e-12, 1e-9 * max(before, after))))
-
-
-def nonfinite_told(bad: list[_Told], members: list[_Told], names: list[str], show: Callable[[float], str]) -> str:
+def nonfinite_told(bad: list[Told], members: list[Told], names: list[str], show: Callable[[float], str]) -> str:
     """From which step on values are not finite, and in which members first. bad: the members, the first ones first."""
     first = bad[0]
     step = first.series.steps[first.bad]
@@ -257,7 +166,7 @@ def nonfinite_told(bad: list[_Told], members: list[_Told], names: list[str], sho
     return text + (f", before it {show(float(first.series.values[first.bad - 1]))}" if first.bad > 0 else "")
 
 
-def where(some: list[_Told], members: list[_Told], names: list[str]) -> str:
+def where(some: list[Told], members: list[Told], names: list[str]) -> str:
     """Which members: said once for all of them."""
     if len(members) == 1:
         return ""
@@ -266,20 +175,13 @@ def where(some: list[_Told], members: list[_Told], names: list[str]) -> str:
     return f" {label(some[0], names)}" if len(some) == 1 else f" in {len(some)} of {len(members)}"
 
 
-def when(series: Series, place: int) -> tuple[int, int]:
-    """The time in which a change came about: of the last point before `place`, and of the point there."""
-    if len(series.times_ns) <= place:
-        return 0, 0
-    return int(series.times_ns[max(0, place - 1)]), int(series.times_ns[place])
-
-
-def listed(told: list[_Told], names: list[str]) -> str:
+def listed(told: list[Told], names: list[str]) -> str:
     """Up to NAMED of them by name."""
     text = ", ".join(label(t, names) for t in told[:NAMED])
     return text + (f" and {len(told) - NAMED} more" if len(told) > NAMED else "")
 
 
-def label(told: _Told, names: list[str]) -> str:
+def label(told: Told, names: list[str]) -> str:
     """What tells one member of a group from the others."""
     rank = f"rank {told.series.rank}" if told.series.rank >= 0 else ""
     return f"{told.series.name} {rank}".strip() if len(names) > 1 else rank or told.series.name
@@ -302,7 +204,7 @@ def _summary(
     name: str,
     text: str,
     weight: float,
-    members: list[_Told],
+    members: list[Told],
     onset: tuple[int, int] = (0, 0),
     alone: AbstractSet[int] = frozenset(),
 ) -> Summary:

@@ -100,9 +100,9 @@ def told(numeric: Numeric) -> list[Any]:
     if numeric.spans is not None:
         spans = numeric.spans
         for place in range(len(spans.name)):
-            track = spans.tracks[int(spans.track[place])]
+            track, long = spans.tracks[int(spans.track[place])], spans.durations_ns[place].tobytes()
             found.append(("spans", spans.names[int(spans.name[place])], str(track), track[0], (),
-                          int(spans.starts_ns[place]), int(spans.times_ns[place]), spans.durations_ns[place].tobytes()))  # fmt: skip
+                          int(spans.starts_ns[place]), int(spans.times_ns[place]), long))  # fmt: skip
     return sorted(found, key=repr)
 
 

@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tracewinnow.transforms.series import jumps, number, size, summarise
+from tracewinnow.transforms.change import jumps
+from tracewinnow.transforms.series import summarise
 from tracewinnow.transforms.trace import Series, SpanSummary, SparseSummary
+from tracewinnow.transforms.units import number, size
 
 
 def of(values: list[float], name: str = "loss", statistic: str = "metric", rank: int = -1, start: int = 0) -> Series:

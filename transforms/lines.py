@@ -7,6 +7,7 @@ terminal writes over one.
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from collections.abc import Sequence
 
@@ -21,31 +22,48 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-# CSI sequences (colour, cursor), OSC (titles, links) up to their end, two-character escapes, character sets.
+# CSI sequences (colour, cursor), OSC, APC and their like (titles, links, times of a CI system) up to their end, two-character
+# escapes, character sets.
 ESCAPE = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[()*+][0-9A-Za-z]|[@-Z\\^_=>78]|(?=\n|$))"
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[()*+][0-9A-Za-z]|[@-Z\\=>78]|(?=\n|$))"
 )
 # What a terminal would have wiped: back to the line's start, then erase it (in either order).
 WIPED = re.compile(r"^.*(?:\r\x1b\[[02]?K|\x1b\[2K\r)(?=.)")
-# Set before every line by what carries it: CI systems, container runtimes. Never part of the message.
+BACK = re.compile(r"\x08+")
+# Set before every line by what carries it: CI systems (job and step before it, stream behind it), container runtimes. Never part of
+# the message.
 CARRIED = re.compile(
-    r"^(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z(?: |$)"
+    r"^(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
+    r"(?:(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) std(?:out|err) [FP](?: |$)|(?:\.\d{1,9})?Z(?: (?:\d\d[EO][ +])?|$))"
 )
-# Set by the program's own logging, or by a launcher that tells ranks apart: shown, but not judged.
+# A record of Docker's log files.
+RECORD = re.compile(r'\{"log":("(?:[^"\\]|\\.)*"),"stream":"std(?:out|err)"(?:,"attrs":\{[^}]*\})?,"time":"[^"]*"\}$')
+# Set by the program's own logging, or by a launcher that tells ranks apart: shown, but not judged. One blank behind it is part of
+# it, further ones are the message's.
 OWN = re.compile(
     r"^(?:"
+    r"(?:<\d{1,3}>1? ?)?"
     r"[\[(<]?(?:\d{4}[-/.]\d\d[-/.]\d\d|\d\d[-/]\d\d[-/](?:\d{4}|\d\d)|(?:[A-Z][a-z]{2} ){1,2} ?\d{1,2}|\d\d-\d\d)"
-    r"[ T:_]?[ ]?\d\d:\d\d:\d\d(?:[.,:]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?(?: \d{4})?[\])>]?[ \t]*[-|:]?[ \t]*"
-    r"|[\[(]?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?[\])]?[ \t]+[-|:]?[ \t]*"
-    r"|[\[(]?\d{10}(?:\.\d{1,9})?[\])]?:?[ \t]+"
-    r"|\[(?:rank ?|default|RANK ?)?\d{1,5}\]:? ?"
+    r"[ T:_]?[ ]?\d\d:\d\d:\d\d(?:[.,:]\d{1,9})?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?(?: \d{4})?[\])>]?(?:[ \t]*[-|:](?![^ \t]))?[ \t]?"
+    r"(?:[\w.-]{1,64} (?:[\w./()@-]{1,64}\[\d{1,8}\]:|kernel:|[\w./-]{1,48} \d{1,8} \S{1,32} (?:-|\[[^\]\n]{1,200}\]))(?: |$))?"
+    r"|[\[(]?\d\d:\d\d:\d\d(?:[.,]\d{1,9})?[\])]?(?:[ \t]+[-|:](?![^ \t]))?[ \t]{1,2}"
+    r"|[\[(]? {0,6}\d{1,10}\.\d{6}[\])] |[\[(]?\d{10}(?:\.\d{1,9})?[\])]?:?[ \t]"
+    r"|\[(?:rank ?|default|RANK ?)\d{1,5}\]:? ?|\[\d{1,5}\](?::? |:?(?=[^\s:]))"
     r"|\[\d{1,5},\d{1,5}\]<std(?:out|err)>: ?"
-    r"|\d{1,5}: (?=\S)"
+    r"|\d{1,5}: "
     r"|\((?:[A-Za-z_]\w* )?(?:pid|ip)=[^)\n]{1,60}\) ?"
+    r"|\[pod/[^\]\s]{1,200}\] ?|[A-Za-z][\w./-]{0,100}[-_]\d{1,5} +\|(?: |$)"
     r"){1,4}"
 )
 NOT_WORDS = re.compile(r"[^A-Za-z]+")
-RANK = re.compile(r"^\s*(?:\[(?:rank ?|default|RANK ?)(\d{1,5})\]|\[\d{1,5},(\d{1,5})\]<std|(\d{1,5}): \S)")
+RANK = re.compile(
+    r"\s*(?:\[(?:rank ?|default|RANK ?)(\d{1,5})\]|\[\d{1,5},(\d{1,5})\]<std|(\d{1,5}): |\[(\d{1,5})\](?::? |:?[^\s:]))"
+)
+SURE = 2  # groups of it that tell a rank beyond doubt; the others may be the number of a frame or in a list
+# The replica that a line came from, where it has a name and no rank.
+REPLICA = re.compile(
+    r"\[pod/[^\]\s]{1,200}\]|\([A-Za-z_]\w* (?:pid|ip)=[^)\n]{1,60}\)|[A-Za-z][\w./-]{0,100}[-_]\d{1,5} +\|(?: |$)"
+)
 
 
 def decode(data: bytes) -> tuple[str, str]:
@@ -97,6 +115,10 @@ def visible(lines: Sequence[str]) -> list[str]:
     text = "\n".join(lines)
     if text.count("\n") != len(lines) - 1:  # a line end inside a line would shift all numbers behind it
         text = "\n".join(line.replace("\n", " ") for line in lines)
+    if '{"log":"' in text:
+        text = "\n".join(unwrapped(line) if line.startswith('{"log":"') else line for line in text.split("\n"))
+    if "\x08" in text:  # some bars go back by backspaces
+        text = BACK.sub("\r", text)
     if "\r\x1b[" in text or "\x1b[2K\r" in text:
         text = "\n".join(WIPED.sub("", line) if "\r" in line else line for line in text.split("\n"))
     if "\x1b" in text:
@@ -125,7 +147,35 @@ def shorten(line: str, longest: int = LONGEST, head: int = HEAD) -> str:
     return f"{line[:head]} …[{len(line) - longest} characters]… {line[len(line) - tail :]}"
 
 
+def unwrapped(line: str) -> str:
+    """The message of a record of Docker's log files, or the line as it is."""
+    found = RECORD.match(line)
+    try:
+        message = json.loads(found[1]) if found else line
+    except ValueError:
+        return line
+    return str(message).removesuffix("\n").replace("\n", " ")
+
+
 def rank_of(line: str) -> int:
-    """The rank that a launcher wrote before the line, or -1."""
+    """The rank that a launcher may have written before the line, or -1."""
     found = RANK.match(line)
-    return int(next(group for group in found.groups() if group)) if found else -1
+    return int(found[found.lastindex or 0]) if found else -1
+
+
+def ranks_of(shown: Sequence[str]) -> list[int]:
+    """Rank that a launcher wrote before each line, -1 where none. A bare number is a rank if half of the lines have one."""
+    found = [RANK.match(line) for line in shown]
+    doubtful = sum(match is not None and (match.lastindex or 0) > SURE for match in found)
+    least = SURE if 2 * doubtful < sum(map(bool, shown)) else RANK.groups
+    return [
+        int(match[match.lastindex]) if match and match.lastindex and match.lastindex <= least else -1 for match in found
+    ]
+
+
+def replicas_of(shown: Sequence[str]) -> list[int]:
+    """A number for the replica (pod, container, actor) named before each line, -1 where none; all -1 if half have none."""
+    found = [match[0] if (match := REPLICA.match(line)) else "" for line in shown]
+    names = {name: number for number, name in enumerate(dict.fromkeys(filter(None, found)))}
+    many = sum(map(bool, found))
+    return [names.get(name, -1) for name in found] if 2 * many >= sum(map(bool, shown)) else [-1] * len(shown)

@@ -11,12 +11,15 @@ import numpy.typing as npt
 
 from tracewinnow.transforms import lines as text_lines
 from tracewinnow.transforms import signals
-from tracewinnow.transforms.blocks import blocks
+from tracewinnow.transforms.blocks import blocks, columns
+from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.mask import masker
+from tracewinnow.transforms.roles import role_of
 from tracewinnow.transforms.score import Repeats, View, first_lines, repeats
 
 REMEMBERED = 500_000
 _signals_of: dict[bytes, int] = {}  # template -> signals of the first line that had it
+_roles_of: dict[bytes, int] = {}  # template -> role
 
 
 @dataclass(slots=True)
@@ -44,8 +47,11 @@ def read(lines: Sequence[str], ranks: Sequence[int] = ()) -> Reading:
     judged = text_lines.judged(shown)
     numbers, templates = template_numbers(judged)
     bits = signals_of(judged, numbers, templates)
-    rank = np.array(ranks if len(ranks) else ranks_of(shown), np.int32)
-    view = View(bits, numbers, blocks(bits, rank), rank)
+    rank = np.array(ranks if len(ranks) else text_lines.ranks_of(shown), np.int32)
+    lane = rank if (rank >= 0).any() else np.array(text_lines.replicas_of(shown), np.int32)
+    roles = roles_of(numbers, templates)
+    block = blocks(roles, columns(judged, roles), (bits & TROUBLE) != 0, lane)
+    view = View(bits, numbers, block, rank)
     return Reading(shown, templates, view, repeats(view))
 
 
@@ -89,6 +95,14 @@ def signals_of(judged: Sequence[str], numbers: npt.NDArray[np.int64], templates:
     return bits
 
 
-def ranks_of(shown: Sequence[str]) -> list[int]:
-    """Rank that a launcher wrote before each line, -1 where none."""
-    return [text_lines.rank_of(line) for line in shown]
+def roles_of(numbers: npt.NDArray[np.int64], templates: list[bytes]) -> npt.NDArray[np.uint8]:
+    """Role of each line in its block: uint8[n]. Looked at once a template."""
+    if len(_roles_of) > REMEMBERED:
+        _roles_of.clear()
+    kinds = []
+    for template in templates:
+        found = _roles_of.get(template)
+        if found is None:
+            found = _roles_of[template] = role_of(template)
+        kinds.append(found)
+    return np.array(kinds, np.uint8)[numbers] if kinds else np.zeros(0, np.uint8)

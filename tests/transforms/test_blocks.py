@@ -2,82 +2,149 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tracewinnow.transforms import lines, signals
-from tracewinnow.transforms.blocks import blocks, untangled
+from tracewinnow.transforms import reading
+from tracewinnow.transforms.blocks import MOST, REACH, blocks, segments
+from tracewinnow.transforms.roles import ROLE, ROLES
 
-PYTHON = """step 4 loss 1.2
-Traceback (most recent call last):
-  File "/opt/app/train.py", line 12, in <module>
-    main()
-  File "/opt/app/train.py", line 8, in main
-    raise ValueError("bad shape")
-ValueError: bad shape
-step 5 loss 1.1"""
-JAVA = """INFO started
-Exception in thread "main" java.lang.IllegalStateException: no leader
-	at com.example.Store.open(Store.java:41)
-	at com.example.Main.main(Main.java:12)
-	... 4 more
-INFO stopped"""
-RUST = """   Compiling sieve v0.1.0
-error[E0308]: mismatched types
-  --> src/main.rs:4:18
-   |
- 4 |     let x: i32 = "a";
-   |                  ^^^ expected `i32`, found `&str`
-
-warning: unused variable"""
-CPP = """g++ -c a.cc
-a.cc:3:10: error: expected ';' before 'return'
-    3 |   int x = 4
-      |            ^
-make: *** [a.o] Error 1"""
-GO = """ok pkg/a 0.1s
-goroutine 1 [running]:
-main.work(0xc00001, 0x5)
-	/srv/app/main.go:8 +0x1d
-main.main()
-	/srv/app/main.go:4 +0x1d
-exit status 2"""
-NODE = """> test
-TypeError: x.map is not a function
-    at run (/srv/app/index.js:4:7)
-    at Object.<anonymous> (/srv/app/index.js:9:1)
-done"""
+# Logs written for the tests, cut where a reader would cut them: a line of %% stands between blocks.
+SAMPLES = dict(
+    sample.split("\n", 1)
+    for sample in f"\n{(Path(__file__).parent / 'block_samples.txt').read_text('utf8')}"[:-1].split("\n@@@@ ")[1:]
+)
+# Lines around which the rules turn, so that random logs meet them.
+LINES = sorted({line for sample in SAMPLES.values() for line in sample.split("\n") if line != "%%"})
+LOGS = st.lists(st.sampled_from(LINES), max_size=60)
 
 
-def of(text: str, ranks: list[int] | None = None) -> list[int]:
-    judged = lines.judged(lines.visible(text.split("\n")))
-    bits = np.array([signals.look(line) for line in judged], np.uint64)
-    return blocks(bits, np.array(ranks or [-1] * len(judged), np.int32)).tolist()
+def of(lines: list[str], ranks: list[int] | None = None) -> list[int]:
+    return reading.read(lines, ranks or ()).view.block.tolist()
+
+
+def whole(sample: str) -> tuple[list[str], list[list[str]]]:
+    """The lines of a sample, and how they are to be cut; a blank line that ends nothing stands alone."""
+    lines = [line for line in sample.split("\n") if line != "%%"]
+    return lines, [part.split("\n") for part in sample.removeprefix("%%\n").split("\n%%\n")]
+
+
+def cut(lines: list[str], numbers: list[int]) -> list[list[str]]:
+    found: dict[int, list[str]] = {}
+    for line, number in zip(lines, numbers, strict=True):
+        found.setdefault(number, []).append(line)
+    return list(found.values())
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_block_is_whole_and_alone(name: str) -> None:
+    lines, parts = whole(SAMPLES[name])
+    assert cut(lines, of(lines)) == parts
 
 
 @pytest.mark.parametrize(
-    ("text", "first", "last"),
-    [(PYTHON, 1, 6), (JAVA, 1, 4), (RUST, 1, 5), (CPP, 1, 3), (GO, 1, 5), (NODE, 1, 3)],
-    ids=["python", "java", "rust", "c++", "go", "node"],
-)
-def test_a_block_is_whole_and_alone(text: str, first: int, last: int) -> None:
-    numbers = of(text)
-    assert len(set(numbers[first : last + 1])) == 1
-    assert numbers[first - 1] != numbers[first]
-    assert numbers[last + 1] != numbers[last]
+    "prefix",
+    ["2024-05-01 10:11:12,123 ", "2024-05-01T10:11:12.123456Z stdout F ", "May  1 10:11:12 node7 trainer[4183]: ", "10:11:12  ",
+     "2024-05-01T10:11:12.123456Z 00O ", "\x1b[31m", "[2024-05-01T10:11:12.123Z] ", "web-1  | ", "[12.345678] "],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["python, chained", "java", "go", "gcc", "pytest", "torchrun"])
+def test_what_stands_before_every_line_does_not_hide_a_block(name: str, prefix: str) -> None:
+    lines, parts = whole(SAMPLES[name])
+    assert [len(part) for part in cut(lines, of([prefix + line for line in lines]))] == [len(part) for part in parts]
 
 
-def test_ranks_that_print_at_once_are_untangled() -> None:
-    body = PYTHON.split("\n")[1:7]
-    text = "\n".join(f"[rank{rank}]: {line}" for line in body for rank in (0, 1))
-    numbers = of(text, [0, 1] * len(body))
-    assert len(set(numbers[::2])) == len(set(numbers[1::2])) == 1
-    assert numbers[0] != numbers[1]
+@pytest.mark.parametrize(
+    "label",
+    ["ERROR 05-01 10:11:12 [core.py:12] ", "E0314 21:38:56.414000 9 torch/elastic/api.py:869] ", "ERROR:root:", "[ERROR] ",
+     "trainer - ERROR - "],
+)  # fmt: skip
+def test_labels_of_logging_do_not_hide_a_block(label: str) -> None:
+    lines, parts = whole(SAMPLES["python"])
+    assert [len(part) for part in cut(lines, of([label + line for line in lines]))] == [len(part) for part in parts]
 
 
-def test_one_rank_needs_no_untangling() -> None:
-    assert untangled(np.array([-1, 3, 3, -1], np.int32)) is None
+@pytest.mark.parametrize(
+    ("told", "names"),
+    [(False, ["[rank{}]: ", "[default{}]:", "[1,{}]<stderr>: ", "{}: ", "[{}] ", "trainer-{}  | ", "[pod/trainer-{}/main] ",
+              "(Trainer pid=41{}) "]), (True, [""])],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["python, chained", "java", "go", "rust, panic", "torchrun", "address sanitizer"])
+def test_ranks_that_print_at_once_are_told_apart(name: str, told: bool, names: list[str]) -> None:
+    lines, parts = whole(SAMPLES[name])
+    alone = [len(part) for part in parts]
+    for prefix in names:
+        mixed = [prefix.format(rank) + line for line in lines for rank in range(3)]
+        numbers = of(mixed, [0, 1, 2] * len(lines) if told else None)
+        for rank in range(3):
+            assert [len(part) for part in cut(lines, numbers[rank::3])] == alone, prefix
+        assert not set(numbers[::3]) & set(numbers[1::3])
+
+
+@settings(max_examples=200, deadline=None)
+@given(LOGS, st.data())
+def test_a_block_lies_in_one_lane_and_is_named_by_its_first_line(lines: list[str], data: st.DataObject) -> None:
+    ranks = data.draw(st.lists(st.integers(-1, 2), min_size=len(lines), max_size=len(lines)))
+    numbers = of(lines, ranks)
+    assert len(numbers) == len(lines)
+    for i, number in enumerate(numbers):
+        assert number <= i
+        assert numbers[number] == number
+        assert ranks[number] == ranks[i]
+
+
+@settings(max_examples=200, deadline=None)
+@given(LOGS)
+def test_a_lane_is_cut_as_if_it_were_alone(lines: list[str]) -> None:
+    alone = np.array(of(lines, [0] * len(lines)), np.int64)
+    mixed = np.array(of([line for line in lines for _ in range(2)], [0, 1] * len(lines)), np.int64)
+    assert (mixed[::2] == 2 * alone).all()
+    assert (mixed[1::2] == 2 * alone + 1).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(LOGS)
+def test_a_block_has_no_gap_but_for_other_lanes(lines: list[str]) -> None:
+    numbers = of(lines)
+    assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize("between", ["text", "blank", "rule=", "rule-", "frame"])
+@pytest.mark.parametrize("column", [0, 4])
+def test_a_block_is_bounded(between: str, column: int) -> None:
+    n = 3 * MOST
+    for role in range(len(ROLES)):
+        roles = np.resize(np.array([role, ROLE[between]], np.uint8), n)
+        columns = np.resize(np.array([0, column], np.int32), n)
+        for trouble in (False, True):
+            numbers = blocks(roles, columns, np.full(n, trouble), np.full(n, -1, np.int32))
+            assert np.bincount(numbers).max() <= MOST
+
+
+def test_a_block_does_not_reach_for_ever() -> None:
+    lines = ["Traceback (most recent call last):", *["x"] * (REACH + 1), '  File "a.py", line 1, in f']
+    assert of(lines, [1, *[0] * (REACH + 1), 1])[-1] == len(lines) - 1
+    assert of(lines[:1] + lines[2:], [1, *[0] * REACH, 1])[-1] in (0, len(lines) - 2)
 
 
 def test_no_lines() -> None:
-    assert len(blocks(np.zeros(0, np.uint64), np.zeros(0, np.int32))) == 0
+    none = blocks(np.zeros(0, np.uint8), np.zeros(0, np.int32), np.zeros(0, bool), np.zeros(0, np.int32))
+    assert len(none) == 0
+    assert len(segments(none).first) == 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(0, 6), max_size=40))
+def test_segments_hold_every_line_once_in_order(numbers: list[int]) -> None:
+    found = segments(np.array(numbers, np.int64))
+    assert sorted(found.order.tolist()) == list(range(len(numbers)))
+    assert found.first.tolist() == sorted(found.first.tolist())
+    for segment in range(len(found.first)):
+        lines = found.lines(segment).tolist()
+        assert lines == sorted(lines)
+        assert (lines[0], lines[-1]) == (found.first[segment], found.last[segment])
+        assert {numbers[line] for line in lines} == {numbers[lines[0]]}
+        assert all(found.of[line] == segment for line in lines)

@@ -189,7 +189,7 @@ def _of_spans(spans: Spans | None) -> Iterator[_Group]:
 def _encode_spans(spans: Spans, some: slice) -> Parts:
     from tracewinnow.codec import Span, encode_series, encode_spans
 
-    tracks = [track_name(track) for track in spans.tracks]
+    tracks = {place: track_name(spans.tracks[place]) for place in np.unique(spans.track[some]).tolist()}
     columns = (spans.name, spans.starts_ns, spans.durations_ns, spans.track)
     listed = [
         Span(spans.names[name], start, duration, tracks[track])

@@ -23,6 +23,7 @@ NAMED = 2  # jumps, and layers, that a line names
 MANY = 6  # steps with jumps, from which the series is one that jumps
 NONFINITE, NONFINITE_BEFORE = 4.0, 2.5  # weights of values that are not finite: from here on, since before
 FOLLOWS = 1.5  # what the later ones lose
+LINES, LONGEST = 1000, 600  # summaries of a trace, and characters of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,15 @@ def summarise(
                 -1.5, s.count, 0, 0, ())
         for s in sparse
     ]  # fmt: skip
-    return sorted(found, key=lambda summary: (-summary.weight, summary.kind, summary.name))
+    found = [one if len(one.text) <= LONGEST else replace(one, text=one.text[: LONGEST - 1] + "…") for one in found]
+    found.sort(key=lambda summary: (-summary.weight, summary.kind, summary.name))
+    return found if len(found) <= LINES else [*found[: LINES - 1], rest(found[LINES - 1 :])]
+
+
+def rest(found: list[Summary]) -> Summary:
+    """One line for all that are not told."""
+    events = sum(one.events for one in found)
+    return Summary("series", "more", f"{len(found)} more series and spans, not told here", -3.0, events, 0, 0, ())
 
 
 def led(found: list[Summary]) -> list[Summary]:
@@ -195,7 +204,7 @@ def span_line(span: SpanSummary) -> Summary:
     text += f", longest {number(span.longest_ns / 1e9)} s"
     if span.errors:
         text += f"; {len(span.errors)} errors: " + "; ".join(list(dict.fromkeys(span.errors))[:2])
-    return Summary("spans", f"{span.name} {span.device}", text[:600], 2.5 if span.errors else -1.0, span.count,
+    return Summary("spans", f"{span.name} {span.device}", text, 2.5 if span.errors else -1.0, span.count,
                    span.longest_start_ns, span.longest_start_ns + span.longest_ns, ())  # fmt: skip
 
 

@@ -114,6 +114,14 @@ def test_a_series_that_always_jumps_tells_little() -> None:
     assert "more jumps" in summary.text
 
 
+def test_names_without_end_and_of_any_length_are_told_shortly() -> None:
+    found = summarise([of(smooth(3), f"{n}" + "x" * 1000) for n in range(1500)])
+    assert len(found) == 1000
+    assert found[-1].text == "501 more series and spans, not told here"
+    assert sum(one.events for one in found) == 4500
+    assert max(len(one.text) for one in found) == 600
+
+
 def test_short_numbers() -> None:
     assert [number(x) for x in (0.0, 12.0, 0.000123, 1234567.0, float("nan"), float("-inf"))] == [
         "0", "12", "0.000123", "1.23e6", "NaN", "-inf"

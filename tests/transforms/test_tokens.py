@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 
+import pytest
+import regex
 import tiktoken
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracewinnow.transforms import tokens
+from tracewinnow.transforms import _tokens, tokens
 
 
 def long_way() -> tiktoken.Encoding:
@@ -27,6 +29,27 @@ ENCODING = long_way()
 @given(st.text(max_size=300))
 def test_as_many_as_the_tokenizer_says(text: str) -> None:
     assert tokens.count(text) == len(ENCODING.encode_ordinary(text))
+
+
+SIGNS = " \t\n\r\x0b\x0c/.=-_:'()#aAbBzZ09\x00\x1c\x7f"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from(SIGNS) | st.characters(max_codepoint=127), max_size=60))
+def test_ascii_is_cut_as_the_pattern_cuts_it(text: str) -> None:
+    assert [piece.decode() for piece in _tokens.pieces(text)] == regex.findall(tokens.read()[0], text)
+    assert tokens.count(text) == len(ENCODING.encode_ordinary(text))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text("abcdefgEFGHxyz", min_size=2, max_size=tokens.BY_HAND))
+def test_pieces_are_merged_as_the_encoder_merges_them(piece: str) -> None:
+    assert tokens.merged(piece.encode(), tokens.ranks()) == len(ENCODING._encode_single_piece(piece))
+
+
+def test_only_ascii_for_the_kernel() -> None:
+    with pytest.raises(ValueError, match="not ASCII"):
+        _tokens.count("né", {}, len)
 
 
 def test_a_long_text_counts_the_same_in_slices() -> None:

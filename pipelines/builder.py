@@ -1,11 +1,13 @@
-"""A second process that builds windows while the first one reads: two cores, and neither waits for the other's lock.
+"""Processes that build windows while the first one reads: all cores, and none waits for the other's lock.
 
-Protocol, JSON lines: keys of windows on stdin, counters or {"error": ...} on stdout, one answer a line. It ends with its stdin, so
-it outlives a killed parent by one build at most; what it then still writes are the names and bytes that the next would write.
+Protocol, JSON lines: keys of windows on stdin, counters or {"error": ...} on stdout, one answer a line. A builder ends with its
+stdin, so it outlives a killed parent by one build at most; what it then still writes are the names and bytes that the next would
+write.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import queue
@@ -19,48 +21,77 @@ from typing import Any
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.records import WindowKey
 
+MOST = 4  # builders; each takes about 200 MB
 
-class Builder:
-    """Starts the process when it is needed, and again when it died. One request at a time; not safe for use in many threads."""
+
+class Builders:
+    """One for each core, at most MOST. Not safe for use in many threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.process: subprocess.Popen[str] | None = None
-        self.answers: queue.Queue[str] = queue.Queue()
-        self.busy = False
-        self._start()  # now: its imports take longer than an answer may
+        self.answers: queue.Queue[tuple[subprocess.Popen[str], str]] = queue.Queue()
+        self.each = [Builder(settings, self.answers) for _ in range(min(MOST, os.cpu_count() or 1))]
+
+    @property
+    def building(self) -> list[WindowKey]:
+        """What they have in hand."""
+        return [key for builder in self.each for key in builder.building]
+
+    @property
+    def free(self) -> int:
+        """How many have nothing in hand."""
+        return sum(not builder.building for builder in self.each)
 
     def submit(self, keys: Sequence[WindowKey]) -> None:
-        """Ask for windows to be built; does not block. Only when not busy."""
-        assert not self.busy
-        if self.process is None or self.process.poll() is not None:
-            self._start()
-        assert self.process is not None
+        """Ask a free one to build windows; does not block."""
+        next(builder for builder in self.each if not builder.building).submit(keys)
+
+    def poll(self, seconds: float = 0.0) -> tuple[list[WindowKey], dict[str, Any]] | None:
+        """The keys of a build that is over and its counters, or None when none ends within `seconds`.
+
+        {"error": ...} instead of counters when it failed or its process died.
+        """
+        while True:
+            try:
+                process, row = self.answers.get(timeout=seconds) if seconds > 0 else self.answers.get_nowait()
+            except queue.Empty:
+                return None
+            for builder in self.each:
+                if builder.process is process and builder.building:
+                    keys, builder.building = builder.building, []
+                    if row:
+                        return keys, json.loads(row)
+                    return keys, {"error": f"the building process ended with code {process.wait()}"}
+
+    def close(self) -> None:
+        """End them; waits for the builds in hand, at most a minute each."""
+        for builder in self.each:
+            builder.close()
+
+
+class Builder:
+    """Starts the process, and again when it died. One request at a time."""
+
+    def __init__(self, settings: Settings, answers: queue.Queue[tuple[subprocess.Popen[str], str]]) -> None:
+        self.settings = settings
+        self.answers = answers
+        self.building: list[WindowKey] = []
+        self.process = self._start()  # now: its imports take longer than an answer may
+
+    def submit(self, keys: Sequence[WindowKey]) -> None:
+        """Ask for windows to be built; does not block. Only when nothing is in hand."""
+        assert not self.building
+        if self.process.poll() is not None:
+            self.process = self._start()
         assert self.process.stdin is not None
-        self.busy = True
+        self.building = list(keys)
         try:
             self.process.stdin.write(json.dumps(keys) + "\n")
             self.process.stdin.flush()
         except OSError:  # it died just now; the reader thread has said so, or will
             pass
 
-    def poll(self, seconds: float = 0.0) -> dict[str, Any] | None:
-        """The answer, or None when there is none within `seconds`. {"error": ...} when the build failed or the process died."""
-        try:
-            answer = self.answers.get(timeout=seconds) if seconds > 0 else self.answers.get_nowait()
-        except queue.Empty:
-            return None
-        self.busy = False
-        if not answer:
-            code = self.process.wait() if self.process else None
-            return {"error": f"the building process ended with code {code}"}
-        found: dict[str, Any] = json.loads(answer)
-        return found
-
     def close(self) -> None:
         """End the process; waits for the build in hand, at most a minute."""
-        if self.process is None:
-            return
         assert self.process.stdin is not None
         self.process.stdin.close()
         try:
@@ -68,24 +99,23 @@ class Builder:
         except subprocess.TimeoutExpired:
             self.process.kill()
 
-    def _start(self) -> None:
+    def _start(self) -> subprocess.Popen[str]:
         # Its own session: Ctrl-C is for the parent, which lets a build end.
-        self.process = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "tracewinnow.pipelines.builder", self.settings.to_json()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        self.answers = queue.Queue()
-        threading.Thread(target=self._read, args=(self.process, self.answers), daemon=True).start()
+        threading.Thread(target=self._read, args=(process,), daemon=True).start()
+        return process
 
-    @staticmethod
-    def _read(process: subprocess.Popen[str], answers: queue.Queue[str]) -> None:
+    def _read(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
         for row in process.stdout:
-            answers.put(row)
-        answers.put("")
+            self.answers.put((process, row))
+        self.answers.put((process, ""))
 
 
 def main() -> None:
@@ -102,6 +132,7 @@ def main() -> None:
     from tracewinnow.pipelines.run import run_here
 
     settings = Settings.from_json(sys.argv[1])
+    gc.freeze()  # what the imports made stays: a collection need not look at it
     for row in sys.stdin:
         keys = [(job, start) for job, start in json.loads(row)]
         try:

@@ -18,7 +18,7 @@ import apache_beam as beam
 from apache_beam.io.unbounded_source import ReadFromUnboundedSource
 
 from tracewinnow.pipelines import graph, kafka_client
-from tracewinnow.pipelines.builder import Builder
+from tracewinnow.pipelines.builder import Builders
 from tracewinnow.pipelines.kafka_source import KafkaSource
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.plan import FIRST_LIMIT, Partition, Range, State, next_limit, share
@@ -32,7 +32,7 @@ from tracewinnow.stores.objects import open_objects
 LOG = logging.getLogger(__name__)
 STATE = "state/stream.json"
 NS_PER_MS = 1_000_000
-BUILD_WINDOWS = 100  # in one request: what is built again after a kill
+BUILD_WINDOWS = 50  # in one request: what is built again after a kill
 BUILD_TRIES = 3
 POLL_SECONDS = 0.3
 
@@ -64,35 +64,35 @@ class LocalStream:
         self.store = open_objects(settings.warehouse)
         self.consumer = kafka_client.consumer(bootstrap)
         self.state = self._load(kafka_client.cluster_id(self.consumer, bootstrap))
-        self.builder = Builder(settings)
-        self.building: list[WindowKey] = []
+        self.builders = Builders(settings)
         self.failures: dict[WindowKey, int] = {}
 
     def turn(self) -> bool:
-        """Archive what has come, and keep the builder busy; blocks for one run. Returns whether there was something to do.
+        """Archive what has come, and keep the builders busy; blocks for one run. Returns whether there was something to do.
 
-        With nothing to read it waits for the builder, for POLL_SECONDS: to ask again and again would take both cores' time.
+        With nothing to read it waits for a build to end, for POLL_SECONDS: to ask the broker again and again would take the time
+        of the builders.
         """
         built = self._collect(0.0)
         read = self._ingest()
         self._submit()
-        if self.building and not read:
+        if not read and self.builders.building:
             built |= self._collect(POLL_SECONDS)
             self._submit()
-        return read or built or bool(self.building)
+        return read or built or bool(self.builders.building)
 
     def flush(self) -> None:
         """Build every pending window, over or not, and wait for it."""
         for key in self.state.pending:
             self.state.pending[key] = True
-        while self._submit() or self.building:
+        while self._submit() or self.builders.building:
             self._collect(0.5)
 
     def close(self) -> None:
-        """Wait for the build in hand. What is pending stays so for the next start."""
-        while self.building and not self._collect(0.5):
-            pass
-        self.builder.close()
+        """Wait for the builds in hand. What is pending stays so for the next start."""
+        while self.builders.building:
+            self._collect(0.5)
+        self.builders.close()
         self.consumer.close()
 
     # ---- reading -----------------------------------------------------------------------------------------------------
@@ -191,38 +191,36 @@ class LocalStream:
     # ---- building ----------------------------------------------------------------------------------------------------
 
     def _submit(self) -> bool:
-        """Hand the next windows to the builder, if it is free and there are any."""
-        if self.building:
-            return False
-        due = self.state.due()[:BUILD_WINDOWS]
-        if any(key in self.failures for key in due):
-            due = due[:1]  # one of a request broke it: find which
-        if not due:
-            return False
-        for key in due:
-            del self.state.pending[
-                key
-            ]  # back again if something new comes meanwhile; on disk it stays until it is built
-        self.building = due
-        self.builder.submit(due)
-        return True
+        """Share out the next windows among the builders that are free; whether there were any."""
+        building = set(self.builders.building)
+        due = [key for key in self.state.due() if key not in building]
+        one_by_one = any(key in self.failures for key in due)  # one of a request broke it: find which
+        submitted = False
+        while due and (free := self.builders.free):
+            count = 1 if one_by_one else min(BUILD_WINDOWS, -(-len(due) // free))
+            keys, due = due[:count], due[count:]
+            for key in keys:
+                # Back again if something new comes meanwhile; on disk it stays until it is built.
+                del self.state.pending[key]
+            self.builders.submit(keys)
+            submitted = True
+        return submitted
 
     def _collect(self, seconds: float) -> bool:
-        """Take the builder's answer, if it is there within `seconds`."""
-        if not self.building:
-            return False
-        answer = self.builder.poll(seconds)
-        if answer is None:
-            return False
-        keys, self.building = self.building, []
-        if "error" in answer:
-            self._build_failed(keys, answer["error"])
-        else:
-            for key in keys:
-                self.failures.pop(key, None)
-            self.report("built", {"windows": len(keys), **answer})
-        self._save()
-        return True
+        """Take the builders' answers: what is there, or the first that comes within `seconds`."""
+        collected = False
+        while (answer := self.builders.poll(0.0 if collected else seconds)) is not None:
+            collected = True
+            keys, counters = answer
+            if "error" in counters:
+                self._build_failed(keys, counters["error"])
+            else:
+                for key in keys:
+                    self.failures.pop(key, None)
+                self.report("built", {"windows": len(keys), **counters})
+        if collected:
+            self._save()
+        return collected
 
     def _build_failed(self, keys: list[WindowKey], error: str) -> None:
         for key in keys:
@@ -277,7 +275,7 @@ class LocalStream:
     def _save(self) -> None:
         """What is being built is still pending on disk."""
         memory = dict(self.state.pending)
-        for key in self.building:
+        for key in self.builders.building:
             self.state.pending[key] = True
         self.store.put(STATE, self.state.to_json())
         self.state.pending = memory

@@ -121,17 +121,16 @@ def test_records_that_went_from_the_broker_are_said(
 def test_a_build_that_fails_stops_nobody(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broker.send(batch("a", new_process(), 0, ["x"], crash="a"), batch("b", new_process(), 0, ["x"], crash="b"))
     stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
-    real = stream.builder.submit
+    real = stream.builders.submit
     asked: list[list[Any]] = []
 
     def killed(keys: list[Any]) -> None:
         asked.append(keys)
         real(keys)
         if len(asked) == 1:
-            assert stream.builder.process is not None
-            stream.builder.process.kill()
+            next(builder for builder in stream.builders.each if builder.building).process.kill()
 
-    monkeypatch.setattr(stream.builder, "submit", killed)
+    monkeypatch.setattr(stream.builders, "submit", killed)
     drain(stream, 3.0)
     stream.close()
     assert len(asked) > 1

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import container, series, streams, tile
+from . import bundle, container, series, streams, tile
 from .latents import BITS, LINEAR, LOG
 from .limits import BLOCK, TILE_COLUMNS
 from .plan import TREND
@@ -16,7 +16,8 @@ CODINGS = {tile.PLAIN: "plain", BITS: "bits", LOG: "log", LINEAR: "linear"}
 
 
 def describe(data: bytes | memoryview) -> dict[str, Any]:
-    """Content, bytes and chunks of a container; of series also the bound, and for each name predictors and bytes.
+    """Content, bytes and chunks of a container; of series also the bound, and for each name predictors and
+    bytes; of a bundle its parts.
 
     Bytes of a series are those of its residuals, of a stream in proportion to its samples; what all names share is in
     the chunk. Raises Corrupt, Truncated, TooNew.
@@ -33,7 +34,16 @@ def describe(data: bytes | memoryview) -> dict[str, Any]:
     ]  # fmt: skip
     if content == container.SERIES:
         found |= of_series(view)
+    if content == container.BUNDLE:
+        found["parts"] = [of_part(labels, data) for labels, data in bundle.decode_bundle(view)]
     return found | {"chunks": listed}
+
+
+def of_part(labels: dict[str, str], data: memoryview) -> dict[str, Any]:
+    """A part of a bundle: what its labels say, its bytes and, of series, dtype, names, steps and bound."""
+    inner = describe(data)
+    told = ("content", "bytes", "dtype", "names", "steps", "rel_error", "abs_error")
+    return {"labels": labels} | {key: inner[key] for key in told if inner.get(key) is not None}
 
 
 def of_series(view: memoryview) -> dict[str, Any]:

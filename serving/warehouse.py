@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -130,6 +130,14 @@ SELECT job_id, p.process_uuid, coalesce(p."rank", -1), p."first", p."last"
 FROM (SELECT job_id, unnest(processes) AS p FROM jobs WHERE list_contains(?, job_id))
 """
 _TRACES = "SELECT DISTINCT window_start_ns, part, revision FROM traces WHERE job_id = ? ORDER BY ALL"
+_CONTAINERS = """
+SELECT window_start_ns, part, container, container_uri FROM traces
+WHERE job_id = ? AND (octet_length(container) > 0 OR container_uri <> '') ORDER BY ALL
+"""
+_LEFT_OUT = """
+SELECT note.reason, count(*) FROM (SELECT unnest(notes) AS note FROM traces WHERE job_id = ?)
+WHERE note.stage = 'compress' GROUP BY ALL ORDER BY 2 DESC, 1 LIMIT 20
+"""
 
 
 def _job(told: dict[str, Any], ranges: list[tuple[str, int, int, int]]) -> Job:
@@ -213,18 +221,32 @@ class Warehouse:
         raise UnknownJob(f"No job {job_id!r}.")
 
     def traces(self, job_id: str, line_classes: bool = True) -> list[PreprocessedTrace]:
-        """The newest trace of each window and part, in time order. Without line_classes they take a fraction of the memory."""
+        """The newest trace of each window and part, in time order, without its numbers (see `containers`).
+
+        Without line_classes they take a fraction of the memory.
+        """
         found = []
         for start, part, revision in self.tables.execute(_TRACES, [job_id]).fetchall():
             trace = PreprocessedTrace.FromString(self.store.get(trace_object(job_id, start, revision, part)))
+            trace.ClearField("container")
             if not line_classes:
                 trace.ClearField("line_classes")
             found.append(trace)
         return found
 
-    def container(self, trace: PreprocessedTrace) -> bytes:
-        """The numbers of a trace, a bundle of the codec; empty where there are none."""
-        return self.store.get(trace.container_uri) if trace.container_uri else trace.container
+    def containers(self, job_id: str) -> Iterator[tuple[int, int, bytes]]:
+        """(start of the window, part, container of its numbers) of the newest traces that have one, in time order."""
+        cursor = self.tables.cursor().execute(_CONTAINERS, [job_id])
+        while some := cursor.fetchmany(16):
+            for start, part, container, uri in some:
+                yield start, part, self.store.get(uri) if uri else container
+
+    def numbers_left_out(self, job_id: str) -> list[str]:
+        """What the job's traces say about numbers that have no container, each once, with how many say so."""
+        return [
+            f"{reason} ({count} of its traces)" if count > 1 else reason
+            for reason, count in self.tables.execute(_LEFT_OUT, [job_id]).fetchall()
+        ]
 
     def dead_letters(self) -> dict[str, int]:
         """How many records were refused, by code."""

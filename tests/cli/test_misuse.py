@@ -22,6 +22,7 @@ ALONE = {
     "jobs": (2, "Missing option '--warehouse'"),
     "show": (2, "Missing argument 'JOB'"),
     "lines": (2, "Missing argument 'JOB'"),
+    "series": (2, "Missing argument 'JOB'"),
     "codec": (2, "Encode, decode and inspect numeric containers"),
     "completion": (2, "Missing argument"),
 }

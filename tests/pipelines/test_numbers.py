@@ -187,15 +187,19 @@ def test_a_large_container_is_an_object_of_its_own(tmp_path: Path, monkeypatch: 
     backfilled(batches, tmp_path)
     opened = Warehouse(str(tmp_path / "w"))
     [trace] = opened.traces("j")
-    assert trace.container == b""
     assert trace.container_uri.startswith("containers/dt=2025-10-09/j-")
-    assert held(opened.container(trace)) == words(batches)
+    [data] = stored(tmp_path / "w").values()
+    assert PreprocessedTrace.FromString(data).container == b""
+    [(start, part, container)] = opened.containers("j")
+    assert (start, part) == (trace.window_start_ns, 0)
+    assert held(container) == words(batches)
 
 
 def test_a_bound_is_kept_and_said(tmp_path: Path) -> None:
     batches = sent()
     backfilled(batches, tmp_path, rel_error=0.01)
-    [trace] = Warehouse(str(tmp_path / "w")).traces("j")
+    [data] = stored(tmp_path / "w").values()
+    trace = PreprocessedTrace.FromString(data)
     assert trace.versions["container"] == "1, rel_error 0.01"
     wanted = {(r, t): np.frombuffer(d, "<f8") for r, t, kind, _, _, d in words(batches) if kind == "metrics"}
     for rows in unpack(trace.container).rows:

@@ -29,6 +29,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "jobs": ("jobs", "List jobs and how they ended.", "serve"),
     "show": ("show", "Answer why a job failed, under a token budget.", "serve"),
     "lines": ("lines", "Fetch raw lines that an answer left out.", "serve"),
+    "series": ("series", "Fetch the numbers that a job sent.", "serve"),
     "codec": ("codec", "Encode, decode and inspect numeric containers.", "codec"),
     "completion": ("completion", "Print the completion script of a shell.", ""),
 }

@@ -11,7 +11,16 @@ from typing import Any
 import click
 import numpy as np
 
-from tracewinnow.codec import CodecError, Coo, Series, decode_series, decode_sparse, encode_series, encode_sparse
+from tracewinnow.codec import (
+    CodecError,
+    Coo,
+    Series,
+    decode_bundle,
+    decode_series,
+    decode_sparse,
+    encode_series,
+    encode_sparse,
+)
 from tracewinnow.codec.inspect import describe
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
 
@@ -81,6 +90,7 @@ Examples:
   tracewinnow codec decode run.twc run.npz
   tracewinnow codec decode run.twc - --to csv --name loss --first-step 1000 --last-step 1100
   tracewinnow codec decode unfinished.twc rescued.npz --recover
+  tracewinnow codec decode bundle.twc norms.csv --part 4
 """
 )
 @click.argument("source")
@@ -90,9 +100,10 @@ Examples:
 @click.option("--first-step", type=int, help="Only from this step on.")
 @click.option("--last-step", type=int, help="Only up to this step.")
 @click.option("--recover", is_flag=True, help="Read the whole chunks of a file that was not finished.")
+@click.option("--part", type=click.IntRange(min=0), help="Part of a bundle, from 0, as `inspect` lists them.")
 def decode(
     source: str, target: str, kind: str | None, names: tuple[str, ...], first_step: int | None, last_step: int | None,
-    recover: bool,
+    recover: bool, part: int | None,
 ) -> None:  # fmt: skip
     """Decode the container SOURCE (- is stdin) into TARGET (npz, csv, parquet; - is stdout)."""
     data = read(source)
@@ -104,6 +115,8 @@ def decode(
             2**63 if last_step is None else last_step + 1,
         )
     try:
+        if len(data) > 5 and data[5] == 5:
+            data = part_of(data, part)
         if len(data) > 5 and data[5] == 2:
             write_sparse(target, decode_sparse(data, coo=True), kind)
             return
@@ -132,9 +145,17 @@ def inspect(source: str, as_json: bool) -> None:
         click.echo(json.dumps(found))
         return
     click.echo(", ".join(f"{key} {value}" for key, value in found.items() if not isinstance(value, list)))
-    for part in ("chunks", "series"):
+    for part in ("parts", "chunks", "series"):
         for row in found.get(part, []):
             click.echo("  " + "  ".join(f"{key} {show(value)}" for key, value in row.items()))
+
+
+def part_of(data: bytes, number: int | None) -> bytes:
+    """A part of a bundle. Raises BadUse where there is none of that number."""
+    parts = list(decode_bundle(data))
+    if number is None or number >= len(parts):
+        raise BadUse(f"a bundle of {len(parts)} parts: choose one with --part, see `tracewinnow codec inspect`")
+    return bytes(parts[number].data)
 
 
 def show(value: Any) -> str:

@@ -1,0 +1,79 @@
+"""`tracewinnow series`: the numbers that a job sent, from what was stored of them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.csv
+import pyarrow.parquet
+
+from tracewinnow.cli.common import warehouse_option
+from tracewinnow.codec import CodecError
+from tracewinnow.schemas.errors import BadUse, TracewinnowError
+from tracewinnow.serving.numbers import COLUMNS, TEXT, tables
+from tracewinnow.serving.text import plain
+from tracewinnow.serving.warehouse import Warehouse
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tracewinnow series llama-7b-0412 | head
+  tracewinnow series llama-7b-0412 --name loss --out loss.csv
+  tracewinnow series llama-7b-0412 --kind spans --out spans.parquet
+"""
+)
+@click.argument("job")
+@click.option(
+    "--kind", type=click.Choice(list(COLUMNS)), default="series", show_default=True,
+    help="series: metrics, statistics of layers and memory; spans: the timeline; sparse: entries of sparse tensors.",
+)  # fmt: skip
+@click.option("--name", "names", multiple=True, help="Only what is called so; may be given several times.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Write to FILE, .csv or .parquet; without it, CSV on stdout.",
+)  # fmt: skip
+@warehouse_option
+def command(job: str, kind: str, names: tuple[str, ...], out: Path | None, warehouse: str) -> None:
+    """Fetch the numbers that JOB sent, a row each: from which window, what, which rank, step, time, value.
+
+    Times are Unix nanoseconds. Every number is as the job sent it, but for a bound that the pipeline was given, and for
+    integers beyond 2^53, which are rounded here; `tracewinnow.codec` reads them from the tables whole.
+    """
+    if out is not None and out.suffix not in (".csv", ".parquet"):
+        raise BadUse(f"{out}: the name of the file says its format: give .csv or .parquet")
+    opened = Warehouse(warehouse)
+    job_id = opened.find(job)
+    schema = pa.schema([(name, _type(name)) for name in COLUMNS[kind]])
+    target = sys.stdout.buffer if out is None else out
+    count = 0
+    with _writer(target, schema) as writer:
+        try:
+            for columns in tables(opened, job_id, kind):
+                some = pa.table([pa.array(columns[name], _type(name)) for name in COLUMNS[kind]], schema=schema)
+                if names:
+                    some = some.filter(pa.compute.is_in(some["name"], pa.array(names, pa.string())))
+                writer.write_table(some)
+                count += len(some)
+        except CodecError as wrong:
+            raise TracewinnowError(
+                f"a container of {plain(job_id)} is damaged ({wrong}): `tracewinnow rebuild`"
+            ) from wrong
+    for reason in opened.numbers_left_out(job_id):
+        click.echo(f"Note: {plain(reason)}", err=True)
+    click.echo(f"{plain(job_id)}: {count:,} rows.", err=True)
+
+
+def _writer(target: Any, schema: pa.Schema) -> Any:
+    if isinstance(target, Path) and target.suffix == ".parquet":
+        return pa.parquet.ParquetWriter(target, schema, compression="zstd")
+    return pa.csv.CSVWriter(target, schema)
+
+
+def _type(name: str) -> pa.DataType:
+    return pa.string() if name in TEXT else pa.float64() if name == "value" else pa.int64()

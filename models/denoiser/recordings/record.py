@@ -27,6 +27,8 @@ PROJECT = "/home/ml/project"  # what the log shows in place of the folder in whi
 VENV = "/opt/venv"
 HOST = "node-1"
 QUOTED = re.compile(r"\W*(\[\w+\]:?)*\W*raise ")
+JAVA = shutil.which("java")
+SYSTEM = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin" + (f":{Path(JAVA).parent}" if JAVA else "")
 MATCHES = 3  # lines of evidence that one pattern may give
 
 
@@ -59,7 +61,7 @@ def run(job: Job, venvs: Path) -> tuple[bytes, int, float]:
     work = Path(tempfile.mkdtemp(prefix="job-"))
     shutil.copytree(PROGRAMS, work, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     environment = {
-        "PATH": f"{venv}/bin:{os.environ['PATH']}",
+        "PATH": f"{venv}/bin:{SYSTEM}",
         "HOME": str(work / "home"),
         "LANG": "C.UTF-8",
         "USER": "ml",

@@ -20,7 +20,9 @@ done
 cat > tensor.h <<'C'
 #pragma once
 #include <cassert>
+#include <cstddef>
 #include <vector>
+using std::size_t;
 struct Tensor {
   size_t rows, columns;
   std::vector<float> data;

@@ -77,9 +77,13 @@ class Train(luigi.Task):
 
 
 if __name__ == "__main__":
+    settings = luigi.configuration.get_config()
+    settings.set("worker", "keep_alive", "true")
+    settings.set("scheduler", "retry_delay", "1")
+    settings.set("scheduler", "retry_count", "2")
     result = luigi.build(
         [Train()], local_scheduler=True, workers=2, log_level="INFO", detailed_summary=True,
-        scheduler=None, no_lock=True,
+        no_lock=True,
     )  # fmt: skip
     print(result.summary_text)
     sys.exit(0 if result.scheduling_succeeded and result.status.name.startswith("SUCCESS") else 1)

@@ -12,7 +12,7 @@ import tensorflow as tf
 def main() -> None:
     fault = sys.argv[1] if len(sys.argv) > 1 else "none"
     strategy = tf.distribute.MultiWorkerMirroredStrategy(
-        tf.distribute.experimental.CommunicationOptions(
+        communication_options=tf.distribute.experimental.CommunicationOptions(
             implementation=tf.distribute.experimental.CommunicationImplementation.RING
         )
     )

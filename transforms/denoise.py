@@ -66,8 +66,9 @@ def keep_probability(
 
 def draw(reading: Reading) -> npt.NDArray[np.float64]:
     """A number in [0, 1) for each line, from its template and how often it was said before."""
-    names = np.array([int(name_of(template), 16) for template in reading.templates], np.uint64)
-    mixed = names[reading.view.template] ^ (reading.repeats.nth.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+    mixed = reading.names[reading.view.template] ^ (
+        reading.repeats.nth.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    )
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # SplitMix64's finaliser
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     mixed ^= mixed >> np.uint64(31)

@@ -32,10 +32,12 @@ WIPED = re.compile(r"^.*(?:\r\x1b\[[02]?K|\x1b\[2K\r)(?=.)")
 BACK = re.compile(r"\x08+")
 # Set before every line by what carries it: CI systems (job and step before it, stream behind it), container runtimes. Never part of
 # the message.
-CARRIED = re.compile(
-    r"^(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
+STAMPED = (
+    r"\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
     r"(?:(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) std(?:out|err) [FP](?: |$)|(?:\.\d{1,9})?Z(?: (?:\d\d[EO][ +])?|$))"
 )
+CARRIED = re.compile(r"(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?" + STAMPED)
+CARRIED_UNTABBED = re.compile(STAMPED)  # the same where there is no tab; it fails at the first character
 # A record of Docker's log files.
 RECORD = re.compile(r'\{"log":("(?:[^"\\]|\\.)*"),"stream":"std(?:out|err)"(?:,"attrs":\{[^}]*\})?,"time":"[^"]*"\}$')
 # Set by the program's own logging, or by a launcher that tells ranks apart: shown, but not judged. One blank behind it is part of
@@ -111,21 +113,24 @@ def visible(lines: Sequence[str]) -> list[str]:
     """
     if not lines:
         return []
-    lines = [line if len(line) <= LONGEST else shorten(line) for line in lines]
-    text = "\n".join(lines)
+    shown = [line if len(line) <= LONGEST else shorten(line) for line in lines]
+    text = "\n".join(shown)  # one look at all of it tells what none of them has
     if text.count("\n") != len(lines) - 1:  # a line end inside a line would shift all numbers behind it
-        text = "\n".join(line.replace("\n", " ") for line in lines)
+        shown = [line.replace("\n", " ") for line in shown]
     if '{"log":"' in text:
-        text = "\n".join(unwrapped(line) if line.startswith('{"log":"') else line for line in text.split("\n"))
-    if "\x08" in text:  # some bars go back by backspaces
-        text = BACK.sub("\r", text)
-    if "\r\x1b[" in text or "\x1b[2K\r" in text:
-        text = "\n".join(WIPED.sub("", line) if "\r" in line else line for line in text.split("\n"))
-    if "\x1b" in text:
-        text = ESCAPE.sub("", text)
+        shown = [unwrapped(line) if line.startswith('{"log":"') else line for line in shown]
+        text = "\n".join(shown)
+    escapes, back, returns = "\x1b" in text, "\x08" in text, "\r" in text
+    if back:  # some bars go back by backspaces
+        shown = [BACK.sub("\r", line) if "\x08" in line else line for line in shown]
+    if escapes:
+        if back or returns:
+            shown = [WIPED.sub("", line) if "\r" in line else line for line in shown]
+        shown = [ESCAPE.sub("", line) if "\x1b" in line else line for line in shown]
     # By match and not by sub: a search would look for the start of a line at every character.
-    shown = [line[found.end() :] if (found := CARRIED.match(line)) else line for line in text.split("\n")]
-    if "\r" in text:
+    carried = CARRIED.match if "\t" in text else CARRIED_UNTABBED.match
+    shown = [line[found.end() :] if (found := carried(line)) else line for line in shown]
+    if back or returns:
         shown = [overwritten(line) if "\r" in line else line for line in shown]
     return shown
 

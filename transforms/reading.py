@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,23 +18,38 @@ from tracewinnow.transforms.mask import masker
 from tracewinnow.transforms.roles import role_of
 from tracewinnow.transforms.score import Repeats, View, first_lines, repeats
 
-REMEMBERED = 500_000
-_signals_of: dict[bytes, int] = {}  # template -> signals of the first line that had it
-_roles_of: dict[bytes, int] = {}  # template -> role
+CHUNK = 256  # lines that are masked at once: what passes between the steps stays in the processor's cache
+REMEMBERED = 64 << 20  # bytes of templates and shapes
+
+DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+
+_known: dict[bytes, Kind] = {}
+_size = 0  # bytes in it
+
+
+class Kind(NamedTuple):
+    """What is known of a template."""
+
+    signals: int  # of a line of this shape
+    role: int
+    number: int  # first 64 bits of the SHA-256 of the template
+    varies: bool  # a part is masked
+    shape: bytes
 
 
 @dataclass(slots=True)
 class Reading:
-    """shown: visible text of each line. templates: distinct masked lines; view.template numbers into it."""
+    """shown: visible text of each line. templates: distinct masked lines; view.template numbers into it. names: uint64, of each."""
 
     shown: list[str]
     templates: list[bytes]
+    names: npt.NDArray[np.uint64]
     view: View
     repeats: Repeats
 
     def template_name(self, line: int) -> str:
         """SHA-256 of the masked text, 16 hex digits. line: from 0."""
-        return name_of(self.templates[self.view.template[line]])
+        return f"{self.names[self.view.template[line]]:016x}"
 
 
 def name_of(template: bytes) -> str:
@@ -46,23 +62,28 @@ def read(lines: Sequence[str], ranks: Sequence[int] = ()) -> Reading:
     shown = text_lines.visible(lines)
     judged = text_lines.judged(shown)
     numbers, templates = template_numbers(judged)
-    bits = signals_of(judged, numbers, templates)
+    signal, role, names, varies = kinds_of(judged, numbers, templates)
+    bits = signals_of(judged, numbers, signal, varies)
     rank = np.array(ranks if len(ranks) else text_lines.ranks_of(shown), np.int32)
     lane = rank if (rank >= 0).any() else np.array(text_lines.replicas_of(shown), np.int32)
-    roles = roles_of(numbers, templates)
+    roles = role[numbers]
     block = blocks(roles, columns(judged, roles), (bits & TROUBLE) != 0, lane)
     view = View(bits, numbers, block, rank)
-    return Reading(shown, templates, view, repeats(view))
+    return Reading(shown, templates, names, view, repeats(view))
 
 
 def template_numbers(judged: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[bytes]]:
     """Number of each line's template, and the templates in order of their first line."""
-    if not judged:
-        return np.zeros(0, np.int64), []
-    masked = masker()("\n".join(judged).encode("utf8", "surrogateescape")).split(b"\n")
-    index: dict[bytes, int] = {}
-    numbers = np.fromiter((index.setdefault(line, len(index)) for line in masked), np.int64, len(masked))
-    return numbers, list(index)
+    mask, index = masker(), dict[bytes, int]()
+    numbers: list[int] = []
+    for start in range(0, len(judged), CHUNK):
+        text = "\n".join(judged[start : start + CHUNK])
+        numbers += [index.setdefault(line, len(index)) for line in mask(_encode(text)).split(b"\n")]
+    return np.array(numbers, np.int64), list(index)
+
+
+def _encode(text: str) -> bytes:
+    return text.encode() if text.isascii() else text.encode("utf8", "surrogateescape")
 
 
 def template_names(lines: Sequence[str]) -> list[str]:
@@ -70,39 +91,53 @@ def template_names(lines: Sequence[str]) -> list[str]:
     return [name_of(template) for template in template_numbers(text_lines.judged(text_lines.visible(lines)))[1]]
 
 
-def signals_of(judged: Sequence[str], numbers: npt.NDArray[np.int64], templates: list[bytes]) -> npt.NDArray[np.uint64]:
-    """Signals of each line: uint64[n]. Looked at once a template; what hangs on the value of a number, once a line."""
-    if len(_signals_of) > REMEMBERED:
-        _signals_of.clear()
-    first = first_lines(numbers)
-    kinds = []
-    for template, line in zip(templates, first.tolist(), strict=True):
-        found = _signals_of.get(template)
-        if found is None:
-            found = _signals_of[template] = signals.look(judged[line])
-        kinds.append(found)
-    bits = np.array(kinds, np.uint64)[numbers] if kinds else np.zeros(0, np.uint64)
-    # Without a masked part all lines of a template are one text, and the first was looked at.
-    varies = (
-        np.fromiter((b"#" in template for template in templates), bool, len(templates))[numbers]
-        if templates
-        else np.zeros(0, bool)
-    )
-    varies[first] = False
-    for line in np.flatnonzero(varies & ((bits & np.uint64(signals.TROUBLE | signals.COUNTED)) != 0)).tolist():
+def kinds_of(
+    judged: Sequence[str], numbers: npt.NDArray[np.int64], templates: list[bytes]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8], npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """Signals of the first line, role, name and whether a part is masked, of each template.
+
+    Remembered from log to log, but never so that a log changes what another one gives: signals hang on the shape of the line.
+    """
+    found = []
+    for template, line in zip(templates, first_lines(numbers).tolist(), strict=True):
+        kind, shape = _known.get(template), shape_of(judged[line])
+        found.append(kind if kind is not None and kind.shape == shape else _look(template, kind, judged[line], shape))
+    signal, role, name, varies, _ = zip(*found, strict=True) if found else ((),) * 5
+    return np.array(signal, np.uint64), np.array(role, np.uint8), np.array(name, np.uint64), np.array(varies, bool)
+
+
+def shape_of(line: str) -> bytes:
+    """What signals.look sees of a line, less which digits they are: what hangs on these is looked at again, see signals_of."""
+    return _encode(signals.ends(line)).translate(DIGITS)
+
+
+def _look(template: bytes, known: Kind | None, line: str, shape: bytes) -> Kind:
+    global _size
+    if _size > REMEMBERED:
+        _known.clear()
+        _size = 0
+    if known is None:
+        _size += len(template) + len(shape)
+        kind = Kind(signals.look(line), role_of(template), int(name_of(template), 16), b"#" in template, shape)
+    else:
+        kind = known._replace(signals=signals.look(line), shape=shape)
+    _known[template] = kind
+    return kind
+
+
+def signals_of(
+    judged: Sequence[str],
+    numbers: npt.NDArray[np.int64],
+    signal: npt.NDArray[np.uint64],
+    varies: npt.NDArray[np.bool_],
+) -> npt.NDArray[np.uint64]:
+    """Signals of each line: uint64[n]. Those of its template, but for what hangs on the value of a number: once a line.
+
+    signal, varies: of each template; without a masked part all its lines are one text.
+    """
+    bits = signal[numbers]
+    again = varies[numbers] & ((bits & np.uint64(signals.TROUBLE | signals.COUNTED)) != 0)
+    for line in np.flatnonzero(again).tolist():
         known = int(bits[line])
         bits[line] = (known & ~signals.COUNTED) | signals.counted(judged[line], known)
     return bits
-
-
-def roles_of(numbers: npt.NDArray[np.int64], templates: list[bytes]) -> npt.NDArray[np.uint8]:
-    """Role of each line in its block: uint8[n]. Looked at once a template."""
-    if len(_roles_of) > REMEMBERED:
-        _roles_of.clear()
-    kinds = []
-    for template in templates:
-        found = _roles_of.get(template)
-        if found is None:
-            found = _roles_of[template] = role_of(template)
-        kinds.append(found)
-    return np.array(kinds, np.uint8)[numbers] if kinds else np.zeros(0, np.uint8)

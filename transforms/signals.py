@@ -117,7 +117,12 @@ FRAME = re.compile(
     r"|\s+[\w./@-]+\.\w{1,5}:\d+\b|\S+\(0x[0-9a-f]+|.*\+0x[0-9a-f]+\s*$|\s*\S+ in \S+ at \S+:\d+|\s*frame #\d+"
     r"|[\w.$*/-]+\.(?:\(\*?\w+\)\.)?[\w.]+\((?:0x|\{|\.\.\.\)$|\)$)|created by \S+ in goroutine"
 )
-PLACE = re.compile(r"[\w@+-]\.[A-Za-z]\w{0,9}[:(\[] ?\d|\bline \d|:\d+:\d+\b")
+# Each begins with a character that is looked for fast; what stands before it is looked at after it was found.
+PLACES = (
+    re.compile(r"\.(?<=[\w@+-]\.)[A-Za-z]\w{0,9}[:(\[] ?\d"),
+    re.compile(r"line \d(?<!\wline \d)"),
+    re.compile(r":\d+:\d+\b"),
+)
 CARET = re.compile(r"[\s|]*(?:\d+ \|)?[\s|.]*[\^~]+[\^~\-\s]*$|\s*-+\^|[>E] {2,}|\s*\|? *\^|\s*-->\s")
 CODE = re.compile(r"\s*(?:>|=>)?\s*\d+ ?[|:]\s")
 DIFF = re.compile(r"[+-](?![+-])|@@ |(?:\+\+\+|---) \S|\s*[+-] +\S")
@@ -127,7 +132,7 @@ BUILD = re.compile(
     r"libtool:|copying|creating|running|adding|\[?(?:INFO|info|DEBUG|debug)\]?)(?!\w))"
 )
 SETTING = re.compile(r"\s*[\w.\- ]{1,40}(?::| ?=|\.{3,}) ?\S.{0,80}$")
-VERSION = re.compile(r"\d\.\d+\.\d")
+VERSION = re.compile(r"\.(?<=\d\.)\d+\.\d")
 RULE = re.compile(r"\s*([=\-_*~#.+<>])\1{3,}")
 HEADER = re.compile(r"\s*(?:[=\-_*#~]{3,} ?[\w .:,/\[\]()'-]+ ?[=\-_*#~]{3,}|[A-Z][A-Za-z ]{2,40}:)\s*$")
 
@@ -198,7 +203,7 @@ def look(text: str) -> int:
         if finds(text):
             bits |= BIT[name]
     if ("." in text and (":" in text or "(" in text)) or "line " in text:
-        bits |= PLACE.search(text) is not None and BIT["place"]
+        bits |= any(place.search(text) for place in PLACES) and BIT["place"]
     if text.count(".") > 1:
         bits |= VERSION.search(text) is not None and BIT["version"]
     if bits & TROUBLE or text[0] == "E":

@@ -17,8 +17,10 @@ SOURCES = ("logchunks", "cidiff", "algoperf", "mlperf", "logreduce", "bigscience
 
 @dataclass(slots=True)
 class Log:
-    """One log. lines: text between line feeds, UTF-8 with `surrogateescape`. marked: numbers from 0 of lines that people, or who
-    broke the job on purpose, called its cause. healthy: paths of logs of good runs of the same job. sha256: of the bytes, 16 digits.
+    """One log and what is known about its run.
+
+    lines: text between line feeds, UTF-8 with `surrogateescape`. marked: numbers from 0 of the lines that people, or whoever broke
+    the job on purpose, called its cause. healthy: logs of good runs of the same job. sha256: of the bytes, 16 hex digits.
     """
 
     source: str
@@ -46,7 +48,7 @@ def lines_of(raw: bytes) -> list[str]:
 
 
 def logs(data: Path, recorded: Path | None = None, sources: tuple[str, ...] = SOURCES) -> Iterator[Log]:
-    """All logs under `data` (and of `recorded`, a folder that record.py wrote), in a fixed order. A source that is absent is left out."""
+    """All logs under `data`, and of `recorded`, a folder that record.py wrote, in a fixed order. What is absent is left out."""
     found = {
         "logchunks": logchunks,
         "cidiff": cidiff,
@@ -82,7 +84,14 @@ def logchunks(data: Path) -> Iterator[Log]:
         first, last = record["chunk_lines_in_log"]
         file = record["file"]
         project = file.split("/")[-2]
-        yield log("logchunks", project, data / "logchunks" / file, "failed", marked=list(range(first - 1, last)), workload="ci")
+        yield log(
+            "logchunks",
+            project,
+            data / "logchunks" / file,
+            "failed",
+            marked=list(range(first - 1, last)),
+            workload="ci",
+        )
 
 
 def cidiff(data: Path) -> Iterator[Log]:
@@ -154,7 +163,9 @@ def bigscience(data: Path) -> Iterator[Log]:
 
 def nanogpt(data: Path) -> Iterator[Log]:
     """Single-node language-model training runs that completed."""
-    for path in sorted(path for path in (data / "nanogpt_speedruns").rglob("*") if ".txt" in path.name or ".log" in path.name):
+    for path in sorted(
+        path for path in (data / "nanogpt_speedruns").rglob("*") if ".txt" in path.name or ".log" in path.name
+    ):
         yield log("nanogpt", path.parent.name, path, "ok", workload="gpu_training")
 
 

@@ -1,0 +1,58 @@
+"""The text model: what a line says by its words, as the logarithm of the odds of each class.
+
+A linear model over hashed n-grams (ngrams.py). One line of a template is worth as much as another, so what it says of a template is
+remembered: the cache is shared by all traces of a process, bounded, and can be saved.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from tracewinnow.models.denoiser.ngrams import hasher
+
+Floats = npt.NDArray[np.float32]
+REMEMBERED = 300_000  # templates; about 150 bytes each and their text
+AT_ONCE = 4096  # templates whose grams are in memory together
+
+
+@dataclass(slots=True)
+class TextModel:
+    """weights: float32[BUCKETS, 4]; bias: float32[4]; signals: float32[k, 4], weights of what stands beside the text.
+
+    Safe to use from several threads.
+    """
+
+    weights: Floats
+    bias: Floats
+    signals: Floats
+    known: dict[bytes, Floats] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def logits(self, templates: Sequence[bytes]) -> Floats:
+        """Log-odds of each template's classes, up to a constant: float32[n, 4]."""
+        with self.lock:
+            if len(self.known) > REMEMBERED:
+                self.known.clear()
+            unseen = [template for template in dict.fromkeys(templates) if template not in self.known]
+            for start in range(0, len(unseen), AT_ONCE):
+                some = unseen[start : start + AT_ONCE]
+                self.known.update(zip(some, self.unseen(some), strict=True))
+            known = [self.known[template] for template in templates]
+        return np.array(known, np.float32).reshape(len(templates), 4)
+
+    def unseen(self, templates: Sequence[bytes]) -> Floats:
+        """The same, without the cache."""
+        numbers, starts = hasher()(templates)
+        found = np.tile(self.bias, (len(templates), 1))
+        sizes = np.diff(starts)
+        some = np.flatnonzero(sizes)
+        if len(some):
+            found[some] += np.add.reduceat(self.weights[numbers], starts[some]) / np.sqrt(sizes[some])[:, None].astype(
+                np.float32
+            )
+        return found

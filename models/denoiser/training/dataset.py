@@ -1,0 +1,126 @@
+"""Labelled logs as the stages read them: arrays for each log, and the distinct templates of all of them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tracewinnow.models.denoiser.training.corpus import Log
+from tracewinnow.transforms.features import CLASSES
+from tracewinnow.transforms.reading import Reading, read
+from tracewinnow.transforms.score import View
+
+HEAD = re.compile(r"# scenario: .*\| outcome: (\w+) \| workload: (\w+)")
+
+
+@dataclass(slots=True)
+class Sample:
+    """One labelled log. template: int64[n], numbers into Study.templates. label: int8[n], -1 where nobody read the line.
+
+    segment: int32[n], number of the labelled segment, -1 for none. marked: bool[n], evidence.
+    """
+
+    source: str
+    project: str
+    outcome: str
+    workload: str
+    name: str
+    view: View
+    template: npt.NDArray[np.int64]
+    label: npt.NDArray[np.int8]
+    segment: npt.NDArray[np.int32]
+    marked: npt.NDArray[np.bool_]
+    shown: list[str]
+
+
+@dataclass(slots=True)
+class Study:
+    """All labelled logs. templates: distinct masked lines."""
+
+    templates: list[bytes] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    number: dict[bytes, int] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def add(self, one: Log, labelled: list[tuple[list[int], int]]) -> None:
+        """Add a log and the segments of it that were read: (lines from 0, class)."""
+        reading = read(one.lines)
+        numbers = np.array([self.number.setdefault(t, len(self.number)) for t in reading.templates], np.int64)
+        n = len(one.lines)
+        label, segment, marked = np.full(n, -1, np.int8), np.full(n, -1, np.int32), np.zeros(n, bool)
+        marked[[line for line in one.marked if line < n]] = True
+        for number, (lines, kind) in enumerate(labelled):
+            shown = [line for line in lines if reading.shown[line].strip()]
+            label[shown] = kind
+            segment[shown] = number
+        template = numbers[reading.view.template]
+        self.samples.append(
+            Sample(
+                one.source, one.project, one.outcome, one.workload, one.path.stem, reading.view, template, label, segment, marked,
+                reading.shown,
+            )
+        )  # fmt: skip
+
+    def finish(self) -> Study:
+        """The study, its templates listed."""
+        self.templates = list(self.number)
+        return self
+
+
+def scenes(folder: Path) -> Iterator[tuple[Log, list[tuple[list[int], int]]]]:
+    """Scenes that were written for training: every line has its class; a run of lines of one class in one block is a segment."""
+    for path in sorted(folder.rglob("*.txt")):
+        raw = path.read_text(errors="surrogateescape").rstrip("\n").split("\n")
+        head = HEAD.match(raw[0])
+        rows = [row.split("\t", 1) for row in raw[1:] if row[:1] in CLASSES and row[1:2] == "\t"]
+        if not head or not rows:
+            continue
+        lines = [row[1] for row in rows]
+        one = Log("scenes", path.parent.name + "/" + path.stem, path, head[1], lines, path.stem, workload=head[2])
+        yield one, segments_of(read(lines), [CLASSES.index(row[0]) for row in rows])
+
+
+def segments_of(reading: Reading, kinds: list[int]) -> list[tuple[list[int], int]]:
+    """Lines of a block that have one class are a segment."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for line, kind in enumerate(kinds):
+        found.setdefault((int(reading.view.block[line]), kind), []).append(line)
+    return [(lines, kind) for (_, kind), lines in found.items()]
+
+
+def labelled(folder: Path) -> dict[str, list[tuple[list[int], int]]]:
+    """Labels by the content hash of their log: (lines from 0, class)."""
+    found: dict[str, list[tuple[list[int], int]]] = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        for row in map(json.loads, path.read_text().splitlines()):
+            found.setdefault(row["log"], []).append((ranges(row["lines"]), CLASSES.index(row["label"])))
+    return found
+
+
+def ranges(text: str) -> list[int]:
+    """Lines from 0 of a text like "3-5,9" that counts from 1."""
+    found: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        found += range(int(first) - 1, int(last or first))
+    return found
+
+
+def study(logs: Iterator[Log], labels: Path, written: Path | None) -> Study:
+    """Labels joined to their logs; `missing` names the logs that were labelled and are not there."""
+    known = labelled(labels)
+    result = Study()
+    for one in logs:
+        if one.sha256 in known:
+            result.add(one, known.pop(one.sha256))
+    result.missing = sorted(known)
+    if written is not None:
+        for one, segments in scenes(written):
+            result.add(one, segments)
+    return result.finish()

@@ -5,6 +5,7 @@ def columns(lines: list[str], out: npt.NDArray[np.int32]) -> None: ...
 def join(
     roles: npt.NDArray[np.uint8],
     column: npt.NDArray[np.int32],
+    width: npt.NDArray[np.int32],
     trouble: npt.NDArray[np.uint8],
     lane: npt.NDArray[np.int64],
     lanes: int,

@@ -13,13 +13,13 @@ cdef enum:
 cdef struct Frame:  # a line of decoration that may open a framed report
     int64_t at, first  # the line, -1: none; first line of the report, -1: the next one
     int64_t block
-    int32_t size, since, filled  # lines of its block before it and it; lines behind it; of them, those that are not blank
+    int32_t width, size, since, filled  # lines of its block before it and it; lines behind it; of them, those that are not blank
     bint trouble, banner
 
 cdef struct Lane:
     int64_t last, text, block  # last line, last that is not blank, -1: none; number of the open block
-    int32_t state, base, inner, size, gap
-    bint colon
+    int32_t state, base, inner, size, gap, at  # at: column of its last line
+    bint colon, listing  # listing: nothing in its first line tells of trouble
     int64_t far, far_block  # last line of a block that a message may follow, -1: none
     int32_t far_state, far_base, far_size, far_since
     Frame frames[DECORATIONS]
@@ -60,7 +60,8 @@ cdef inline int32_t _claim(int64_t *block, const int64_t *before, int64_t line, 
 
 
 def join(
-    const uint8_t[::1] roles not None, const int32_t[::1] column not None, const uint8_t[::1] trouble not None,
+    const uint8_t[::1] roles not None, const int32_t[::1] column not None, const int32_t[::1] width not None,
+    const uint8_t[::1] trouble not None,
     const int64_t[::1] lane not None, Py_ssize_t lanes, const uint8_t[:, :, ::1] table not None, const uint8_t[::1] opens not None,
     const uint8_t[::1] goes_on not None, dict fixed not None, int64_t[::1] block not None, int64_t[::1] before not None,
 ):
@@ -70,7 +71,7 @@ def join(
     cdef int BLANK = fixed["blank"], DECORATION = fixed["decoration"], HEADER = fixed["header"], SOURCE = fixed["source_frame"]
     cdef int LINE = fixed["line"], RAISED = fixed["raised"], DONE = fixed["done"], REPORT = fixed["report"], DIFF = fixed["diff"], DIAG = fixed["diag"]
     cdef int MOST = fixed["MOST"], REACH = fixed["REACH"], GAP = fixed["GAP"], MESSAGE = fixed["MESSAGE"]
-    cdef int FRAMED = fixed["FRAMED"], TITLE = fixed["TITLE"]
+    cdef int LISTED = fixed["LISTED"], FRAMED = fixed["FRAMED"], TITLE = fixed["TITLE"]
     cdef Lane *every
     cdef Lane *s
     cdef Frame *f
@@ -113,7 +114,7 @@ def join(
             to = 0
             if 0 <= which < DECORATIONS:
                 f = &s.frames[which]
-                if f.at >= 0 and f.trouble:  # it closes a framed report, and may open the next
+                if f.at >= 0 and f.trouble and f.width == width[i]:  # it closes a framed report, and may open the next
                     s.block, s.size = f.block, f.size + 1
                     s.size += _claim(&block[0], &before[0], i, f.at, s.block)
                     block[i] = s.block
@@ -123,6 +124,7 @@ def join(
                     for k in range(DECORATIONS):
                         if s.frames[k].at > f.at:
                             s.frames[k].at = -1
+                    s.at, s.listing = column[i], False
                     f.at, f.first = i, -1
                     f.size = f.since = f.filled = f.trouble = f.banner = 0
                     continue
@@ -143,6 +145,8 @@ def join(
                         to = s.state
                     if not to and column[i] >= hangs:
                         to = table[DEEPER, role, s.state]
+                        if s.listing and s.state == LINE and to == LINE and (column[i] < s.at or s.size >= LISTED):
+                            to = 0
                 elif s.gap <= GAP:
                     to = table[OVER, role, s.state]
                     if not to and s.state == REPORT and column[i] >= hangs:
@@ -164,13 +168,15 @@ def join(
                 s.size = 1
                 s.state = opens[role]
                 s.base = s.inner = column[i]
+                s.listing = trouble[i] == 0
                 if role == SOURCE:  # the exception of a syntax error stands two columns before it
                     s.inner = max(0, column[i] - 2)
-            if 0 <= which < DECORATIONS:
+            if 0 <= which < DECORATIONS and width[i]:
                 f = &s.frames[which]
-                f.at, f.first, f.block, f.size = i, i, s.block, s.size
+                f.at, f.first, f.block, f.size, f.width = i, i, s.block, s.size, width[i]
                 f.since = f.filled = f.trouble = f.banner = 0
             s.colon = roles[i] >= 128
             s.gap = 0
             s.text = i
+            s.at = column[i]
     free(every)

@@ -22,69 +22,78 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms._blocks import columns as _columns
-from tracewinnow.transforms._blocks import join
+from tracewinnow.transforms._blocks import columns, join
 from tracewinnow.transforms.roles import COLON, LABELLED, LINE_LABEL, OPENS, ROLE, STATE, STATES, TABLE
 
 MOST = 512  # lines of a block; what follows opens the next
 REACH = 8192  # lines from one line of a block to its next: other ranks print in between
 GAP = 2  # blank lines within a block, in a row
 MESSAGE = 12  # lines of a message between an exception and what shows that they belong to it
-FRAMED = (
-    64  # lines between two of decoration; MOST where the first is a title with decoration of another kind behind it
-)
-TITLE = 3  # of them, the first so many tell whether it is a report of trouble
+FRAMED = 40  # lines between two of decoration; MOST where a title and decoration of another kind follow the first
+TITLE = 2  # of them, the first so many tell whether it is a report of trouble
+WIDE = 20  # characters of decoration that may frame a report
+LISTED = 40  # lines of a block in whose first nothing tells of trouble and that has no other shape than its columns
+DECORATION = ROLE["rule="]  # and the two roles behind it
 _FIXED = {
     **{name: ROLE[name] for name in ("blank", "header", "source_frame")},
     **{name: STATE[name] for name in ("line", "raised", "done", "report", "diff", "diag")},
-    "decoration": ROLE["rule="],
+    "decoration": DECORATION,
     "MOST": MOST,
     "REACH": REACH,
     "GAP": GAP,
     "MESSAGE": MESSAGE,
     "FRAMED": FRAMED,
     "TITLE": TITLE,
+    "LISTED": LISTED,
 }
 _GOES_ON = np.isin(np.arange(len(STATES)), COLON).astype(np.uint8)
 
 
-def blocks(
-    roles: npt.NDArray[np.uint8],
-    column: npt.NDArray[np.int32],
-    trouble: npt.NDArray[np.bool_],
-    ranks: npt.NDArray[np.int32],
-) -> npt.NDArray[np.int64]:
-    """Block of each line: int64[n], the number of the block's first line, from 0.
+@dataclass(slots=True)
+class Outline:
+    """What blocks are made of; all arrays have one entry a line.
 
-    roles: uint8[n], see roles.role_of. column: int32[n], see columns. trouble: bool[n], whether a word in the line tells of
-    trouble. ranks: int32[n], -1 where unknown. Time is linear in n, memory 24 bytes a line.
+    role: uint8, see roles.role_of. column: int32, at which the text begins behind what logging set before it, a tab going to the
+    next multiple of eight, at most 255. width: int32, characters of a line of decoration that may frame a report, else 0.
+    trouble: bool, whether a word in the line tells of trouble. rank: int32, -1 where unknown.
     """
-    n = len(roles)
-    number = np.empty(n, np.int64)
-    names, lane = np.unique(ranks, return_inverse=True)
-    lane = lane.astype(np.int64, copy=False)
-    scratch = np.empty(n, np.int64)
-    known = trouble.view(np.uint8)
-    join(roles, column, known, lane, len(names), TABLE, OPENS, _GOES_ON, _FIXED, number, scratch)
-    return number
+
+    role: npt.NDArray[np.uint8]
+    column: npt.NDArray[np.int32]
+    width: npt.NDArray[np.int32]
+    trouble: npt.NDArray[np.bool_]
+    rank: npt.NDArray[np.int32]
 
 
-def columns(judged: list[str], roles: npt.NDArray[np.uint8]) -> npt.NDArray[np.int32]:
-    """Column at which the text of each line begins, behind what logging set before it: int32[n]; a tab goes to the next multiple of
-    eight; at most 255.
-    """
-    found = np.empty(len(judged), np.int32)
-    _columns(judged, found)
-    labelled = np.flatnonzero(roles & LABELLED)
+def outline(
+    judged: list[str], role: npt.NDArray[np.uint8], trouble: npt.NDArray[np.bool_], rank: npt.NDArray[np.int32]
+) -> Outline:
+    """Outline of a log. judged: its lines, without time stamps and ranks (lines.judged)."""
+    column, width = np.empty(len(judged), np.int32), np.zeros(len(judged), np.int32)
+    columns(judged, column)
+    labelled = np.flatnonzero(role & LABELLED)
     if len(labelled):
-        behind = [
-            text[match.end() :] if (match := LINE_LABEL.match(text)) else text
-            for text in map(judged.__getitem__, labelled.tolist())
-        ]
+        lines = map(judged.__getitem__, labelled.tolist())
         deep = np.empty(len(labelled), np.int32)
-        _columns(behind, deep)
-        found[labelled] = deep
-    return found
+        columns([line[found.end() :] if (found := LINE_LABEL.match(line)) else line for line in lines], deep)
+        column[labelled] = deep
+    for line in np.flatnonzero((role >= DECORATION) & (role < DECORATION + 3)).tolist():
+        wide = len(judged[line].strip())
+        width[line] = wide if wide >= WIDE else 0
+    return Outline(role, column, width, trouble, rank)
+
+
+def blocks(outline: Outline) -> npt.NDArray[np.int64]:
+    """Block of each line: int64[n], the number of the block's first line, from 0. Time linear in n, 24 bytes a line."""
+    n = len(outline.role)
+    number, scratch = np.empty(n, np.int64), np.empty(n, np.int64)
+    names, lane = np.unique(outline.rank, return_inverse=True)
+    lane = lane.astype(np.int64, copy=False)
+    known = outline.trouble.view(np.uint8)
+    join(
+        outline.role, outline.column, outline.width, known, lane, len(names), TABLE, OPENS, _GOES_ON, _FIXED, number, scratch
+    )
+    return number
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from tracewinnow.transforms import lines as text_lines
 from tracewinnow.transforms import signals
-from tracewinnow.transforms.blocks import blocks, columns
+from tracewinnow.transforms.blocks import blocks, outline
 from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.mask import masker
 from tracewinnow.transforms.roles import role_of
@@ -66,8 +66,7 @@ def read(lines: Sequence[str], ranks: Sequence[int] = ()) -> Reading:
     bits = signals_of(judged, numbers, signal, varies)
     rank = np.array(ranks if len(ranks) else text_lines.ranks_of(shown), np.int32)
     lane = rank if (rank >= 0).any() else np.array(text_lines.replicas_of(shown), np.int32)
-    roles = role[numbers]
-    block = blocks(roles, columns(judged, roles), (bits & TROUBLE) != 0, lane)
+    block = blocks(outline(judged, role[numbers], (bits & TROUBLE) != 0, lane))
     view = View(bits, numbers, block, rank)
     return Reading(shown, templates, names, view, repeats(view))
 

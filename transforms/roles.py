@@ -208,7 +208,7 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("far", "weak_frame", "raised", "stack"),
     ("far", "cause", "raised", "stack"),
 )
-NEVER_DEEPER = ("blank", "rule=", "rule-", "rule*", "test")
+NEVER_DEEPER = ("blank", "test")
 
 
 def _table() -> npt.NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracewinnow.transforms import reading
-from tracewinnow.transforms.blocks import MOST, REACH, blocks, segments
+from tracewinnow.transforms.blocks import MOST, REACH, Outline, blocks, segments
 from tracewinnow.transforms.roles import ROLE, ROLES
 
 # Logs written for the tests, cut where a reader would cut them: a line of %% stands between blocks.
@@ -120,7 +120,8 @@ def test_a_block_is_bounded(between: str, column: int) -> None:
         roles = np.resize(np.array([role, ROLE[between]], np.uint8), n)
         columns = np.resize(np.array([0, column], np.int32), n)
         for trouble in (False, True):
-            numbers = blocks(roles, columns, np.full(n, trouble), np.full(n, -1, np.int32))
+            ranks = np.full(n, -1, np.int32)
+            numbers = blocks(Outline(roles, columns, np.full(n, 40, np.int32), np.full(n, trouble), ranks))
             assert np.bincount(numbers).max() <= MOST
 
 
@@ -131,9 +132,8 @@ def test_a_block_does_not_reach_for_ever() -> None:
 
 
 def test_no_lines() -> None:
-    none = blocks(np.zeros(0, np.uint8), np.zeros(0, np.int32), np.zeros(0, bool), np.zeros(0, np.int32))
-    assert len(none) == 0
-    assert len(segments(none).first) == 0
+    assert of([]) == []
+    assert len(segments(np.zeros(0, np.int64)).first) == 0
 
 
 @settings(max_examples=100, deadline=None)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tracewinnow.codec import Span, encode_series, encode_spans, encode_sparse, encode_text
+from tracewinnow.codec import Span, encode_bundle, encode_series, encode_spans, encode_sparse, encode_text
 
 FOLDER = Path(__file__).parent / "golden" / "v1"
 
@@ -53,6 +53,9 @@ FILES: dict[str, Callable[[], bytes]] = {
     "sparse_scalar": lambda: encode_sparse(np.array(-0.0)),
     "text": lambda: encode_text(LOG, times=[5, 6, 7, 8, 9, 10], ranks=[0, 1, 0, 1, 0, 1]),
     "spans": lambda: encode_spans([Span("forward", 10**18 + i * 1000, 900 - i, f"rank{i % 2}") for i in range(50)]),
+    "bundle": lambda: encode_bundle(
+        [({"kind": "loss", "é": ""}, encode_series(waves(20, 2, "f4"))), ({}, encode_spans([Span("load", 5, 7)]))]
+    ),
 }
 
 if __name__ == "__main__":

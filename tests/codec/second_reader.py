@@ -312,6 +312,17 @@ def spans(parts: list[tuple[int, Bytes]]) -> list[list[Any]]:
     return out
 
 
+def bundle(parts: list[tuple[int, Bytes]], dictionary: bytes) -> list[list[Any]]:
+    out = []
+    for _, part in parts:
+        pairs = [
+            [part.section().rest().decode("utf-8", "surrogateescape") for _ in range(2)] for _ in range(part.varint())
+        ]
+        assert [key for key, _ in pairs] == sorted({key for key, _ in pairs})
+        out.append([dict(pairs), json.loads(plain(part.rest(), dictionary))])
+    return out
+
+
 def plain(data: bytes, dictionary: bytes) -> str:
     """What a container holds, as canonical JSON: samples by the bits of their words."""
     content, parts = chunks(data)
@@ -323,6 +334,8 @@ def plain(data: bytes, dictionary: bytes) -> str:
     if content == 2:
         tensor = sparse(parts[0][1])
         return json.dumps({"shape": list(tensor.shape), "dtype": tensor.dtype.name, "words": words(tensor)})
+    if content == 5:
+        return json.dumps(bundle(parts, dictionary))
     return json.dumps(text(parts, dictionary) if content == 3 else spans(parts))
 
 

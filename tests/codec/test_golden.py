@@ -54,6 +54,8 @@ def ours(data: bytes) -> str:
             "times": [int(t) for part in parts if part.times is not None for t in part.times],
             "ranks": [int(r) for part in parts if part.ranks is not None for r in part.ranks],
         }
+    elif content == 5:
+        found = [[part.labels, json.loads(ours(bytes(part.data)))] for part in codec.decode_bundle(data)]
     else:
         found = [[s.name, s.start_ns, s.duration_ns, s.track] for s in codec.decode_spans(data)]
     return json.dumps(found)

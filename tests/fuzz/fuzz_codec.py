@@ -34,8 +34,14 @@ READERS: list[Callable[[bytes], object]] = [
     lambda data: codec.decode_text(data, max_bytes=MAX_BYTES),
     lambda data: codec.decode_segments(data, max_bytes=MAX_BYTES),
     lambda data: codec.decode_spans(data, max_bytes=MAX_BYTES),
+    lambda data: [inner(part.data) for part in codec.decode_bundle(data)],
 ]
-BY_CONTENT = {1: READERS[:3], 2: READERS[3:5], 3: READERS[5:7], 4: READERS[7:]}
+BY_CONTENT = {1: READERS[:3], 2: READERS[3:5], 3: READERS[5:7], 4: READERS[7:8], 5: READERS[8:]}
+
+
+def inner(data: memoryview) -> object:
+    """A part of a bundle by the reader of its own content."""
+    return BY_CONTENT[data[5]][0](bytes(data)) if data[5] in BY_CONTENT else None
 
 
 def corpus() -> list[bytes]:
@@ -48,7 +54,7 @@ def corpus() -> list[bytes]:
     tensor = np.where(rng.random((5, 6, 7)) < 0.3, rng.normal(size=(5, 6, 7)), 0).astype(np.float16)
     log = b"".join(b"step %d loss 2.%02d\r\n" % (i, i * 7 % 100) for i in range(40)) + b"\xff end"
     spans = [codec.Span("forward" if i % 2 else "backward", i * 1000, 900 + i, f"rank{i % 3}") for i in range(60)]
-    return [
+    found = [
         codec.encode_series(norms, names=["a", "b", "c"]),
         codec.encode_series(-norms, rel_error=1e-3, steps=np.arange(150) ** 2),
         codec.encode_series(broken, abs_error=1e-2),
@@ -64,6 +70,7 @@ def corpus() -> list[bytes]:
         codec.encode_text(log, times=np.arange(41), ranks=np.arange(41) % 4),
         codec.encode_spans(spans),
     ]
+    return [*found, codec.encode_bundle([({"kind": "any", "n": str(i)}, found[i]) for i in (4, 9, 12, 13)])]
 
 
 def mutate(rng: np.random.Generator, seeds: list[bytes]) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.models.denoiser.training.corpus import Log
+from tracewinnow.models.denoiser.training.labels import ranges, rows
 from tracewinnow.transforms.features import CLASSES
 from tracewinnow.transforms.reading import Reading, read
 from tracewinnow.transforms.score import View
@@ -78,12 +78,12 @@ def scenes(folder: Path) -> Iterator[tuple[Log, list[tuple[list[int], int]]]]:
     for path in sorted(folder.rglob("*.txt")):
         raw = path.read_text(errors="surrogateescape").rstrip("\n").split("\n")
         head = HEAD.match(raw[0])
-        rows = [row.split("\t", 1) for row in raw[1:] if row[:1] in CLASSES and row[1:2] == "\t"]
-        if not head or not rows:
+        listed = [row.split("\t", 1) for row in raw[1:] if row[:1] in CLASSES and row[1:2] == "\t"]
+        if not head or not listed:
             continue
-        lines = [row[1] for row in rows]
+        lines = [row[1] for row in listed]
         one = Log("scenes", path.parent.name + "/" + path.stem, path, head[1], lines, path.stem, workload=head[2])
-        yield one, segments_of(read(lines), [CLASSES.index(row[0]) for row in rows])
+        yield one, segments_of(read(lines), [CLASSES.index(row[0]) for row in listed])
 
 
 def segments_of(reading: Reading, kinds: list[int]) -> list[tuple[list[int], int]]:
@@ -97,18 +97,8 @@ def segments_of(reading: Reading, kinds: list[int]) -> list[tuple[list[int], int
 def labelled(folder: Path) -> dict[str, list[tuple[list[int], int]]]:
     """Labels by the content hash of their log: (lines from 0, class)."""
     found: dict[str, list[tuple[list[int], int]]] = {}
-    for path in sorted(folder.glob("*.jsonl")):
-        for row in map(json.loads, path.read_text().splitlines()):
-            found.setdefault(row["log"], []).append((ranges(row["lines"]), CLASSES.index(row["label"])))
-    return found
-
-
-def ranges(text: str) -> list[int]:
-    """Lines from 0 of a text like "3-5,9" that counts from 1."""
-    found: list[int] = []
-    for part in text.split(","):
-        first, _, last = part.partition("-")
-        found += range(int(first) - 1, int(last or first))
+    for row in rows(folder):
+        found.setdefault(row["log"], []).append((ranges(row["lines"]), CLASSES.index(row["label"])))
     return found
 
 

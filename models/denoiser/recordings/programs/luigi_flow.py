@@ -23,7 +23,9 @@ class Extract(luigi.Task):
     def run(self):
         flag = f"flow/tried-{self.part}"
         os.makedirs("flow", exist_ok=True)
-        if (self.part == 3 and not os.path.exists(flag)) or (FAULT == "source" and self.part == 5):
+        if (self.part == 3 and FAULT != "external" and not os.path.exists(flag)) or (
+            FAULT == "source" and self.part == 5
+        ):
             open(flag, "w").close()
             raise ConnectionResetError(104, "Connection reset by peer", f"warehouse part {self.part}")
         with self.output().open("w") as out:
@@ -78,7 +80,7 @@ class Train(luigi.Task):
 
 if __name__ == "__main__":
     settings = luigi.configuration.get_config()
-    settings.set("worker", "keep_alive", "true")
+    settings.set("worker", "keep_alive", "false" if FAULT == "external" else "true")
     settings.set("scheduler", "retry_delay", "1")
     settings.set("scheduler", "retry_count", "2")
     result = luigi.build(
@@ -86,4 +88,4 @@ if __name__ == "__main__":
         no_lock=True,
     )  # fmt: skip
     print(result.summary_text)
-    sys.exit(0 if result.scheduling_succeeded and result.status.name.startswith("SUCCESS") else 1)
+    sys.exit(0 if result.status.name.startswith("SUCCESS") else 1)

@@ -1,0 +1,82 @@
+"""The trained denoiser: a class for each line from its text and its surroundings, or a reason why the rules have to answer."""
+
+from __future__ import annotations
+
+import functools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tracewinnow.models import registry
+from tracewinnow.models.denoiser.text_model import TextModel
+from tracewinnow.transforms import features
+from tracewinnow.transforms.reading import Reading
+from tracewinnow.transforms.score import Floats, View, signal_matrix
+from tracewinnow.transforms.signals import NAMES
+
+FILE = "denoiser.npz"
+RULES = "rules"  # the value of TRACEWINNOW_DENOISER that switches the model off
+LARGEST_LOGIT = 12.0
+LEAST = 1e-4  # probability
+
+
+@dataclass(slots=True)
+class Judge:
+    """text: what a line says by its words. weights: float32[features, 4]; bias: float32[4]. version: of the file, 12 hex digits."""
+
+    text: TextModel
+    weights: Floats
+    bias: Floats
+    version: str
+
+    def classes(self, reading: Reading, healthy: Floats) -> Floats:
+        """Probability of each class for each line, alike within a block: float32[n, 4]. healthy: float32[n]."""
+        view = reading.view
+        if not len(view.bits):
+            return np.zeros((0, 4), np.float32)
+        logits = self.logits(view, self.text.logits(reading.templates))
+        judged = features.features(view, logits, evidence(logits), healthy) @ self.weights + self.bias
+        return features.probabilities(features.block_mean(view.block, np.asarray(judged, np.float32)))
+
+    def logits(self, view: View, of_templates: Floats) -> Floats:
+        """Log-odds of each line by itself. of_templates: float32[templates, 4], of the text alone. -> float32[n, 4]."""
+        found = of_templates[view.template] + signal_matrix(view.bits) @ self.text.signals
+        return np.clip(found, -LARGEST_LOGIT, LARGEST_LOGIT)
+
+
+def evidence(logits: Floats) -> Floats:
+    """Log-odds of each line by itself to be actionable: float32[n, 4] -> float32[n]."""
+    p = np.clip(features.probabilities(logits)[:, 0], LEAST, 1 - LEAST)
+    return np.asarray(np.log(p / (1 - p)), np.float32)
+
+
+@functools.lru_cache(maxsize=2)
+def judge(folder: Path = registry.FOLDER) -> Judge | str:
+    """The shipped denoiser, or why there is none. Loads once a process, in some milliseconds."""
+    if os.environ.get("TRACEWINNOW_DENOISER") == RULES:
+        return "TRACEWINNOW_DENOISER says rules"
+    try:
+        return load(registry.arrays(FILE, folder))
+    except registry.ModelUnavailable as wrong:
+        return str(wrong)
+
+
+def load(arrays: dict[str, npt.NDArray[np.generic]]) -> Judge:
+    """The denoiser from its arrays. Raises ModelUnavailable where it was made for other signals or features than these."""
+    for name, ours in (("signal_names", list(NAMES)), ("feature_names", features.names())):
+        if name not in arrays or [str(one) for one in arrays[name]] != ours:
+            raise registry.ModelUnavailable(
+                f"the denoiser was made for other {name.replace('_', ' ')} than this version has"
+            )
+
+    def floats(name: str) -> Floats:
+        return np.ascontiguousarray(arrays[name], np.float32)
+
+    try:
+        text = TextModel(floats("text_weights"), floats("text_bias"), floats("signal_weights"))
+        return Judge(text, floats("weights"), floats("bias"), str(arrays["version"]))
+    except KeyError as wrong:
+        raise registry.ModelUnavailable(f"the denoiser lacks {wrong}") from wrong

@@ -72,26 +72,16 @@ cdef Py_ssize_t _uuid(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept nog
     return i + 36
 
 
-cdef Py_ssize_t _identifier(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
-    """End of a word that starts at i and is hexadecimal or a long identifier, or 0."""
-    cdef Py_ssize_t j = i + 2
-    cdef bint digit = False, letter = False, hexadecimal = True
-    if s[i] == 48 and j < n and (s[i + 1] == 120 or s[i + 1] == 88):
-        while j < n and _is(s[j], HEX):
-            j += 1
-        if j > i + 2 and not (j < n and _is(s[j], WORD)):
-            return j
-    j = i
-    while j < n and _is(s[j], DIGIT | LETTER):
-        digit |= _is(s[j], DIGIT)
-        letter |= _is(s[j], LETTER)
-        hexadecimal &= _is(s[j], HEX)
-        j += 1
-    if (j < n and _is(s[j], WORD)) or not digit or not letter:
-        return 0
-    if (hexadecimal and j - i >= 7) or j - i >= LONG:
-        return j
-    return 0
+cdef inline bint _identifier(const uint8_t *s, Py_ssize_t i, Py_ssize_t j, bint hexadecimal) noexcept nogil:
+    """Whether the letters and digits from i to j, with some of both, are hexadecimal or a long identifier."""
+    cdef Py_ssize_t k
+    if s[i] == 48 and (s[i + 1] == 120 or s[i + 1] == 88) and j > i + 2:
+        k = i + 2
+        while k < j and _is(s[k], HEX):
+            k += 1
+        if k == j:
+            return True
+    return (hexadecimal and j - i >= 7) or j - i >= LONG
 
 
 cdef Py_ssize_t _quoted(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
@@ -107,11 +97,36 @@ cdef Py_ssize_t _quoted(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept n
 
 
 cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nogil:
-    cdef Py_ssize_t i = 0, j, o = 0, line = 0  # line: where the line starts in out
-    cdef uint8_t c
+    cdef Py_ssize_t i = 0, j, k, o = 0, line = 0  # line: where the line starts in out
+    cdef uint8_t c, any_of, all_of
     cdef bint inside  # the byte before belongs to a word
     while i < n:
         c = s[i]
+        inside = i > 0 and _is(s[i - 1], WORD)
+        if _is(c, DIGIT | LETTER) and not inside:
+            # Copied while it is looked at: what becomes a mask is written over.
+            any_of, all_of, j = 0, 255, i
+            while j < n and _is(s[j], DIGIT | LETTER):
+                any_of |= KIND[s[j]]
+                all_of &= KIND[s[j]]
+                out[o + j - i] = s[j]
+                j += 1
+            if j - i == 8 and all_of & HEX and j < n and s[j] == 45:
+                k = _uuid(s, i, n)
+                if k:
+                    out[o] = 35
+                    o += 1
+                    i = k
+                    continue
+            if not any_of & DIGIT:
+                o += j - i
+                i = j
+                continue
+            if any_of & LETTER and not (j < n and _is(s[j], WORD)) and _identifier(s, i, j, (all_of & HEX) != 0):
+                out[o] = 35
+                o += 1
+                i = j
+                continue
         if c == 10:
             while o > line and out[o - 1] == 32:
                 o -= 1
@@ -127,7 +142,6 @@ cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nog
                 out[o] = 32
                 o += 1
             continue
-        inside = i > 0 and _is(s[i - 1], WORD)
         if (c == 34 or c == 39 or c == 96) and not inside:
             j = _quoted(s, i, n)
             if j:
@@ -146,15 +160,6 @@ cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nog
                 o += 1
             i = j
             continue
-        if _is(c, DIGIT | LETTER) and not inside:
-            j = _uuid(s, i, n)
-            if not j:
-                j = _identifier(s, i, n)
-            if j:
-                out[o] = 35
-                o += 1
-                i = j
-                continue
         if _is(c, DIGIT):
             while i < n and (_is(s[i], DIGIT) or (_is(s[i], JOINS) and i + 1 < n and _is(s[i + 1], DIGIT))):
                 i += 1

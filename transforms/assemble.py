@@ -13,6 +13,7 @@ import numpy as np
 from tracewinnow.schemas.telemetry_pb2 import (
     ACCELERATOR_UNSPECIFIED,
     Accelerator,
+    Event,
     JobCrash,
     JobStart,
     JobStop,
@@ -97,6 +98,25 @@ class _Lines:
         self.levels: list[int] = []
         self.events: list[str] = []
 
+    def add_logs(self, events: Sequence[Event], batch_rank: int) -> int:
+        """Log events that follow each other; -> bytes of their text."""
+        logs = [event.log for event in events]
+        raw = [log.text for log in logs]
+        times = [event.time_ns for event in events]
+        ranks = [log.rank if log.HasField("rank") else batch_rank for log in logs]
+        levels = [log.level for log in logs]
+        texts = [text.decode("utf-8", "surrogateescape") for text in raw]
+        if any(b"\n" in text for text in raw):
+            for text, time_ns, rank, level in zip(texts, times, ranks, levels, strict=True):
+                self.add(text, time_ns, rank, level, "")
+        else:
+            self.text += texts
+            self.times += times
+            self.ranks += ranks
+            self.levels += levels
+            self.events += [""] * len(texts)
+        return sum(map(len, raw))
+
     def add(self, text: str, time_ns: int, rank: int, level: int, event: str) -> None:
         for line in text.split("\n") if "\n" in text else (text,):
             self.text.append(line)
@@ -104,6 +124,16 @@ class _Lines:
             self.ranks.append(rank)
             self.levels.append(level)
             self.events.append(event)
+
+    def sort(self) -> None:
+        """By time; lines of one moment stay in order."""
+        times = np.array(self.times, np.int64)
+        if not (np.diff(times) < 0).any():
+            return
+        order = np.argsort(times, kind="stable").tolist()
+        for name in ("text", "times", "ranks", "levels", "events"):
+            values = getattr(self, name)
+            setattr(self, name, [values[i] for i in order])
 
 
 def assemble(
@@ -127,14 +157,13 @@ def assemble(
     for batch in ordered:
         batch_rank = batch.rank if batch.HasField("rank") else -1
         _describe(job, batch)
-        for event in batch.events:
-            kind = event.WhichOneof("kind")
+        kinds = [event.WhichOneof("kind") for event in batch.events]
+        if kinds.count("log") == len(kinds):  # as nearly all batches are
+            size += lines.add_logs(batch.events, batch_rank)
+            continue
+        for event, kind in zip(batch.events, kinds, strict=True):
             if kind == "log":
-                log = event.log
-                text = log.text
-                size += len(text)
-                rank = log.rank if log.HasField("rank") else batch_rank
-                lines.add(text.decode("utf-8", "surrogateescape"), event.time_ns, rank, log.level, "")
+                size += lines.add_logs([event], batch_rank)
             elif kind == "start":
                 job.started_ns = min(job.started_ns or event.time_ns, event.time_ns)
                 for line in _start_lines(event.start, batch):
@@ -152,18 +181,18 @@ def assemble(
     numeric = numbers.numeric()
     if not job.outcome and ordered and all(batch.sender.startswith(BACKFILL) for batch in ordered):
         job.outcome, job.ended_ns = "imported", max(lines.times, default=0)  # a file does not say how its job ended
-    order = np.argsort(np.array(lines.times, np.int64), kind="stable").tolist()
+    lines.sort()
     if lines.times:
-        job.first_time_ns, job.last_time_ns = lines.times[order[0]], lines.times[order[-1]]
+        job.first_time_ns, job.last_time_ns = lines.times[0], lines.times[-1]
     accelerators = {b.accelerator for b in ordered} - {ACCELERATOR_UNSPECIFIED}
     accelerator = Accelerator.Name(min(accelerators)).removeprefix("ACCELERATOR_").lower() if accelerators else ""
     job.accelerator = accelerator
     return Trace(
-        lines=[lines.text[i] for i in order],
-        times_ns=[lines.times[i] for i in order],
-        ranks=[lines.ranks[i] for i in order],
-        levels=[lines.levels[i] for i in order],
-        events=[lines.events[i] for i in order],
+        lines=lines.text,
+        times_ns=lines.times,
+        ranks=lines.ranks,
+        levels=lines.levels,
+        events=lines.events,
         series=series_of(numeric.rows),
         spans=spans_of(numeric.spans),
         sparse=sparse_of(numeric.tensors),

@@ -11,7 +11,7 @@ UV := $(shell command -v uv 2>/dev/null)
 setup: $(VENV)/.done-$(EXTRAS)
 
 # Extensions are rebuilt when a .pyx file is newer than the last build.
-$(VENV)/.done-$(EXTRAS): pyproject.toml setup.py $(wildcard */*.pyx */*.h)
+$(VENV)/.done-$(EXTRAS): pyproject.toml setup.py $(wildcard */*.pyx */*/*.pyx */*/*.h)
 	@if [ -n "$(UV)" ]; then \
 	  [ -x $(BIN)/python ] || $(UV) venv --quiet --python $(PYTHON) $(VENV); \
 	  $(UV) pip install --quiet --python $(BIN)/python -e '.[$(EXTRAS)]'; \

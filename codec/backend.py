@@ -14,7 +14,7 @@ Mask = NDArray[np.uint8] | None  # (columns, steps), 1 where a sample is stored 
 
 
 class Backend(Protocol):
-    """What both implementations offer. `_reference.py` says what each function means."""
+    """What both implementations offer. The folder `reference` says what each function means."""
 
     NAME: str
 
@@ -42,6 +42,10 @@ class Backend(Protocol):
         self, gram: NDArray[np.float64], noise: NDArray[np.float64], steps: float, most: int
     ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]: ...
 
+    def read_plan(
+        self, raw: bytes, columns: int, dtype: np.dtype[Any]
+    ) -> tuple[NDArray[np.uint8], Latents, NDArray[np.int32], NDArray[np.int32], NDArray[np.int16]] | None: ...
+
     def residuals(
         self,
         e: Latents,
@@ -55,7 +59,8 @@ class Backend(Protocol):
 
     def join(
         self,
-        streams: list[Latents],
+        streams: Latents,
+        sizes: NDArray[np.int64],
         codes: NDArray[np.uint8],
         kinds: NDArray[np.uint8],
         firsts: Latents,
@@ -70,13 +75,32 @@ class Backend(Protocol):
         out: NDArray[Any],
     ) -> bool: ...
 
+    def tokens(
+        self, r: Latents, shift: int, direct: int, symbols: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int64], bytes, bytes]: ...
+
+    def rans_encode(
+        self, symbols: NDArray[np.uint8], sizes: NDArray[np.int64], frequencies: NDArray[np.uint16], lanes: int
+    ) -> bytes: ...
+
+    def decode_streams(
+        self,
+        coded: bytes | memoryview,
+        sizes: NDArray[np.int64],
+        models: bytes | memoryview,
+        lanes: int,
+        tails: bytes | memoryview,
+        low: bytes | memoryview,
+        out: Latents,
+    ) -> bool: ...
+
 
 def load(name: str) -> Backend:
     """The implementation called "kernels" or "reference"; ImportError with what to do if the kernels were not built."""
     if name == "reference":
-        return cast(Backend, importlib.import_module("._reference", __package__))
+        return cast(Backend, importlib.import_module(".reference", __package__))
     try:
-        return cast(Backend, importlib.import_module("._kernels", __package__))
+        return cast(Backend, importlib.import_module(".kernels", __package__))
     except ModuleNotFoundError as missing:
         raise ImportError(
             "the compiled kernels of tracewinnow.codec are missing. Build them with `pip install .` or, in a checkout, "

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from . import bundle, container, series, streams, tile
+from . import bundle, container, entropy, plan, series, streams, tile
 from .latents import BITS, LINEAR, LOG
 from .limits import BLOCK, TILE_COLUMNS
-from .plan import TREND
+from .reference.prediction import TREND
 from .varint import Cursor
 
 CODINGS = {tile.PLAIN: "plain", BITS: "bits", LOG: "log", LINEAR: "linear"}
@@ -57,7 +57,7 @@ def of_series(view: memoryview) -> dict[str, Any]:
         series.load_steps(body, count)
         samples += count * meta.columns
         for j in range(0, meta.columns, TILE_COLUMNS):
-            add_tile(tile.within(body), meta.dtype, size[j : j + TILE_COLUMNS], codings[j : j + TILE_COLUMNS])
+            add_tile(body.part(), meta.dtype, size[j : j + TILE_COLUMNS], codings[j : j + TILE_COLUMNS])
     steps = samples // max(meta.columns, 1)
     return {
         "dtype": meta.dtype.name,
@@ -93,13 +93,17 @@ def add_tile(cursor: Cursor, dtype: np.dtype[Any], size: np.ndarray[Any, Any], c
         cursor.section()
     cursor.section()
     latent = np.dtype(np.int64 if coding == BITS and dtype.itemsize == 8 else np.int32)
-    predictors = tile.read_plan(tile.within(cursor), columns, latent)
+    predictors = plan.load(cursor, columns, latent)
     blocks = -(-steps // BLOCK)
-    codes = streams.entropy_decode(tile.within(cursor), columns * blocks, np.dtype(np.uint16)).reshape(columns, blocks)
+    codes = streams.entropy_decode(cursor.part(), columns * blocks, np.dtype(np.uint16)).reshape(columns, blocks)
     lengths = np.minimum(BLOCK, steps - BLOCK * np.arange(blocks))
-    for stream in range(1, cursor.varint(streams.MAX_STREAMS) + 1):
-        share = ((codes == stream) * lengths).sum(1)
-        size += len(cursor.section()) * share / max(int(share.sum()), 1)
+    count = cursor.varint(streams.MAX_STREAMS)
+    if count:
+        # The streams share their words: each column pays by what the models of its blocks say of a residual.
+        _, raw = entropy.read_models(cursor, count)
+        bits = np.append(0.0, entropy.load(raw, count).bits())
+        told_bits = (bits[codes] * lengths).sum(1)
+        size += cursor.left() * told_bits / max(float(told_bits.sum()), 1e-9)
     for j, told in enumerate(codings):
         kind = int(predictors.kinds[j])
         past = "trend" if kind == TREND else "last" if kind == 0 else f"average 1/{1 << kind}"

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ._reference import COEFFICIENTS, exp2
 from .backend import Latents, Mask, backend
 from .limits import MAX_TABLE
+from .reference.latents import COEFFICIENTS, exp2
 
 BITS, LOG, LINEAR = 1, 2, 3
 INT32_MIN = -(2**31)

@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 from .backend import Latents, Mask, backend
 from .limits import BLOCK, MAX_REFS
+from .reference.prediction import TREND
+from .streams import expand_up_to
 from .varint import Cursor
 
-TREND = 255  # predictor kind: second difference; the others are k of a moving average with weight 2**-k
-MAX_KIND = 16
 CANDIDATES = np.array([0, 1, 2, 3, 5, TREND], np.uint8)
 STILL = np.array([16], np.uint8)  # as good as no prediction: the first value
 FIT_STEPS = 1024  # steps that a fit across columns looks at
 FIT_SCALE, FIT_CLIP = 128, 1024  # mean and largest magnitude in a fit: exact in 16 bits, and spikes do not rule it
 REF_BITS = 24  # what a reference costs
-REFS = 8  # columns that may predict a column; more gained nothing on recorded runs
+REFS = 6  # columns that may predict a column; more gained nothing on recorded runs
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Plan:
     weights: NDArray[np.int16]
 
     def floats(self) -> NDArray[np.float32]:
-        floats: NDArray[np.float32] = self.weights.astype(np.float32) / np.float32(256)
+        floats: NDArray[np.float32] = self.weights * np.float32(1 / 256)
         return floats
 
     def closure(self, wanted: NDArray[np.intp]) -> NDArray[np.uint8]:
@@ -98,19 +98,10 @@ def dump(plan: Plan) -> bytes:
 
 
 def load(cursor: Cursor, columns: int, dtype: np.dtype[Any]) -> Plan:
-    """The plan at the cursor, checked: a reference is to an earlier column, a kind is known."""
-    kinds = np.frombuffer(cursor.take(columns), np.uint8)
-    if bool(((kinds > MAX_KIND) & (kinds != TREND)).any()):
-        raise cursor.corrupt("unknown predictor")
-    firsts = np.frombuffer(cursor.take(dtype.itemsize * columns), dtype.newbyteorder("<")).astype(dtype)
-    counts = np.frombuffer(cursor.take(columns), np.uint8)
-    if columns and int(counts.max()) > MAX_REFS:
-        raise cursor.corrupt("too many references")
-    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-    total = int(starts[-1])
-    refs = np.ascontiguousarray(np.frombuffer(cursor.take(2 * total), np.uint8).reshape(2, total).T).view("<u2").ravel()
-    weights = np.ascontiguousarray(np.frombuffer(cursor.take(2 * total), np.uint8).reshape(2, total).T).view("<i2")
-    if bool((refs >= np.repeat(np.arange(columns), counts)).any()):
-        raise cursor.corrupt("a reference is not to an earlier column")
-    cursor.done()
-    return Plan(kinds, firsts, starts, refs.astype(np.int32), weights.ravel().astype(np.int16))
+    """The plan in the section at the cursor, which moves behind it."""
+    part = cursor.part()
+    raw = expand_up_to(part, columns * (2 + dtype.itemsize + 4 * MAX_REFS))
+    read = backend().read_plan(raw, columns, dtype)
+    if read is None:
+        raise part.corrupt("the plan has unknown predictors, or references to later columns, or the wrong size")
+    return Plan(*read)

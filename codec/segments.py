@@ -16,7 +16,7 @@ import numpy as np
 import zstandard
 from numpy.typing import ArrayLike, NDArray
 
-from . import container, streams, tile
+from . import container, streams
 from .dictionaries import LATEST, dictionary
 from .errors import BadArgument, Corrupt, TooNew
 from .limits import MAX_BYTES
@@ -166,13 +166,13 @@ def decode_lines(body: Cursor, max_bytes: int) -> TextChunk:
     except KeyError:
         raise TooNew(f"text with dictionary {version}; this release knows up to {LATEST}: upgrade", body.at) from None
     templates = body.varint(count)
-    text = Cursor(streams.expand_up_to(tile.within(body), max_bytes, words))
+    text = Cursor(streams.expand_up_to(body.part(), max_bytes, words))
     sizes = [[text.varint(max_bytes) for _ in range(text.varint(text.left()))] for _ in range(templates)]
     pieces = [tuple(bytes(text.take(size)) for size in row) for row in sizes]
     text.done()
     if any(not row for row in pieces):
         raise body.corrupt("a template without pieces")
-    which = streams.entropy_decode(tile.within(body), count, np.dtype(np.uint32)).astype(np.int64)
+    which = streams.entropy_decode(body.part(), count, np.dtype(np.uint32)).astype(np.int64)
     if count and int(which.max()) >= templates:
         raise body.corrupt("a line has a template that is not there")
     rows = np.bincount(which, minlength=templates).tolist() if templates else []
@@ -180,7 +180,7 @@ def decode_lines(body: Cursor, max_bytes: int) -> TextChunk:
     slots = sum(n * (len(row) - 1) for n, row in zip(rows, pieces, strict=True))
     if sum(n * size for n, size in zip(rows, sized, strict=True)) + slots > max_bytes:
         raise BadArgument(f"the decoded text is above max_bytes={max_bytes}")
-    integers = Cursor(streams.expand_up_to(tile.within(body), min(10 * slots, max_bytes)))
+    integers = Cursor(streams.expand_up_to(body.part(), min(10 * slots, max_bytes)))
     values: list[list[list[bytes]]] = []
     for n, row in zip(rows, pieces, strict=True):
         columns = []
@@ -203,7 +203,7 @@ def decode_lines(body: Cursor, max_bytes: int) -> TextChunk:
         line = row[0] + b"".join(values[at][k][i] + row[k + 1] for k in range(len(row) - 1))
         lines.append(line)
     extra = [
-        streams.entropy_decode(tile.within(body), count, np.dtype(np.int64)) if flags & flag else None
+        streams.entropy_decode(body.part(), count, np.dtype(np.int64)) if flags & flag else None
         for flag in (TIMES, RANKS)
     ]
     body.done()

@@ -181,7 +181,7 @@ def load_meta(cursor: Cursor) -> Meta:
         raise cursor.corrupt("names are there (1) or not (0)")
     names = None
     if named:
-        text = Cursor(streams.expand_up_to(tile.within(cursor), columns * (MAX_NAME_BYTES + 3)))
+        text = Cursor(streams.expand_up_to(cursor.part(), columns * (MAX_NAME_BYTES + 3)))
         sizes = [text.varint(MAX_NAME_BYTES) for _ in range(columns)]
         try:
             names = [bytes(text.take(size)).decode("utf-8", "surrogateescape") for size in sizes]
@@ -223,9 +223,14 @@ def load_steps(cursor: Cursor, count: int) -> NDArray[np.int64]:
         last = start + stride * (count - 1)
         if not (-(1 << 63) <= start < 1 << 63 and -(1 << 63) <= last < 1 << 63):
             raise cursor.corrupt("steps beyond 64 bits")
-        return start + stride * np.arange(count, dtype=np.int64)
+        steps = np.arange(count, dtype=np.int64)
+        if stride != 1:
+            steps *= stride
+        if start:
+            steps += start
+        return steps
     if kind == IRREGULAR:
-        return streams.entropy_decode(tile.within(cursor), count, np.dtype(np.int64))
+        return streams.entropy_decode(cursor.part(), count, np.dtype(np.int64))
     raise cursor.corrupt(f"unknown kind of steps {kind}")
 
 
@@ -316,7 +321,7 @@ def decode_rows(body: Cursor, out: NDArray[Any], meta: Meta, wanted: NDArray[np.
     """Writes the samples of a data chunk to out (columns, steps): all columns, or those wanted, in the order wanted."""
     for j in range(0, meta.columns, TILE_COLUMNS):
         width = min(TILE_COLUMNS, meta.columns - j)
-        part = tile.within(body)
+        part = body.part()
         if wanted is None:
             tile.decode(part, out[j : j + width])
             continue

@@ -10,7 +10,7 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from . import container, streams, tile
+from . import container, streams
 from .errors import BadArgument, Corrupt
 from .limits import MAX_BYTES
 from .varint import Cursor, section, varint
@@ -80,14 +80,14 @@ def decode_chunk(body: Cursor, max_bytes: int) -> list[Span]:
     words = body.varint(min(2 * count, MAX_WORDS))
     if 100 * count > max_bytes:
         raise BadArgument("the decoded spans are above max_bytes")
-    text = Cursor(streams.expand_up_to(tile.within(body), max_bytes))
+    text = Cursor(streams.expand_up_to(body.part(), max_bytes))
     sizes = [text.varint() for _ in range(words)]
     names = [bytes(text.take(size)).decode("utf-8", "surrogateescape") for size in sizes]
     text.done()
-    name = streams.entropy_decode(tile.within(body), count, np.dtype(np.uint32))
-    track = streams.entropy_decode(tile.within(body), count, np.dtype(np.uint32))
-    start = streams.entropy_decode(tile.within(body), count, np.dtype(np.int64))
-    duration = streams.entropy_decode(tile.within(body), count, np.dtype(np.int64))
+    name = streams.entropy_decode(body.part(), count, np.dtype(np.uint32))
+    track = streams.entropy_decode(body.part(), count, np.dtype(np.uint32))
+    start = streams.entropy_decode(body.part(), count, np.dtype(np.int64))
+    duration = streams.entropy_decode(body.part(), count, np.dtype(np.int64))
     body.done()
     if count and max(int(name.max()), int(track.max())) >= words:
         raise body.corrupt("a span has a name that is not there")

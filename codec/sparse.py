@@ -196,7 +196,7 @@ def decode_sparse(data: bytes | memoryview, *, coo: bool = False, max_bytes: int
     if dtype is not None:
         values = np.empty(count, dtype)
         for first in range(0, count, TILE_SAMPLES):
-            tile.decode(tile.within(cursor), values[None, first : first + TILE_SAMPLES])
+            tile.decode(cursor.part(), values[None, first : first + TILE_SAMPLES])
     cursor.done()
     if shape and axis != len(shape) - 1:
         if not coo:
@@ -215,7 +215,7 @@ def read_positions(cursor: Cursor, count: int, total: int) -> NDArray[np.int64]:
         size = cursor.u8()
         if size not in (4, 8):
             raise cursor.corrupt(f"gaps of {size} bytes")
-        gaps = streams.entropy_decode(tile.within(cursor), count, np.dtype(f"u{size}"))
+        gaps = streams.entropy_decode(cursor.part(), count, np.dtype(f"u{size}"))
         if size == 8 and count and int(gaps.max()) >= total:
             raise cursor.corrupt("a position outside the tensor")
         index = np.cumsum(gaps, dtype=np.int64)
@@ -224,7 +224,7 @@ def read_positions(cursor: Cursor, count: int, total: int) -> NDArray[np.int64]:
             raise cursor.corrupt("a position outside the tensor")
         return index
     if kind == BITMAP and total <= 64 * max(count, 1):
-        packed = np.frombuffer(streams.expand(tile.within(cursor), -(-total // 8)), np.uint8)
+        packed = np.frombuffer(streams.expand(cursor.part(), -(-total // 8)), np.uint8)
         index = np.flatnonzero(np.unpackbits(packed, count=total))
         if len(index) != count:
             raise cursor.corrupt(f"bitmap of {len(index)} positions where {count} are due")

@@ -1,5 +1,5 @@
-"""Residuals by scale: blocks of 128 steps with residuals of like size share a stream, and each stream is
-entropy-coded by pcodec. FORMAT.md, section 8."""
+"""Residuals by scale: blocks of 128 steps with residuals of like size share a stream. FORMAT.md, section 8.1. And the two
+general coders, pcodec and zstd, with their output bounded."""
 
 from __future__ import annotations
 
@@ -15,13 +15,8 @@ from .errors import Corrupt
 from .limits import BLOCK
 from .varint import Cursor
 
-# pcodec's level is the logarithm of the number of its bins. Many bins pay in long streams only, and cost time in all.
-LEVELS = {
-    level: ChunkConfig(compression_level=level, mode_spec=ModeSpec.classic(), delta_spec=DeltaSpec.no_op())
-    for level in (6, 7, 8)
-}
-RESIDUALS = LEVELS[8]
 ANY = ChunkConfig(compression_level=8)
+RESIDUALS = ChunkConfig(compression_level=8, mode_spec=ModeSpec.classic(), delta_spec=DeltaSpec.no_op())
 LEAST = 1024  # samples of a stream; below it joins the next
 MAX_STREAMS = 254
 
@@ -44,19 +39,12 @@ def assign(classes: NDArray[np.uint8], steps: int) -> tuple[NDArray[np.uint8], l
     return stream[classes], sizes
 
 
-def level(samples: int) -> ChunkConfig:
-    return LEVELS[8 if samples >= 1 << 17 else 7 if samples >= 1 << 14 else 6]
-
-
-def lengths(codes: NDArray[np.uint8], steps: int, streams: int) -> list[int]:
-    """Samples of each stream, from the codes of the blocks."""
-    if codes.size == 0:
-        return [0] * streams
-    # Every block is full but the last of each column.
-    blocks = np.bincount(codes.ravel(), minlength=streams + 1)
-    short = np.bincount(codes[:, -1], minlength=streams + 1) * (BLOCK * codes.shape[1] - steps)
-    samples: list[int] = (blocks * BLOCK - short)[1 : streams + 1].tolist()
-    return samples
+def lengths(codes: NDArray[np.uint8], steps: int, streams: int) -> NDArray[np.int64]:
+    """Samples of each stream, from the codes of the blocks (columns, blocks), of which there is at least one."""
+    samples = np.bincount(codes.ravel(), minlength=streams + 1) * BLOCK
+    if steps % BLOCK:  # the last block of each column is short
+        samples -= np.bincount(codes[:, -1], minlength=streams + 1) * (BLOCK - steps % BLOCK)
+    return samples[1:]
 
 
 def entropy_code(numbers: NDArray[Any], config: ChunkConfig = RESIDUALS) -> bytes:

@@ -10,11 +10,10 @@ import numpy as np
 import zstandard
 from numpy.typing import NDArray
 
-from . import exceptions, plan, streams
+from . import entropy, exceptions, plan, streams
 from .backend import Latents, Mask, backend
 from .latents import BITS, LINEAR, LOG, Mapping, absolute, grid, lossless, relative, restore_bits, table, word
-from .limits import BLOCK, MAX_REFS, MAX_TILE_COLUMNS, MAX_TILE_SAMPLES, MAX_TILE_STEPS
-from .memory import room
+from .limits import BLOCK, MAX_TILE_COLUMNS, MAX_TILE_SAMPLES, MAX_TILE_STEPS
 from .varint import Cursor, section, signed, varint
 
 PLAIN = 0  # coding: pcodec as it comes
@@ -58,12 +57,7 @@ def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: floa
     out += section(exceptions.dump(mask, words))
     out += section(zstandard.compress(plan.dump(predictors), 3))
     out += section(streams.entropy_code(codes.ravel().astype(np.uint16), streams.ANY))
-    out += varint(len(sizes))
-    parts = [bytes(out)]
-    for stream in backend().split(r, codes, sizes):
-        coded = streams.entropy_code(stream, streams.level(len(stream)))
-        parts += [varint(len(coded)), coded]
-    return b"".join(parts)
+    return bytes(out) + entropy.encode(backend().split(r, codes, sizes))
 
 
 def to_latents(
@@ -103,32 +97,30 @@ def decode(cursor: Cursor, out: NDArray[Any], wanted: NDArray[np.intp] | None = 
         return cursor.done()
     coding = cursor.u8()
     if coding == PLAIN:
-        coded = within(cursor)
+        coded = cursor.part()
         cursor.done()
         out[...] = streams.entropy_decode(coded, out.size, dtype).reshape(out.shape)
         return None
     mapping = read_mapping(cursor, coding, dtype)
-    signs = within(cursor) if coding == LOG else None
-    mask, aside = exceptions.load(within(cursor), (columns, steps), word(dtype))
+    signs = cursor.part() if coding == LOG else None
+    mask, aside = exceptions.load(cursor.part(), (columns, steps), word(dtype))
     latent = np.dtype(np.int64 if coding == BITS and dtype.itemsize == 8 else np.int32)
-    predictors = read_plan(within(cursor), columns, latent)
+    predictors = plan.load(cursor, columns, latent)
     blocks = -(-steps // BLOCK)
-    numbers = streams.entropy_decode(within(cursor), columns * blocks, np.dtype(np.uint16)).reshape(columns, blocks)
+    numbers = streams.entropy_decode(cursor.part(), columns * blocks, np.dtype(np.uint16)).reshape(columns, blocks)
     count = cursor.varint(streams.MAX_STREAMS)
     if int(numbers.max()) > count:
         raise cursor.corrupt("a block is in a stream that is not there")
     codes = numbers.astype(np.uint8)
     sizes = streams.lengths(codes, steps, count)
-    residuals = np.split(room("streams", (sum(sizes),), latent), np.cumsum(sizes)[:-1]) if sizes else []
-    for stream in residuals:
-        streams.entropy_decode_into(within(cursor), stream)
+    residuals = entropy.decode(cursor, sizes, latent)
     cursor.done()
     needed = np.ones(columns, np.uint8) if wanted is None else predictors.closure(wanted)
     values = table(mapping, out.size, dtype)
     direct = values is not None or (coding == BITS and dtype.itemsize == latent.itemsize)
     x = (out if values is not None else out.view(latent)) if direct else np.empty(out.shape, latent)
     inside = backend().join(
-        residuals, codes, predictors.kinds, predictors.firsts, predictors.starts, predictors.columns,
+        residuals, sizes, codes, predictors.kinds, predictors.firsts, predictors.starts, predictors.columns,
         predictors.floats(), mask, needed, values, mapping.low, mapping.high, x,
     )  # fmt: skip
     if not inside:
@@ -145,12 +137,6 @@ def decode(cursor: Cursor, out: NDArray[Any], wanted: NDArray[np.intp] | None = 
     if mask is not None:
         out.view(word(dtype))[mask.view(bool)] = aside
     return None
-
-
-def within(cursor: Cursor) -> Cursor:
-    """Cursor over the section at the cursor."""
-    part = cursor.section()
-    return Cursor(part, base=cursor.base + cursor.at - len(part))
 
 
 def read_mapping(cursor: Cursor, coding: int, dtype: np.dtype[Any]) -> Mapping:
@@ -171,8 +157,3 @@ def read_mapping(cursor: Cursor, coding: int, dtype: np.dtype[Any]) -> Mapping:
     if not (0 < step < math.inf and abs(offset) < 64):
         raise cursor.corrupt("step or offset that is no number, or out of range")
     return Mapping(coding, low, high, 0, step, offset)
-
-
-def read_plan(cursor: Cursor, columns: int, latent: np.dtype[Any]) -> plan.Plan:
-    most = columns * (2 + latent.itemsize + 4 * MAX_REFS)
-    return plan.load(Cursor(streams.expand_up_to(cursor, most), base=cursor.base), columns, latent)

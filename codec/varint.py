@@ -93,6 +93,11 @@ class Cursor:
     def section(self) -> memoryview:
         return self.take(self.varint())
 
+    def part(self) -> Cursor:
+        """Cursor over the section at the cursor, which moves behind it."""
+        part = self.section()
+        return Cursor(part, base=self.base + self.at - len(part))
+
     def done(self) -> None:
         """Corrupt unless everything was read."""
         if self.at != self.end:

@@ -111,6 +111,67 @@ def wrap(value: int, bits: int) -> int:
     return (value + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1)
 
 
+def string(data: bytes) -> int:
+    """A string of bits, the first one lowest."""
+    return int.from_bytes(data, "little")
+
+
+def residuals(part: Bytes, sizes: list[int], bits: int) -> list[list[int]]:
+    """Section 8.2."""
+    lanes = part.u8()
+    assert lanes in (4, 32)
+    models, coded, tails, low = unzstd(part.section().rest()), part.section(), part.section(), part.section()
+    rows = [list(models.take(len(sizes))) for _ in range(4)]
+    spans = [last - first + 1 for first, last in zip(rows[2], rows[3], strict=True)]
+    lower, upper = models.take(sum(spans)), models.take(sum(spans))
+    every = [a + 256 * b for a, b in zip(lower, upper, strict=True)]
+    assert models.at == len(models.data)
+    states = coded.numbers("u4", lanes).tolist()
+    words = iter(coded.numbers("u2", (len(coded.data) - coded.at) // 2).tolist())
+    out = []
+    for size, shift, direct, first, span in zip(sizes, *rows[:3], spans, strict=True):
+        assert shift < bits
+        assert 1 <= direct <= 96
+        assert first + span <= 2 * direct + 64
+        frequencies, every = every[:span], every[span:]
+        assert sum(frequencies) == 4096
+        slots = [(first + i, f, place) for i, f in enumerate(frequencies) for place in range(f)]
+        cells = low_bits(low, size, shift, bits)
+        bits_of_tails, used = string(tails.data[tails.at :]), 0
+        values = []
+        for i in range(size):
+            x = states[i % lanes]
+            symbol, f, place = slots[x % 4096]
+            if f < 4096:
+                x = f * (x >> 12) + place
+                states[i % lanes] = x if x >= 65536 else 65536 * x + next(words)
+            q = symbol - direct
+            if symbol >= 2 * direct:
+                n = symbol - 2 * direct
+                m = 2**n + (bits_of_tails >> used + 1) % 2**n + direct - 1
+                q = -1 - m if bits_of_tails >> used & 1 else m
+                used += n + 1
+            values.append(wrap((q << shift) + cells[i], bits))
+        tails.take((used + 7) // 8)
+        out.append(values)
+    assert states == [65536] * lanes
+    assert next(words, None) is None
+    assert tails.at == len(tails.data)
+    assert low.at == len(low.data)
+    return out
+
+
+def low_bits(low: Bytes, size: int, shift: int, bits: int) -> list[int]:
+    out: list[int] = []
+    columns, word = 128 // bits, bits // 8
+    while shift and size - len(out) >= 128:
+        lattice = [low.take(word) for _ in range(columns * shift)]
+        strings = [string(b"".join(lattice[c::columns])) for c in range(columns)]
+        out += [(strings[i % columns] >> shift * (i // columns)) % 2**shift for i in range(128)]
+    rest = string(low.take(((size - len(out)) * shift + 7) // 8)) if shift else 0
+    return out + [(rest >> shift * i) % 2**shift for i in range(size - len(out))]
+
+
 def tile(part: Bytes, dtype: np.dtype) -> np.ndarray:
     """Sections 5 to 8: samples (columns, steps)."""
     steps, columns = part.varint(), part.varint()
@@ -133,7 +194,7 @@ def tile(part: Bytes, dtype: np.dtype) -> np.ndarray:
     lengths = [min(128, steps - 128 * b) for b in range(blocks)]
     count = part.varint()
     sizes = [sum(lengths[b] for row in codes for b in range(blocks) if row[b] == s + 1) for s in range(count)]
-    streams = [unpco(part.section(), size, f"i{bits // 8}").tolist() for size in sizes]
+    streams = residuals(part, sizes, bits) if count else []
 
     marked = np.zeros(columns * steps, bool)
     words = np.zeros(columns * steps, f"u{dtype.itemsize}")

@@ -49,11 +49,8 @@ def main() -> None:
     with beam.Pipeline(options=PipelineOptions(rest, save_main_session=False)) as pipeline:
         pairs = pipeline | beam.io.ReadFromText(path) | "Parse" >> beam.ParDo(Parse(fault))
         if fault == "types":
-            pairs = (
-                pairs
-                | "Length" >> beam.Map(len).with_input_types(str).with_output_types(int)
-                | beam.Map(lambda n: (n, n))
-            )
+            names = pairs | "Name" >> beam.Map(lambda pair: f"user {pair[0]}").with_output_types(str)
+            pairs = names | "Shift" >> beam.Map(lambda user: (user + 1, user)).with_input_types(int)
         if fault == "label":
             pairs = pairs | "Parse" >> beam.Map(lambda pair: pair)
         totals = pairs | "Sum" >> beam.CombinePerKey(sum)

@@ -28,7 +28,8 @@ def floats(values: npt.NDArray[Any], dtype: str) -> npt.NDArray[np.float64]:
     """Numbers of the wire as float64, of the same shape."""
     if dtype == "bfloat16":
         values = (values.astype(np.uint32) << 16).view(np.float32)
-    return values.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # of a signalling NaN
+        return values.astype(np.float64)
 
 
 @dataclass(slots=True)

@@ -13,6 +13,9 @@ from tracewinnow.schemas.errors import BadInput
 from tracewinnow.transforms.numeric import DTYPES, Numeric, Rows, Spans, Tensors
 
 WIRE = {**dict(DTYPES.values()), "uint64": "<u8"}
+# What the codec holds a dtype in; others as they are called. Its tensors are of floats.
+IN_SERIES = {"bfloat16": "float32", "int32": "int64", "uint32": "int64", "uint64": "int64"}
+IN_TENSORS = {"bfloat16": "float32", "int32": "float32", "uint32": "float32", "int64": "float64"}
 
 
 def unpack(data: bytes | memoryview, *, max_bytes: int = 1 << 32) -> Numeric:
@@ -59,7 +62,7 @@ def _rows(labels: dict[str, str], data: memoryview, times: memoryview, most: int
 
     series, told = decode_series(data, max_bytes=most), decode_series(times, max_bytes=most)
     names, ranks = series.names or [], told.names or []
-    kind, dtype = labels["kind"], _dtype(labels)
+    kind, dtype = labels["kind"], _dtype(labels, series.values.dtype, IN_SERIES)
     width = len(names) // max(1, len(ranks))
     if len(names) != width * len(ranks) or len(told.values) != len(series.values):
         raise BadInput("not-a-trace", f"{len(names)} columns of {len(series.values)} rows for {len(ranks)} ranks")
@@ -69,9 +72,7 @@ def _rows(labels: dict[str, str], data: memoryview, times: memoryview, most: int
         columns = slice(place * width, (place + 1) * width)
         own = tuple(name.removeprefix(f"{rank}/") for name in names[columns])
         values = from_codec(np.ascontiguousarray(series.values[:, columns]), dtype, series.rel_error is not None)
-        found.append(
-            Rows(kind, of, dtype, -1 if rank == "-" else int(rank), own, series.steps, told.values[:, place], values)
-        )
+        found.append(Rows(kind, of, dtype, _rank(rank), own, series.steps, told.values[:, place], values))
     return found
 
 
@@ -80,9 +81,9 @@ def _tensors(labels: dict[str, str], data: memoryview, times: memoryview, most: 
 
     told = decode_series(times, max_bytes=most)
     coo = decode_sparse(data, coo=True, max_bytes=most)
-    dtype, (count, *shape) = _dtype(labels), coo.shape
-    if told.names != ["rank", "time_ns"] or len(told.steps) != count or coo.values is None:
-        raise BadInput("not-a-trace", f"{count} tensors for {len(told.steps)} steps of {told.names}")
+    if told.names != ["rank", "time_ns"] or coo.values is None or coo.shape[:1] != (len(told.steps),):
+        raise BadInput("not-a-trace", f"tensors of shape {coo.shape} for {len(told.steps)} steps of {told.names}")
+    dtype, (count, *shape) = _dtype(labels, coo.values.dtype, IN_TENSORS), coo.shape
     number, index = np.divmod(coo.index, max(1, int(np.prod(shape, dtype=object))))
     integers = dtype in ("int32", "uint32", "int64")
     values = coo.values.view(WIRE[dtype]) if integers else coo.values
@@ -111,10 +112,14 @@ def _spans(data: memoryview, times: memoryview, most: int) -> Spans:
 def _track(name: str) -> tuple[int, str, str, str]:
     try:
         rank, *words = json.loads(name)
-        device, category, error = [*map(str, words), "", "", ""][:3]
-        return -1 if rank is None else int(rank), device, category, error
     except (ValueError, TypeError, RecursionError):
-        raise BadInput("not-a-trace", f"{name[:80]!r} is no track of a trace") from None
+        rank, words = -1, [None]
+    if not (rank is None or (isinstance(rank, int) and 0 <= rank < 1 << 31)) or not all(
+        isinstance(w, str) for w in words
+    ):
+        raise BadInput("not-a-trace", f"{name[:80]!r} is no track of a trace")
+    device, category, error = [*words, "", "", ""][:3]
+    return -1 if rank is None else rank, device, category, error
 
 
 def _joined(some: list[Spans]) -> Spans | None:
@@ -131,8 +136,15 @@ def _joined(some: list[Spans]) -> Spans | None:
     return Spans(list(names), list(tracks), *np.concatenate(columns, axis=1))
 
 
-def _dtype(labels: dict[str, str]) -> str:
+def _rank(name: str) -> int:
+    if name != "-" and not (name.isascii() and name.isdigit() and len(name) < 11):
+        raise BadInput("not-a-trace", f"{name[:80]!r} is no rank")
+    return -1 if name == "-" else int(name)
+
+
+def _dtype(labels: dict[str, str], found: np.dtype[Any], stored: dict[str, str]) -> str:
+    """The dtype of the wire; `found` is what the codec gave, which must be the one that holds it."""
     dtype = labels.get("dtype", "")
-    if dtype not in WIRE:
-        raise BadInput("not-a-trace", f"a part of dtype {dtype!r}")
+    if dtype not in WIRE or found.name != stored.get(dtype, dtype):
+        raise BadInput("not-a-trace", f"a part of dtype {dtype!r} that holds {found.name}")
     return dtype

@@ -10,12 +10,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracewinnow.codec import decode_bundle, decode_series
+from tracewinnow.codec import (
+    CodecError,
+    Span,
+    decode_bundle,
+    decode_series,
+    encode_bundle,
+    encode_series,
+    encode_spans,
+)
+from tracewinnow.schemas.errors import BadInput, BadUse
 from tracewinnow.schemas.telemetry_pb2 import ACCELERATOR_TPU, DType, Event, TelemetryBatch
 from tracewinnow.transforms import pack as packing
 from tracewinnow.transforms.assemble import assemble
 from tracewinnow.transforms.numeric import DTYPES, Numeric
+from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.pack import pack
+from tracewinnow.transforms.preprocess import preprocess
 from tracewinnow.transforms.unpack import unpack
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -211,3 +222,83 @@ def test_large_tensors_and_many_spans_are_cut(monkeypatch: pytest.MonkeyPatch) -
     data = pack(numeric).data
     assert len(list(decode_bundle(data))) == 2 * (4 + 3)
     assert told(unpack(data)) == told(numeric)
+
+
+def hostile() -> list[tuple[Event, int]]:
+    """What no job should send, all of it within the contract."""
+    rng = np.random.default_rng(0)
+    wide = Event(time_ns=5)
+    wide.layers.statistic = "\x1b[2J\n" * 10
+    wide.layers.names.extend(f"n{i}" for i in range(3000))
+    wide.layers.values.dtype, wide.layers.values.data = DType.DTYPE_FLOAT32, np.full(3000, np.nan, "<f4").tobytes()
+    found = [(wide, rank) for rank in range(2)]
+    for number in range(1500):
+        event = Event(time_ns=int(rng.integers(2**62)))
+        event.metrics.step = int(rng.integers(-(2**63), 2**63 - 1)) if number % 3 else 7
+        event.metrics.metrics.add(
+            name="loss" if number % 2 else f"m{number}", value=float("nan") if number % 5 else -0.0
+        )
+        found.append((event, number % 3))
+    return found
+
+
+def test_what_no_job_should_send_is_held_or_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "MAX_NAMES", 4096)
+    monkeypatch.setattr(packing, "MAX_GROUPS", 400)
+    trace = assemble(batches(hostile()))
+    result = preprocess(trace, Options(store_tokens=8000))
+    numeric = unpack(result.container)
+    held = sum(len(rows.steps) for rows in numeric.rows)
+    [note] = [note for note in result.notes if note.stage == "compress"]
+    assert note.reason.startswith(f"{1502 - held} numeric events are not in the container, the archive has them: ")
+    assert set(told(numeric)) <= set(told(trace.numeric))
+    assert len(told(numeric)) == held > 1000
+    assert len(result.segments) <= 1000
+    assert result.versions["container"] == "1, lossless"
+
+
+def test_the_address_of_a_result_hangs_on_numbers_and_bound() -> None:
+    event = Event(time_ns=1)
+    event.layers.names.append("a")
+    event.layers.values.dtype, event.layers.values.data = DType.DTYPE_FLOAT32, b"\1\0\x80\x7f"  # a NaN
+    first = assemble(batches([(event, 0)]))
+    event.layers.values.data = b"\2\0\x80\x7f"  # and another one
+    other = assemble(batches([(event, 0)]))
+    options = (Options(), Options(rel_error=0.1))
+    assert len({preprocess(trace, of).content_address for trace in (first, other) for of in options}) == 4
+
+
+@pytest.mark.parametrize("bound", [0.0, 1.0, -1.0, float("nan")])
+def test_a_bound_that_cannot_be(bound: float) -> None:
+    with pytest.raises(BadUse, match="rel_error"):
+        Options(rel_error=bound)
+
+
+def test_a_container_that_no_trace_has() -> None:
+    series = encode_series(np.zeros((2, 2)), names=["0/a", "0/b"])
+    times = encode_series(np.zeros((2, 1), np.int64), names=["0"])
+    good = {"group": "0", "kind": "metrics", "dtype": "float64"}
+    assert (
+        len(unpack(encode_bundle([({**good, "holds": "values"}, series), ({**good, "holds": "times"}, times)])).rows)
+        == 1
+    )
+    later = [({**good, "kind": "later", "holds": h}, series) for h in ("values", "times")]
+    assert unpack(encode_bundle(later)) == Numeric()  # of a version that knows more
+    for labels, second in (
+        ({**good, "dtype": "float8"}, times),
+        (good, encode_series(np.zeros((3, 1), np.int64), names=["0"])),
+        (good, encode_series(np.zeros((2, 3), np.int64), names=["0", "1", "2"])),
+        (good, encode_series(np.zeros((2, 1), np.int64), names=["zero"])),
+        ({**good, "kind": "sparse"}, times),
+        ({**good, "kind": "spans"}, times),
+    ):
+        with pytest.raises((BadInput, CodecError)):
+            unpack(encode_bundle([({**labels, "holds": "values"}, series), ({**labels, "holds": "times"}, second)]))
+    with pytest.raises(BadInput, match="values and times"):
+        unpack(encode_bundle([({**good, "holds": "values"}, series)]))
+    for track in ("[", "7", '["x"]', '[0,["a"]]', "[" * 100_000):
+        spans = encode_spans([Span("a", 0, 0, track)])
+        told = encode_series(np.zeros((1, 1), np.int64), names=["time_ns"])
+        parts = [({"kind": "spans", "holds": h}, d) for h, d in (("values", spans), ("times", told))]
+        with pytest.raises(BadInput, match="track"):
+            unpack(encode_bundle(parts))

@@ -6,10 +6,12 @@ of the same `group` says when each row was recorded. What cannot be held is coun
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,12 +98,30 @@ def _groups(numeric: Numeric, rel_error: float | None) -> Iterator[_Group]:
 def _of_rows(rows: Iterable[Rows], rel_error: float | None) -> Iterator[_Group]:
     alike: defaultdict[Any, list[Rows]] = defaultdict(list)
     for one in rows:
-        same = alike[one.kind, one.of, one.dtype, one.names, one.steps.tobytes()]
-        same.append(one)
-        if len(same) * len(one.names) >= MAX_NAMES:  # a part of its own, and room for the next
-            yield _row_group(alike.pop((one.kind, one.of, one.dtype, one.names, one.steps.tobytes())), rel_error)
+        alike[one.kind, one.of, one.dtype, one.names].append(one)
     for members in alike.values():
-        yield _row_group(members, rel_error)
+        for same in aligned(members):
+            many = max(1, MAX_NAMES // max(1, len(same[0].names)))
+            for first in range(0, len(same), many):
+                yield _row_group(same[first : first + many], rel_error)
+
+
+def aligned(members: list[Rows]) -> Iterator[list[Rows]]:
+    """Ranks cut to rows of the same steps: windows end at another step on each rank, what lies between is common to all."""
+    if len(members) > 1 and all(bool((np.diff(one.steps) > 0).all()) for one in members):
+        common = functools.reduce(np.intersect1d, (one.steps for one in members))
+        if 2 * len(common) >= max(len(one.steps) for one in members):
+            inside = [np.isin(one.steps, common) for one in members]
+            yield [_some(one, keep) for one, keep in zip(members, inside, strict=True)]
+            members = [_some(one, ~keep) for one, keep in zip(members, inside, strict=True) if not keep.all()]
+    alike: defaultdict[bytes, list[Rows]] = defaultdict(list)
+    for one in members:
+        alike[one.steps.tobytes()].append(one)
+    yield from alike.values()
+
+
+def _some(one: Rows, keep: npt.NDArray[np.bool_]) -> Rows:
+    return replace(one, steps=one.steps[keep], times_ns=one.times_ns[keep], values=one.values[keep])
 
 
 def _row_group(members: list[Rows], rel_error: float | None) -> _Group:
@@ -121,12 +141,19 @@ def _encode_rows(members: list[Rows], rel_error: float | None) -> Parts:
     from tracewinnow.codec import encode_series
 
     first = members[0]
-    ranks = [rank_name(one.rank) for one in members]
     labels = {"kind": first.kind, "dtype": first.dtype}
     if first.kind != "metrics":
         labels["statistic" if first.kind == "layers" else "device"] = first.of
-    values = np.hstack([to_codec(one.values, one.dtype) for one in members])
-    names = [f"{rank}/{name}" for rank in ranks for name in first.names]
+    columns: dict[tuple[int, bytes], tuple[list[int], npt.NDArray[Any]]] = {}
+    for one in members:  # what is the same on many ranks, as after an all-reduce, is stored once
+        for place, column in enumerate(np.ascontiguousarray(one.values.T)):
+            columns.setdefault((place, column.tobytes()), ([], column))[0].append(one.rank)
+    names = [f"{ranks_name(ranks)}/{first.names[place]}" for (place, _), (ranks, _) in columns.items()]
+    values = (
+        to_codec(np.stack([column for _, column in columns.values()], axis=1), first.dtype)
+        if columns
+        else (to_codec(first.values, first.dtype))
+    )
     times = np.stack([one.times_ns for one in members], axis=1)
     return [
         (
@@ -135,7 +162,7 @@ def _encode_rows(members: list[Rows], rel_error: float | None) -> Parts:
                 values, names=names, steps=first.steps, rel_error=rel_error if values.dtype.kind == "f" else None
             ),
         ),
-        ({**labels, "holds": "times"}, encode_series(times, names=ranks)),
+        ({**labels, "holds": "times"}, encode_series(times, names=[ranks_name([one.rank]) for one in members])),
     ]
 
 
@@ -195,9 +222,10 @@ def _encode_spans(spans: Spans, some: slice) -> Parts:
         Span(spans.names[name], start, duration, tracks[track])
         for name, start, duration, track in zip(*(column[some].tolist() for column in columns), strict=True)
     ]
+    after_end = spans.times_ns[some] - spans.starts_ns[some] - spans.durations_ns[some]  # int64, wrapping
     return [
         ({"kind": "spans", "holds": "values"}, encode_spans(listed)),
-        ({"kind": "spans", "holds": "times"}, encode_series(spans.times_ns[some, None], names=["time_ns"])),
+        ({"kind": "spans", "holds": "times"}, encode_series(after_end, names=["after_end_ns"])),
     ]
 
 
@@ -210,9 +238,15 @@ def to_codec(values: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
     return values.astype(np.int64) if dtype in ("int32", "uint32") else values
 
 
-def rank_name(rank: int) -> str:
-    """A rank in the name of a column; "-" where it is unknown."""
-    return str(rank) if rank >= 0 else "-"
+def ranks_name(ranks: list[int]) -> str:
+    """Ranks in the name of a column, ascending: 0, 1, 2, 5 are "0-2,5"; "-" is one that is unknown."""
+    runs: list[list[int]] = []
+    for rank in ranks:
+        if runs and rank == runs[-1][1] + 1 and rank > 0:
+            runs[-1][1] = rank
+        else:
+            runs.append([rank, rank])
+    return ",".join("-" if a < 0 else str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
 def track_name(track: tuple[int, str, str, str]) -> str:

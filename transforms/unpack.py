@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def unpack(data: bytes | memoryview, *, max_bytes: int = 1 << 32) -> Numeric:
         elif kind in ("metrics", "layers", "memory"):
             found.rows += _rows(labels, values, times, max_bytes)
     found.spans = _joined(spans)
-    found.rows.sort(key=lambda one: (one.kind, one.of, one.dtype, one.rank, one.names))
+    found.rows = _merged(found.rows)
     return found
 
 
@@ -61,18 +62,46 @@ def _rows(labels: dict[str, str], data: memoryview, times: memoryview, most: int
     from tracewinnow.codec import decode_series
 
     series, told = decode_series(data, max_bytes=most), decode_series(times, max_bytes=most)
-    names, ranks = series.names or [], told.names or []
-    kind, dtype = labels["kind"], _dtype(labels, series.values.dtype, IN_SERIES)
-    width = len(names) // max(1, len(ranks))
-    if len(names) != width * len(ranks) or len(told.values) != len(series.values):
-        raise BadInput("not-a-trace", f"{len(names)} columns of {len(series.values)} rows for {len(ranks)} ranks")
-    of = labels.get("statistic", labels.get("device", ""))
+    dtype = _dtype(labels, series.values.dtype, IN_SERIES)
+    ranks = [rank for name in told.names or [] for rank in _ranks(name, 1)]
+    if len(told.values) != len(series.values) or told.values.shape[1] != len(ranks):
+        raise BadInput("not-a-trace", f"{len(series.values)} rows, times of {len(told.values)} for {told.names}")
+    columns: dict[int, dict[str, int]] = {rank: {} for rank in ranks}
+    for place, column in enumerate(series.names or []):
+        of, _, name = column.partition("/")
+        for rank in _ranks(of, len(ranks)):
+            if rank not in columns:
+                raise BadInput("not-a-trace", f"a column of rank {rank}, which has no times")
+            columns[rank][name] = place
+    names = (
+        tuple(columns[ranks[0]]) if ranks else ()
+    )  # in the order of the first rank, of which every column is its own
+    if any(own.keys() != columns[ranks[0]].keys() for own in columns.values()):
+        raise BadInput("not-a-trace", "the ranks of a part have different names")
+    of, bounded = labels.get("statistic", labels.get("device", "")), series.rel_error is not None
+    return [
+        Rows(
+            labels["kind"], of, dtype, rank, names, series.steps, told.values[:, place],
+            from_codec(np.ascontiguousarray(series.values[:, [columns[rank][name] for name in names]]), dtype, bounded),
+        )
+        for place, rank in enumerate(ranks)
+    ]  # fmt: skip
+
+
+def _merged(rows: list[Rows]) -> list[Rows]:
+    """Rows that were cut because other ranks had not the same steps, put together again: steps and times ascend."""
+    alike: defaultdict[tuple[str, str, str, int, tuple[str, ...]], list[Rows]] = defaultdict(list)
+    for one in rows:
+        alike[one.kind, one.of, one.dtype, one.rank, one.names].append(one)
     found = []
-    for place, rank in enumerate(ranks):
-        columns = slice(place * width, (place + 1) * width)
-        own = tuple(name.removeprefix(f"{rank}/") for name in names[columns])
-        values = from_codec(np.ascontiguousarray(series.values[:, columns]), dtype, series.rel_error is not None)
-        found.append(Rows(kind, of, dtype, _rank(rank), own, series.steps, told.values[:, place], values))
+    for _, parts in sorted(alike.items()):
+        if len(parts) > 1:
+            steps, times, values = (
+                np.concatenate([getattr(p, f) for p in parts]) for f in ("steps", "times_ns", "values")
+            )
+            order = np.lexsort((steps, times))
+            parts = [replace(parts[0], steps=steps[order], times_ns=times[order], values=values[order])]
+        found += parts
     return found
 
 
@@ -105,7 +134,7 @@ def _spans(data: memoryview, times: memoryview, most: int) -> Spans:
     tracks = {track: place for place, track in enumerate(dict.fromkeys(span.track for span in listed))}
     rows = [(names[s.name], tracks[s.track], s.start_ns, s.duration_ns, 0) for s in listed]
     columns = np.array(rows, np.int64).reshape(-1, 5).T
-    columns[4] = told.values[:, 0]
+    columns[4] = columns[2] + columns[3] + told.values[:, 0]  # int64, wrapping
     return Spans(list(names), [_track(track) for track in tracks], *columns)
 
 
@@ -136,10 +165,21 @@ def _joined(some: list[Spans]) -> Spans | None:
     return Spans(list(names), list(tracks), *np.concatenate(columns, axis=1))
 
 
-def _rank(name: str) -> int:
-    if name != "-" and not (name.isascii() and name.isdigit() and len(name) < 11):
-        raise BadInput("not-a-trace", f"{name[:80]!r} is no rank")
-    return -1 if name == "-" else int(name)
+def _ranks(name: str, most: int) -> list[int]:
+    """The ranks in the name of a column, see `ranks_name`; at most so many."""
+    found: list[int] = []
+    for run in name.split(","):
+        first, dash, last = run.partition("-")
+        if run == "-":
+            found.append(-1)
+            continue
+        last = last if dash else first
+        if not all(end.isascii() and end.isdigit() and len(end) < 11 for end in (first, last)):
+            raise BadInput("not-a-trace", f"{name[:80]!r} names no ranks")
+        if int(last) - int(first) >= most - len(found):
+            raise BadInput("not-a-trace", f"{name[:80]!r} names more than {most} ranks")
+        found += range(int(first), int(last) + 1)
+    return found
 
 
 def _dtype(labels: dict[str, str], found: np.dtype[Any], stored: dict[str, str]) -> str:

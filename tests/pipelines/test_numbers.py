@@ -160,7 +160,7 @@ def test_from_the_broker_to_the_warehouse_every_bit(broker: Broker, tmp_path: Pa
         if labels["holds"] == "values":
             read = {"spans": decode_spans, "sparse": decode_sparse}.get(labels["kind"], decode_series)
             kinds[labels["kind"]] = read(part)
-    assert kinds["metrics"].names == ["0/loss", "0/lr", "1/loss", "1/lr"]
+    assert kinds["metrics"].names == ["0/loss", "0-1/lr", "1/loss"]
     assert kinds["sparse"].shape == (STEPS * RANKS, 4, 16)
     assert kinds["spans"][0].track == '[0,"cuda:0"]'
     backfilled(batches, tmp_path / "files")

@@ -25,9 +25,9 @@ from tracewinnow.transforms import pack as packing
 from tracewinnow.transforms.assemble import assemble
 from tracewinnow.transforms.numeric import DTYPES, Numeric
 from tracewinnow.transforms.options import Options
-from tracewinnow.transforms.pack import pack
+from tracewinnow.transforms.pack import pack, ranks_name
 from tracewinnow.transforms.preprocess import preprocess
-from tracewinnow.transforms.unpack import unpack
+from tracewinnow.transforms.unpack import _ranks, unpack
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 NEAR = st.integers(0, 20)
@@ -130,20 +130,34 @@ def test_everything_comes_back_to_the_bit(events: list[tuple[Event, int]]) -> No
     assert packed.events + sum(packed.left_out.values()) == len(events)
 
 
-def test_ranks_with_the_same_steps_stand_side_by_side() -> None:
+def test_ranks_stand_side_by_side_where_they_saw_the_same_steps() -> None:
     events = []
-    for step in range(5):
-        for rank in range(3):
+    for step in range(10):
+        for rank in (0, 1, 2, 4):
             event = Event(time_ns=step)
-            event.metrics.step = step if rank < 2 else step + 1
-            event.metrics.metrics.add(name="loss", value=step / 2)
+            event.metrics.step = step if rank < 4 else step + 1
+            event.metrics.metrics.add(name="loss", value=step / 2 + rank)
+            event.metrics.metrics.add(name="norm", value=event.metrics.step / 3)
             events.append((event, rank))
-    parts = list(decode_bundle(pack(assemble(batches(events)).numeric).data))
+    numeric = assemble(batches(events)).numeric
+    data = pack(numeric).data
+    parts = list(decode_bundle(data))
     values = [decode_series(part.data) for part in parts if part.labels["holds"] == "values"]
-    assert [series.names for series in values] == [["0/loss", "1/loss"], ["2/loss"]]
-    assert values[1].steps.tolist() == [1, 2, 3, 4, 5]
+    assert [series.names for series in values] == [
+        ["0/loss", "0-2,4/norm", "1/loss", "2/loss", "4/loss"],  # what all say alike stands there once
+        ["0/loss", "0-2/norm", "1/loss", "2/loss"],
+        ["4/loss", "4/norm"],
+    ]
+    assert [series.steps.tolist() for series in values] == [list(range(1, 10)), [0], [10]]
     assert parts[0].labels == {"group": "0", "holds": "values", "kind": "metrics", "dtype": "float64"}
-    assert decode_series(parts[1].data).names == ["0", "1"]
+    assert decode_series(parts[1].data).names == ["0", "1", "2", "4"]
+    assert told(unpack(data)) == told(numeric)
+    assert [rows.steps.tolist() for rows in unpack(data).rows] == [rows.steps.tolist() for rows in numeric.rows]
+
+
+@given(st.sets(st.integers(-1, 300), min_size=1))
+def test_names_of_ranks(ranks: set[int]) -> None:
+    assert _ranks(ranks_name(sorted(ranks)), len(ranks)) == sorted(ranks)
 
 
 def test_a_bound_is_kept_and_said() -> None:
@@ -298,7 +312,7 @@ def test_a_container_that_no_trace_has() -> None:
         unpack(encode_bundle([({**good, "holds": "values"}, series)]))
     for track in ("[", "7", '["x"]', '[0,["a"]]', "[" * 100_000):
         spans = encode_spans([Span("a", 0, 0, track)])
-        told = encode_series(np.zeros((1, 1), np.int64), names=["time_ns"])
+        told = encode_series(np.zeros((1, 1), np.int64), names=["after_end_ns"])
         parts = [({"kind": "spans", "holds": h}, d) for h, d in (("values", spans), ("times", told))]
         with pytest.raises(BadInput, match="track"):
             unpack(encode_bundle(parts))

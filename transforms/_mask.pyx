@@ -1,8 +1,8 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, language_level=3
 """Masking of lines to templates, compiled. The grammar and the readable reference are in mask.py; byte for byte the same."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE, _PyBytes_Resize
-from libc.stdint cimport uint8_t
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint16_t
 from libc.string cimport memcmp
 
 # One byte of flags for each byte value.
@@ -15,12 +15,13 @@ cdef enum:
     JOINS = 32  # between digits: part of the number
     RULE = 64  # decoration when repeated
     ENDS = 128  # ends a path
+    PATH = 256  # part of a path; the slash is not
 
 cdef enum:
     QUOTED = 200  # longest quoted value that is looked for
     LONG = 24  # a word of letters and digits of this length is an identifier
 
-cdef uint8_t KIND[256]
+cdef uint16_t KIND[256]
 
 
 cdef void _fill() noexcept:
@@ -39,6 +40,11 @@ cdef void _fill() noexcept:
             KIND[c] |= BLANK | ENDS
         if c == 10:
             KIND[c] |= ENDS
+        if c < 128 and KIND[c] & WORD:
+            KIND[c] |= PATH
+        for other in b".+@%~-":
+            if c == other:
+                KIND[c] |= PATH
         for other in b".:,/+-":
             if c == other:
                 KIND[c] |= JOINS
@@ -84,6 +90,91 @@ cdef inline bint _identifier(const uint8_t *s, Py_ssize_t i, Py_ssize_t j, bint 
     return (hexadecimal and j - i >= 7) or j - i >= LONG
 
 
+cdef inline Py_ssize_t _group(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
+    """End of a word of one to four hexadecimal digits that starts at i, or 0."""
+    cdef Py_ssize_t j = i
+    while j < n and j < i + 4 and _is(s[j], HEX):
+        j += 1
+    return j if j > i and not (j < n and _is(s[j], WORD)) else 0
+
+
+cdef Py_ssize_t _address(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
+    """End of a MAC or IPv6 address that starts at i, or 0."""
+    cdef Py_ssize_t j = _group(s, i, n), k, sixth = 0
+    cdef int groups = 1, more
+    cdef bint pairs
+    if not j or j + 1 >= n or s[j] != 58:
+        return 0
+    pairs = j - i == 2
+    while groups < 8 and j + 1 < n and s[j] == 58:
+        k = _group(s, j + 1, n)
+        if not k:
+            break
+        pairs &= k - j == 3 or groups >= 6
+        j = k
+        groups += 1
+        if groups == 6:
+            sixth = j
+        if groups == 7 and j + 1 < n and s[j] == 58 and s[j + 1] == 58:
+            break
+    if groups == 8:
+        return j
+    if j + 1 < n and s[j] == 58 and s[j + 1] == 58:
+        k = i
+        while k < n and k < i + 40 and (_is(s[k], HEX) or s[k] == 58) and not _is(s[k], DIGIT):
+            k += 1
+        if k < n and _is(s[k], DIGIT):
+            k = _group(s, j + 2, n)
+            if k:
+                more = 0
+                while k and more < 7:
+                    j = k
+                    more += 1
+                    k = _group(s, j + 1, n) if j < n and s[j] == 58 else 0
+                return j
+            if not (j + 2 < n and _is(s[j + 2], WORD)):
+                return j + 2
+    return sixth if pairs else 0
+
+
+cdef Py_ssize_t _name(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, uint16_t *any_of, Py_ssize_t *end) noexcept nogil:
+    """End of an identifier that starts at i, or 0. any_of, end: kinds of the letters and digits from i, and where they end."""
+    cdef uint16_t some = 0, every = 0xFFFF
+    cdef Py_ssize_t j = i, k = 0
+    while j < n and _is(s[j], DIGIT | LETTER):
+        some |= KIND[s[j]]
+        every &= KIND[s[j]]
+        j += 1
+    any_of[0] = some
+    end[0] = j
+    if every & HEX and j < n:
+        if j - i == 8 and s[j] == 45:
+            k = _uuid(s, i, n)
+        elif j - i <= 4 and s[j] == 58:
+            k = _address(s, i, n)
+        if k:
+            return k
+    if some & DIGIT and some & LETTER and not (j < n and _is(s[j], WORD)) and _identifier(s, i, j, (every & HEX) != 0):
+        return j
+    return 0
+
+
+cdef Py_ssize_t _directories(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
+    """End of the directories of a path that starts at i, behind their last slash, or 0."""
+    cdef Py_ssize_t j = i, last = 0
+    cdef int slashes = 0
+    cdef bint letter = False, found = False
+    while j < n and (_is(s[j], PATH) or s[j] == 47):
+        if s[j] == 47:
+            slashes += 1
+            last = j + 1
+            found = letter
+        else:
+            letter |= _is(s[j], LETTER)
+        j += 1
+    return last if slashes >= 2 and found else 0
+
+
 cdef Py_ssize_t _quoted(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
     """End of a quoted value without white space that is no plain word, or 0. s[i] is the quote."""
     cdef Py_ssize_t j = i + 1
@@ -98,34 +189,42 @@ cdef Py_ssize_t _quoted(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept n
 
 cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nogil:
     cdef Py_ssize_t i = 0, j, k, o = 0, line = 0  # line: where the line starts in out
-    cdef uint8_t c, any_of, all_of
+    cdef uint8_t c, before
+    cdef uint16_t any_of
     cdef bint inside  # the byte before belongs to a word
     while i < n:
         c = s[i]
-        inside = i > 0 and _is(s[i - 1], WORD)
-        if _is(c, DIGIT | LETTER) and not inside:
-            # Copied while it is looked at: what becomes a mask is written over.
-            any_of, all_of, j = 0, 255, i
-            while j < n and _is(s[j], DIGIT | LETTER):
-                any_of |= KIND[s[j]]
-                all_of &= KIND[s[j]]
-                out[o + j - i] = s[j]
+        before = s[i - 1] if i > 0 else 10
+        inside = _is(before, WORD)
+        if c == 47 and not inside and i + 5 < n and memcmp(s + i, b"/tmp/", 5) == 0 and not _is(s[i + 5], ENDS):
+            j = i + 5
+            while j < n and not _is(s[j], ENDS):
                 j += 1
-            if j - i == 8 and all_of & HEX and j < n and s[j] == 45:
-                k = _uuid(s, i, n)
-                if k:
-                    out[o] = 35
-                    o += 1
-                    i = k
-                    continue
-            if not any_of & DIGIT:
-                o += j - i
+            for c in b"/tmp/*":
+                out[o] = c
+                o += 1
+            i = j
+            continue
+        if (c == 47 or _is(c, PATH)) and before != 47 and not _is(before, PATH):
+            j = _directories(s, i, n)
+            if j:
+                out[o] = 42
+                out[o + 1] = 47
+                o += 2
                 i = j
                 continue
-            if any_of & LETTER and not (j < n and _is(s[j], WORD)) and _identifier(s, i, j, (all_of & HEX) != 0):
+        if _is(c, DIGIT | LETTER) and not inside:
+            k = _name(s, i, n, &any_of, &j)
+            if k:
                 out[o] = 35
                 o += 1
-                i = j
+                i = k
+                continue
+            if not any_of & DIGIT:  # a plain word goes over in one go
+                while i < j:
+                    out[o] = s[i]
+                    o += 1
+                    i += 1
                 continue
         if c == 10:
             while o > line and out[o - 1] == 32:
@@ -151,18 +250,24 @@ cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nog
                 o += 3
                 i = j
                 continue
-        if c == 47 and not inside and i + 5 < n and memcmp(s + i, b"/tmp/", 5) == 0 and not _is(s[i + 5], ENDS):
-            j = i + 5
-            while j < n and not _is(s[j], ENDS):
-                j += 1
-            for c in b"/tmp/*":
-                out[o] = c
-                o += 1
-            i = j
-            continue
+        if (
+            (c == 43 or c == 45) and not inside and i + 1 < n and _is(s[i + 1], DIGIT) and before != 43 and before != 45
+            and before != 46 and not _name(s, i + 1, n, &any_of, &j)
+        ):
+            i += 1
+            c = s[i]
         if _is(c, DIGIT):
             while i < n and (_is(s[i], DIGIT) or (_is(s[i], JOINS) and i + 1 < n and _is(s[i + 1], DIGIT))):
                 i += 1
+            if i + 1 < n and (s[i] == 101 or s[i] == 69):  # an exponent
+                j = i + 1
+                if s[j] == 43 or s[j] == 45:
+                    j += 1
+                if j < n and _is(s[j], DIGIT):
+                    while j < n and _is(s[j], DIGIT):
+                        j += 1
+                    if not (j < n and _is(s[j], WORD)):
+                        i = j
             out[o] = 35
             o += 1
             continue
@@ -177,7 +282,7 @@ cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nog
                 o += 3
                 i = j
                 continue
-        # A plain word goes over in one go; its digits are seen again above.
+        # The rest of a word goes over in one go; its digits are seen again above.
         out[o] = c
         o += 1
         i += 1

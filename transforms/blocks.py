@@ -88,11 +88,14 @@ def blocks(outline: Outline) -> npt.NDArray[np.int64]:
     n = len(outline.role)
     number, scratch = np.empty(n, np.int64), np.empty(n, np.int64)
     names, lane = np.unique(outline.rank, return_inverse=True)
-    lane = lane.astype(np.int64, copy=False)
-    known = outline.trouble.view(np.uint8)
-    join(
-        outline.role, outline.column, outline.width, known, lane, len(names), TABLE, OPENS, _GOES_ON, _FIXED, number, scratch
+    each = (
+        outline.role,
+        outline.column,
+        outline.width,
+        outline.trouble.view(np.uint8),
+        lane.astype(np.int64, copy=False),
     )
+    join(*each, len(names), TABLE, OPENS, _GOES_ON, _FIXED, number, scratch)
     return number
 
 

@@ -32,17 +32,14 @@ STATES = (
     "ruled",  # a line of decoration
 )
 STATE = {name: i for i, name in enumerate(STATES)}
-ALL = " ".join(STATES[1:])
-HANGING = " ".join(
-    name for name in STATES[1:] if name != "ruled"
-)  # what is deeper than the block's first line hangs on it
+HANGING = " ".join(STATES[1:-1])  # what is deeper than the block's first line hangs on it
 
 # What logging writes before a message, the time already gone: level, name, place. In templates, and in lines.
 _LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE)"
 _LABEL = (
-    rf"(?:[\w.]{{1,60}} - {_LEVEL} - |{_LEVEL}(?: NUMBER)* \[?[\w./\-]{{1,80}}:NUMBER\]:? "
+    rf"(?:[\w.]{{1,60}} - {_LEVEL} - |{_LEVEL}(?: NUMBER)* \[?[\w./*\-]{{1,80}}:NUMBER\]:? "
     rf"|{_LEVEL}\s*\| [\w.<>:]{{1,120}} - |{_LEVEL}:[\w.]{{1,60}}:"
-    rf"|{_LEVEL}:? |[IWEF](?:NUMBER NUMBER +(?:NUMBER )?| )[\w./\-]{{1,120}}:NUMBER\] |\[[\w.:#,/ \-]{{1,80}}\] |stderr: |\+ )?"
+    rf"|{_LEVEL}:? |[IWEF](?:NUMBER NUMBER +(?:NUMBER )?| )[\w./*\-]{{1,120}}:NUMBER\] |\[[\w.:#,/* \-]{{1,80}}\] |stderr: |\+ )?"
 )
 LABEL = _LABEL.replace("NUMBER", "#").replace(r"\w.<>:]", r"\w.<>:#]").encode()
 LINE_LABEL = re.compile(_LABEL.replace("NUMBER", r"\d[\d.:,\-/]*"))
@@ -85,7 +82,7 @@ ROLES: tuple[tuple[str, str, bytes], ...] = (
     ("expect", "report",
      rb"(?:(?i:expected|actual|received|wanted|want|got|but was|but got)|left|right|Failed asserting|Failure/Error|Error Trace"
      rb"|Messages|Diff(?:erence)?)\b.{0,30}?(?:$|: ?)"),
-    ("diff_head", "diff", rb"@@ |(?:\+\+\+|---) \S|diff --git "),
+    ("diff_head", "diff", rb"@@ |(?:\+\+\+|---) (?!.*[-+=]{3}$)\S|diff --git "),
     ("frame", "stack",
      rb"## |frame ##|(?:# )?" + PATH + rb":#:in |from \S+:#:in |@ #(?: |$)|[^ ()]*\([^ ()]*\+#\) ?\[?#?|\[ ?#\] ?[^ ]*[(/]|#: # - "
      + rb"|" + PATH + rb":# \+#$|\S+ in \S+ at |\[<#>\]"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,7 @@ MASKERS = [pytest.param(kernel, id="kernel"), pytest.param(mask.reference, id="r
 PIECES = st.sampled_from(
     [b"0x1f", b"/tmp/", b"deadbee1", b"550e8400-e29b-41d4-a716-446655440000", b"'a-1'", b'"', b"'", b"`", b"====", b"\n", b"\r",
      b"\t", b" ", b"\xc3\xa9", b"\x85", b"\x1c", b"a", b"f", b"g", b"_", b"Z9", b"7", b"1.5", b":", b"/", b",", b"-", b"+", b".",
-     b"(", b"#####", b"x" * 23 + b"1", b"\x00"]
+     b"(", b"#####", b"x" * 23 + b"1", b"\x00", b"/usr/lib/", b"fe80::", b"::1", b"0a:1b:2c:3d:4e:5f", b"a1:", b"e-5", b"-1", b"E+"]
 )  # fmt: skip
 LOGS = st.one_of(st.binary(max_size=300), st.lists(PIECES, max_size=40).map(b"".join))
 
@@ -55,6 +56,21 @@ def test_lines_stay_lines_and_nothing_grows(data: bytes) -> None:
         (b"==========", b"==="),
         (b"  a \t b  ", b"a b"),
         (b"rank7 v100 sha256", b"rank# v# sha#"),
+        (b"[rank3]: loss -0.5 lr 1e-05 scale 65536.0", b"[rank#]: loss # lr # scale #"),
+        (b"range 3-5, node-7, a -4", b"range #, node-#, a #"),
+        (b"1e5x 2.5e+3", b"#e#x #"),
+        (b"fe80::42:acff:fe11:2 up", b"# up"),
+        (b"[2001:db8::1]:8080", b"[#]:#"),
+        (b"2001:db8:85a3:8d3:1319:8a2e:370:7348", b"#"),
+        (b"ether 0a:1b:2c:3d:4e:5f", b"ether #"),
+        (b"std::vector a1::of cafe::Bean", b"std::vector a#::of cafe::Bean"),
+        (b"/home/ann/run4/train.py:12: bad", b"*/train.py:#: bad"),
+        (b"/home/ann/run4/ckpt-900.pt", b"*/ckpt-#.pt"),
+        (b"get https://example.com/a/b/c.whl", b"get https:*/c.whl"),
+        (b"--out=../x/y/z and/or 5 tokens/s 3/4", b"--out=*/z and/or # tokens/s #"),
+        (b"03/14/2024 21:38:56.123", b"# #"),
+        (b"at Object.f (/srv/app/index.js:4:7)", b"at Object.f (*/index.js:#)"),
+        (b"main.go:8 +0x1d -0x1 +deadbee1", b"main.go:# +# -# +#"),
         (b"", b""),
     ],
 )
@@ -87,3 +103,15 @@ def test_a_missing_kernel_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch) 
             mask.masker()
     finally:
         mask.masker.cache_clear()
+
+
+@pytest.mark.parametrize("piece", [b"a::", b"a-", b"/a", b"-1a", b"0x", b"'", b"1.", b"ab:", b"e+1e"])
+def test_time_is_linear(piece: bytes) -> None:
+    def seconds(size: int) -> float:
+        data = piece * (size // len(piece))
+        start = time.process_time()
+        kernel(data)
+        return time.process_time() - start
+
+    seconds(1 << 20)
+    assert min(seconds(1 << 22) for _ in range(3)) < 40 * max(min(seconds(1 << 20) for _ in range(3)), 1e-3)

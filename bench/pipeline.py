@@ -2,15 +2,17 @@
 
     python -m bench.pipeline --bootstrap HOST:PORT [--events 100000,1000000] [--json]
 
-Events are log lines of 1 KB in batches of 200, from 50 jobs, one line in ten new. Needs a real broker (infra/local/kafka):
-the embedded one holds 5 MiB a partition. The pipeline runs as processes of its own, as a user would run it; peak_mb is
-the larger one's.
+Events are log lines of 1 KB in batches of 200, from 50 jobs, one line in ten new; at the end each job says that it stops. Needs
+a real broker (infra/local/kafka): the embedded one holds 5 MiB a partition. The pipeline runs as processes of its own, as a user
+would run it; peak_mb is the largest one's. cpu_seconds: of all of them, their start included; broker_seconds: of the broker, where
+its process is given by --broker-pid.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import subprocess
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import time
 import uuid
+from pathlib import Path
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -25,6 +28,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from tracewinnow.schemas.telemetry_pb2 import ACCELERATOR_GPU, TelemetryBatch
 
 JOBS, BATCH, LINE_BYTES, PARTITIONS = 50, 200, 1000, 8
+WINDOW_NS = 60 * 10**9  # as `tracewinnow stream` has it by default
 WORDS = [
     "step",
     "loss",
@@ -74,7 +78,9 @@ def produce(bootstrap: str, topic: str, events: int) -> None:
     pool = [line(rng, n) for n in range(5000)]
     processes = [uuid.UUID(int=rng.getrandbits(128)).hex for _ in range(JOBS)]
     begin = time.time_ns() - 3600 * 10**9
-    for number in range(events // BATCH):
+    begin -= begin % WINDOW_NS  # so that a run of any size has windows of the same kind
+    last = -(-events // BATCH // JOBS)
+    for number in range(events // BATCH + JOBS):
         job, sequence = number % JOBS, number // JOBS
         created = begin + sequence * 2 * 10**9
         batch = TelemetryBatch(
@@ -85,10 +91,13 @@ def produce(bootstrap: str, topic: str, events: int) -> None:
             accelerator=ACCELERATOR_GPU,
             rank=0,
         )
-        for place in range(BATCH):
-            event = batch.events.add(time_ns=created + place * 10**7)
-            event.log.text = pool[rng.randrange(len(pool))]
-            event.log.level = 20
+        if sequence == last:
+            batch.events.add(time_ns=created).stop.exit_code = 0
+        else:
+            for place in range(BATCH):
+                event = batch.events.add(time_ns=created + place * 10**7)
+                event.log.text = pool[rng.randrange(len(pool))]
+                event.log.level = 20
         while True:
             try:
                 producer.produce(topic, key=batch.job_id, value=batch.SerializeToString(), timestamp=created // 10**6)
@@ -139,19 +148,30 @@ def pipeline(bootstrap: str, topic: str) -> dict[str, float]:
     }
 
 
+def cpu_of(pid: int) -> float:
+    """Processor seconds that a process has taken; 0 for none."""
+    if not pid:
+        return 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bootstrap", required=True)
-    parser.add_argument("--events", default="100000,1000000")
+    parser.add_argument("--events", default="100000,1000000", help=f"multiples of {BATCH * JOBS}")
+    parser.add_argument("--broker-pid", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found = []
     for events in (int(n) for n in options.events.split(",")):
         topic = f"bench-{uuid.uuid4().hex[:8]}"
         produce(options.bootstrap, topic, events)
-        bare = bare_loop(options.bootstrap, topic, events)
+        bare = bare_loop(options.bootstrap, topic, events + JOBS)
+        broker = cpu_of(options.broker_pid)
         run = pipeline(options.bootstrap, topic)
-        assert run["events"] == events, f"{events} events were sent, {run['events']} arrived"
+        run["broker_seconds"] = cpu_of(options.broker_pid) - broker
+        assert run["events"] == events + JOBS, f"{events + JOBS} events were sent, {run['events']} arrived"
         found.append(
             {
                 "events": events,

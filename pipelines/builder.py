@@ -127,16 +127,15 @@ def main() -> None:
     # Whatever a library prints must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    from tracewinnow.pipelines.rebuild import construct
+    from tracewinnow.pipelines.rebuild import BuildHere
     from tracewinnow.pipelines.retry import innermost
-    from tracewinnow.pipelines.run import run_here
 
-    settings = Settings.from_json(sys.argv[1])
+    here = BuildHere(Settings.from_json(sys.argv[1]))
     gc.freeze()  # what the imports made stays: a collection need not look at it
     for row in sys.stdin:
         keys = [(job, start) for job, start in json.loads(row)]
         try:
-            answer: dict[str, Any] = dict(run_here(lambda pipeline, keys=keys: construct(pipeline, keys, settings)))  # type: ignore[misc]
+            answer: dict[str, Any] = dict(here.build(keys))
         except Exception as failed:  # noqa: BLE001 - told to the parent, which tries again
             answer = {"error": innermost(failed)}
         answers.write(json.dumps(answer) + "\n")

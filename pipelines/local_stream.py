@@ -15,22 +15,19 @@ from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.unbounded_source import ReadFromUnboundedSource
 
 from tracewinnow.pipelines import graph, kafka_client
 from tracewinnow.pipelines.builder import Builders
-from tracewinnow.pipelines.kafka_source import KafkaSource
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.plan import FIRST_LIMIT, Partition, Range, State, next_limit, share
+from tracewinnow.pipelines.planned import STATE, ReadPlanFn, RememberFn, load
 from tracewinnow.pipelines.records import WindowKey
-from tracewinnow.pipelines.run import run_here
-from tracewinnow.pipelines.windows import RememberFn
+from tracewinnow.pipelines.run import Prepared
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.stores.archive import Archive
 from tracewinnow.stores.objects import open_objects
 
 LOG = logging.getLogger(__name__)
-STATE = "state/stream.json"
 NS_PER_MS = 1_000_000
 BUILD_WINDOWS = 50  # in one request: what is built again after a kill
 BUILD_TRIES = 3
@@ -65,6 +62,7 @@ class LocalStream:
         self.consumer = kafka_client.consumer(bootstrap)
         self.state = self._load(kafka_client.cluster_id(self.consumer, bootstrap))
         self.builders = Builders(settings)
+        self.reading = Prepared(self._construct)
         self.failures: dict[WindowKey, int] = {}
 
     def turn(self) -> bool:
@@ -107,7 +105,7 @@ class LocalStream:
             self._save()
         started = time.monotonic()
         try:
-            counters = run_here(self._construct)
+            counters = self.reading.run()
         except Exception as failed:
             if kafka_client.OFFSET_GONE not in str(failed):
                 raise
@@ -133,12 +131,9 @@ class LocalStream:
         return True
 
     def _construct(self, pipeline: beam.Pipeline) -> None:
-        source = KafkaSource(self.bootstrap, ranges=[list(part) for part in self.state.ranges])
-        records = pipeline | "ReadKafka" >> ReadFromUnboundedSource(
-            source, max_records_per_bundle=1 << 30, max_read_time_seconds=3600
-        )
-        written = graph.archive(records, self.settings)
-        _ = written | "Remember" >> beam.ParDo(RememberFn(self.settings, self.state.folder))
+        plan = pipeline | "Run" >> beam.Impulse()
+        records = plan | "ReadKafka" >> beam.ParDo(ReadPlanFn(self.bootstrap, self.settings))
+        _ = graph.archive(records, self.settings) | "Remember" >> beam.ParDo(RememberFn(self.settings))
 
     def _plan(self) -> list[Range]:
         waiting: dict[Partition, int] = {}
@@ -245,7 +240,7 @@ class LocalStream:
     def _load(self, cluster: str) -> State:
         if not self.store.exists(STATE):
             return State(cluster=cluster, window_ns=self.settings.window_ns)
-        state = State.from_json(self.store.get(STATE))
+        state = load(self.store)
         if state.window_ns != self.settings.window_ns:
             seconds = state.window_ns / 1e9
             raise BadUse(

@@ -1,12 +1,10 @@
 """When a window is built: at the watermark, for late data, and at once where a job stopped or crashed.
 
-A streaming runner keeps the windows itself (FireWindows); the local one only has them written down (RememberFn).
+A streaming runner keeps the windows itself, by this step; the local one has them written down (planned.py).
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +15,6 @@ from apache_beam.transforms.window import FixedWindows
 
 from tracewinnow.pipelines.options import SECOND, Settings
 from tracewinnow.pipelines.records import WindowKey
-from tracewinnow.stores.objects import open_objects
 
 
 class FireFn(beam.DoFn):
@@ -61,26 +58,3 @@ class FireWindows(beam.PTransform):
             >> beam.WindowInto(FixedWindows(self.settings.window_ns / SECOND), allowed_lateness=late_seconds)
             | "FireByJobAndWindow" >> beam.ParDo(FireFn()).with_output_types(WindowKey)
         )
-
-
-class RememberFn(beam.DoFn):
-    """(WindowKey, at once?) -> one object of JSON a bundle, in a folder where the local runner finds it after the run."""
-
-    def __init__(self, settings: Settings, folder: str) -> None:
-        self.settings = settings
-        self.folder = folder
-
-    def setup(self) -> None:
-        self.store = open_objects(self.settings.warehouse)
-
-    def start_bundle(self) -> None:
-        self.keys: dict[WindowKey, bool] = {}
-
-    def process(self, written: tuple[WindowKey, bool]) -> None:
-        key, at_once = written
-        self.keys[key] = at_once or self.keys.get(key, False)
-
-    def finish_bundle(self) -> None:
-        if self.keys:
-            data = json.dumps([[*key, at_once] for key, at_once in sorted(self.keys.items())]).encode()
-            self.store.put(f"{self.folder}/{hashlib.sha256(data).hexdigest()}.json", data)

@@ -145,7 +145,7 @@ BARE = "sys.modules.update(dict.fromkeys(['apache_beam', 'duckdb', 'pyarrow', 't
 
 @pytest.mark.parametrize("program", ["", BARE], ids=["everything", "base"])
 def test_completion_knows_the_verbs_whatever_is_installed(program: str) -> None:
-    assert complete("tracewinnow s", program) == (["sync", "stream", "show"], "")
+    assert complete("tracewinnow s", program) == (["sync", "stream", "show", "series"], "")
     assert complete("tracewinnow run --acc", program) == (["--accelerator"], "")
     options, told = complete("tracewinnow show --bud", program)
     assert options in (["--budget"], [])

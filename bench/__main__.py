@@ -11,6 +11,7 @@ import sys
 
 MEASUREMENTS = {
     "request": ["bench.request", "--json"],
+    "mask": ["bench.mask", "--json"],
     "logger": ["bench.logger", "--json"],
     "stores": ["bench.stores"],
     "latency": ["bench.latency", "--json"],

@@ -17,12 +17,14 @@ and so have the lines of no rank. A block lies within one lane and has at most M
 
 from __future__ import annotations
 
+import functools
+import os
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms._blocks import columns, join
 from tracewinnow.transforms.roles import COLON, LABELLED, LINE_LABEL, OPENS, ROLE, STATE, STATES, TABLE
 
 MOST = 512  # lines of a block; what follows opens the next
@@ -49,6 +51,23 @@ _FIXED = {
 _GOES_ON = np.isin(np.arange(len(STATES)), COLON).astype(np.uint8)
 
 
+@functools.lru_cache(maxsize=1)
+def kernel() -> ModuleType:
+    """The compiled loops, or the reference where the environment says TRACEWINNOW_PURE=1. Raises ImportError where not built."""
+    if os.environ.get("TRACEWINNOW_PURE") == "1":
+        from tracewinnow.transforms import blocks_reference
+
+        return blocks_reference
+    try:
+        from tracewinnow.transforms import _blocks
+    except ImportError as missing:
+        raise ImportError(
+            "the compiled kernel tracewinnow.transforms._blocks is missing. Build it with `python setup.py build_ext --inplace` "
+            "or install a wheel; TRACEWINNOW_PURE=1 runs the slow Python reference instead."
+        ) from missing
+    return _blocks
+
+
 @dataclass(slots=True)
 class Outline:
     """What blocks are made of; all arrays have one entry a line.
@@ -69,6 +88,7 @@ def outline(
     judged: list[str], role: npt.NDArray[np.uint8], trouble: npt.NDArray[np.bool_], rank: npt.NDArray[np.int32]
 ) -> Outline:
     """Outline of a log. judged: its lines, without time stamps and ranks (lines.judged)."""
+    columns = kernel().columns
     column, width = np.empty(len(judged), np.int32), np.zeros(len(judged), np.int32)
     columns(judged, column)
     labelled = np.flatnonzero(role & LABELLED)
@@ -95,7 +115,7 @@ def blocks(outline: Outline) -> npt.NDArray[np.int64]:
         outline.trouble.view(np.uint8),
         lane.astype(np.int64, copy=False),
     )
-    join(*each, len(names), TABLE, OPENS, _GOES_ON, _FIXED, number, scratch)
+    kernel().join(*each, len(names), TABLE, OPENS, _GOES_ON, _FIXED, number, scratch)
     return number
 
 

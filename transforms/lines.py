@@ -64,7 +64,7 @@ RANK = re.compile(
 SURE = 2  # groups of it that tell a rank beyond doubt; the others may be the number of a frame or in a list
 # The replica that a line came from, where it has a name and no rank.
 REPLICA = re.compile(
-    r"\[pod/[^\]\s]{1,200}\]|\([A-Za-z_]\w* (?:pid|ip)=[^)\n]{1,60}\)|[A-Za-z][\w./-]{0,100}[-_]\d{1,5} +\|(?: |$)"
+    r"\[pod/[^\]\s]{1,200}\]|\([A-Za-z_]\w* (?:pid|ip)=[^)\n]{1,60}\)|[A-Za-z][\w./-]{0,100}[-_]\d{1,5} +\|(?= |$)"
 )
 
 

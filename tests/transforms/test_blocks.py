@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracewinnow.transforms import reading
+from tracewinnow.transforms import _blocks, blocks_reference, reading
+from tracewinnow.transforms import blocks as b
 from tracewinnow.transforms.blocks import MOST, REACH, Outline, blocks, segments
-from tracewinnow.transforms.roles import ROLE, ROLES
+from tracewinnow.transforms.roles import ENDS_IN_COLON, LABELLED, OPENS, ROLE, ROLES, TABLE
 
 # Logs written for the tests, cut where a reader would cut them: a line of %% stands between blocks.
 SAMPLES = dict(
@@ -84,7 +87,7 @@ def test_ranks_that_print_at_once_are_told_apart(name: str, told: bool, names: l
         assert not set(numbers[::3]) & set(numbers[1::3])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LOGS, st.data())
 def test_a_block_lies_in_one_lane_and_is_named_by_its_first_line(lines: list[str], data: st.DataObject) -> None:
     ranks = data.draw(st.lists(st.integers(-1, 2), min_size=len(lines), max_size=len(lines)))
@@ -96,7 +99,7 @@ def test_a_block_lies_in_one_lane_and_is_named_by_its_first_line(lines: list[str
         assert ranks[number] == ranks[i]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(LOGS)
 def test_a_lane_is_cut_as_if_it_were_alone(lines: list[str]) -> None:
     alone = np.array(of(lines, [0] * len(lines)), np.int64)
@@ -148,3 +151,78 @@ def test_segments_hold_every_line_once_in_order(numbers: list[int]) -> None:
         assert (lines[0], lines[-1]) == (found.first[segment], found.last[segment])
         assert {numbers[line] for line in lines} == {numbers[lines[0]]}
         assert all(found.of[line] == segment for line in lines)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_kernel_and_reference_agree(data: st.DataObject) -> None:
+    n = data.draw(st.integers(0, 60))
+
+    def column(values: st.SearchStrategy[int], kind: type) -> np.ndarray:
+        return np.array(data.draw(st.lists(values, min_size=n, max_size=n)), kind)
+
+    favoured = st.sampled_from(
+        [ROLE[name] for name in ("text", "blank", "rule=", "rule-", "raised", "weak_frame", "bridge", "caret")]
+    )
+    role = st.one_of(st.integers(0, len(ROLES) - 1), favoured).flatmap(
+        lambda r: st.sampled_from([r, r | ENDS_IN_COLON, r | LABELLED])
+    )
+    flag = st.integers(0, 1)
+    at, width = st.sampled_from([0, 0, 2, 4]), st.sampled_from([0, 40, 60])
+    each = ((role, np.uint8), (at, np.int32), (width, np.int32), (flag, np.uint8), (flag, np.int64))
+    given = [column(*one) for one in each]
+    small = {**b._FIXED, "MOST": 24, "REACH": 40, "MESSAGE": 5, "FRAMED": 12, "LISTED": 6}
+    for fixed in (b._FIXED, small):
+        found = []
+        for join in (_blocks.join, blocks_reference.join):
+            number, scratch = np.empty(n, np.int64), np.empty(n, np.int64)
+            join(*given, 2, TABLE, OPENS, b._GOES_ON, fixed, number, scratch)
+            found.append(number.tolist())
+        assert found[0] == found[1]
+
+
+@given(st.lists(st.text(alphabet=" \tab\x0b\u00a0", max_size=40), max_size=5))
+def test_columns_of_kernel_and_reference_agree(lines: list[str]) -> None:
+    one, other = np.empty(len(lines), np.int32), np.empty(len(lines), np.int32)
+    _blocks.columns(lines, one)
+    blocks_reference.columns(lines, other)
+    assert one.tolist() == other.tolist()
+
+
+def test_the_environment_chooses_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    b.kernel.cache_clear()
+    try:
+        assert b.kernel() is _blocks
+        b.kernel.cache_clear()
+        monkeypatch.setenv("TRACEWINNOW_PURE", "1")
+        assert b.kernel() is blocks_reference
+        lines, parts = whole(SAMPLES["python, chained"])
+        assert cut(lines, of(lines)) == parts
+    finally:
+        b.kernel.cache_clear()
+
+
+def test_a_missing_kernel_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    b.kernel.cache_clear()
+    monkeypatch.setitem(sys.modules, "tracewinnow.transforms._blocks", None)
+    monkeypatch.delattr("tracewinnow.transforms._blocks", raising=False)
+    try:
+        with pytest.raises(ImportError, match="build_ext --inplace"):
+            b.kernel()
+    finally:
+        b.kernel.cache_clear()
+
+
+def test_time_is_linear() -> None:
+    rng = np.random.default_rng(3)
+
+    def seconds(n: int) -> float:
+        roles = rng.integers(0, len(ROLES), n).astype(np.uint8)
+        columns = rng.integers(0, 9, n).astype(np.int32)
+        rank = rng.integers(0, 1 + n // 50, n).astype(np.int32)
+        given = Outline(roles, columns, np.full(n, 40, np.int32), rng.random(n) < 0.5, rank)
+        start = time.process_time()
+        blocks(given)
+        return time.process_time() - start
+
+    assert min(seconds(800_000) for _ in range(2)) < 24 * max(min(seconds(100_000) for _ in range(3)), 1e-3)

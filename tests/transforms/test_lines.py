@@ -58,6 +58,17 @@ def test_as_many_lines_are_shown_and_judged_as_came(raw: list[str]) -> None:
         ("old\x1b[2K\rnew", "new"),
         ("downloading\rError: refused", "downloading Error: refused"),
         ("ends in one\r", "ends in one"),
+        ("2024-05-01T10:11:12.123456789Z stdout F Error: x", "Error: x"),
+        ("2024-05-01T10:11:12.123456789+02:00 stderr P   indented", "  indented"),
+        ("2024-05-01T10:11:12.123456Z 00O+Error: x", "Error: x"),
+        ("2024-05-01T10:11:12.123456Z 01E Error: x", "Error: x"),
+        ('{"log":"Error: \\"x\\" \\u00e9\\n","stream":"stderr","time":"2024-05-01T10:11:12.1Z"}', 'Error: "x" é'),
+        ('{"log":"cut', '{"log":"cut'),
+        ("section_start:1714558272:step[collapsed=true]\r\x1b[0K$ make", "$ make"),
+        ("section_end:1714558272:step\r\x1b[0K", "section_end:1714558272:step"),
+        ("travis_fold:start:install\r\x1b[0Ktravis_time:start:0a1b\r\x1b[0K$ make", "$ make"),
+        ("\x1b_bk;t=1714558272123\x07Error: x", "Error: x"),
+        (" 1/9 [>..]\x08\x08\x08\x08 2/9 [=>.]\x08\x08\x08\x08 9/9 [===]", " 9/9 [===]"),
     ],
 )
 def test_what_is_shown(raw: str, shown: str) -> None:
@@ -69,6 +80,9 @@ def test_what_is_shown(raw: str, shown: str) -> None:
     [
         "2024-05-01 10:11:12,123 ", "2024-05-01T10:11:12+02:00 ", "[2024-05-01 10:11:12] ", "[rank7]: ", "[default3]:", "10:11:12 ",
         "[1,3]<stderr>: ", "3: ", "May  1 10:11:12 ", "(worker pid=12, ip=10.0.0.1) ", "[2024-05-01 10:11:12][rank2]: ",
+        "[2024-05-01T10:11:12.123Z] ", "10:11:12  ", "May  1 10:11:12 node7 trainer[41]: ", "<34>May  1 10:11:12 n trainer[41]: ",
+        "<165>1 2024-05-01T10:11:12.003Z node7 trainer 41 ID47 - ", "May  1 10:11:12 node7 kernel: ", "[  12.345678] ", "[3] ",
+        "12: ", "web-1  | ", "[pod/trainer-0/main] ", "2024-05-01 10:11:12 - ",
     ],
 )  # fmt: skip
 def test_stamps_and_ranks_are_shown_but_not_judged(stamp: str) -> None:
@@ -83,6 +97,34 @@ def test_stamps_and_ranks_are_shown_but_not_judged(stamp: str) -> None:
 )
 def test_ranks(line: str, rank: int) -> None:
     assert lines.rank_of(line) == rank
+
+
+@pytest.mark.parametrize(
+    ("shown", "ranks"),
+    [
+        (["[rank1]: a", "b", "[rank0]: c", "   3: frame"], [1, -1, 0, -1]),
+        (["   0: main", "   1: start", "x", "y", "z"], [-1] * 5),  # frames of a backtrace
+        (["0: a", "1: b", " 2: c", ""], [0, 1, 2, -1]),
+        (["[0] a", "[1] b"], [0, 1]),
+        (["[0]:", "  rank : 3"], [-1, -1]),
+        ([], []),
+    ],
+)
+def test_a_bare_number_is_a_rank_where_most_lines_have_one(shown: list[str], ranks: list[int]) -> None:
+    assert lines.ranks_of(shown) == ranks
+
+
+@pytest.mark.parametrize(
+    ("shown", "replicas"),
+    [
+        (["web-1  | a", "web-2  | b", "web-1  |"], [0, 1, 0]),
+        (["[pod/a/main] x", "[pod/b/main] y", ""], [0, 1, -1]),
+        (["(Worker pid=4) x", "(Worker pid=5, ip=10.0.0.1) y"], [0, 1]),
+        (["table-1 | x", "a", "b"], [-1, -1, -1]),
+    ],
+)
+def test_replicas_are_told_apart_by_name(shown: list[str], replicas: list[int]) -> None:
+    assert lines.replicas_of(shown) == replicas
 
 
 def test_a_long_line_keeps_head_and_tail_and_says_how_much_is_gone() -> None:

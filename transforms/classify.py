@@ -61,9 +61,7 @@ def classify(
     label = np.full(n, CONTEXT, np.int8)
     label[job & (count <= 3) & ~moment] = METADATA
     label[(harmless & ~moment) | ((count > 20) & ~moment) | ((view.bits & np.uint64(BIT["blank"])) != 0)] = NOISE
-    # Progress is context where it began and where it ended: what lies between only says that it went on.
-    said = np.diff(repeats.starts)[repeats.group]
-    label[moment & (said > OFTEN) & (repeats.nth > 0) & (said - repeats.nth > LATEST)] = NOISE
+    label[went_on(moment, repeats)] = NOISE
     label[harmless & moment & (count > 3)] = NOISE
     margin = np.abs(top - limit)
     label[top >= limit] = ACTIONABLE
@@ -78,6 +76,31 @@ def classify(
     label[told] = events[told]
     confidence[told] = 0.99
     return label, confidence.astype(np.float32)
+
+
+def settle(
+    probability: npt.NDArray[np.float32],
+    repeats: Repeats,
+    healthy: npt.NDArray[np.float32],
+    events: npt.NDArray[np.int8],
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
+    """The same from a model's probabilities, float32[n, 4]: the likeliest, but for what is known better."""
+    label = probability.argmax(axis=1).astype(np.int8)
+    confidence = probability.max(axis=1, initial=0.0)
+    label[went_on(label == CONTEXT, repeats)] = NOISE
+    usual = healthy >= 0.5
+    label[usual] = NOISE
+    confidence = np.where(usual, 0.5 + healthy / 2.1, confidence)
+    told = events >= 0
+    label[told] = events[told]
+    confidence[told] = 0.99
+    return label, confidence.astype(np.float32)
+
+
+def went_on(moment: npt.NDArray[np.bool_], repeats: Repeats) -> npt.NDArray[np.bool_]:
+    """Progress between where it began and where it ended: it only says that it went on."""
+    said = np.diff(repeats.starts)[repeats.group]
+    return np.asarray(moment & (said > OFTEN) & (repeats.nth > 0) & (said - repeats.nth > LATEST), np.bool_)
 
 
 def per_block(view: View, score: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:

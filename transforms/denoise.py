@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.classify import ACTIONABLE, CONTEXT, METADATA, NOISE, classify
+from tracewinnow.transforms.classify import ACTIONABLE, CONTEXT, METADATA, NOISE, classify, settle
 from tracewinnow.transforms.reading import Reading, name_of
 from tracewinnow.transforms.reference import Reference
 
@@ -39,21 +39,29 @@ def denoise(
     healthy: npt.NDArray[np.float32],
     events: list[str],
     went_well: bool = False,
+    probability: npt.NDArray[np.float32] | None = None,
 ) -> Denoised:
-    """Classify the lines and draw the noise that stays. went_well: the job ended with 0, so what looks like a failure was none."""
+    """Class the lines and draw the noise that stays.
+
+    went_well: the job ended with 0, so what looks like a failure was none. probability: float32[n, 4], of the classes, by the
+    trained model; without it the rules decide.
+    """
     told = np.full(len(score), -1, np.int8)
     for line, event in enumerate(events):
         if event:
             told[line] = EVENT_CLASS.get(event, CONTEXT)
-    label, confidence = classify(reading.view, reading.repeats, score, healthy, told)
+    if probability is None:
+        label, confidence = classify(reading.view, reading.repeats, score, healthy, told)
+    else:
+        label, confidence = settle(probability, reading.repeats, healthy, told)
     if went_well:
         label[(label == ACTIONABLE) & (told < 0)] = NOISE
-    probability = keep_probability(label, np.diff(reading.repeats.starts)[reading.repeats.group], reading.repeats.nth)
+    keep = keep_probability(label, np.diff(reading.repeats.starts)[reading.repeats.group], reading.repeats.nth)
     noise = label == NOISE
-    expected = float(probability[noise].sum())
+    expected = float(keep[noise].sum())
     if expected > MOST:
-        probability[noise] *= MOST / expected
-    return Denoised(label, confidence, probability, draw(reading) < probability)
+        keep[noise] *= MOST / expected
+    return Denoised(label, confidence, keep, draw(reading) < keep)
 
 
 def keep_probability(

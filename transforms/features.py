@@ -18,11 +18,11 @@ def probabilities(logits: Floats) -> Floats:
     return np.asarray(up / up.sum(axis=1, keepdims=True), np.float32)
 
 
-def features(view: View, logits: Floats, own: Floats, healthy: Floats) -> Floats:
+def features(view: View, logits: Floats, own: Floats, rules: Floats, healthy: Floats) -> Floats:
     """Features of each line: float32[n, len(names())].
 
     logits: float32[n, 4], of the text model, for each line by itself. own: float32[n], log-odds of each line by itself to be
-    evidence. healthy: float32[n], share of healthy runs that print the line.
+    evidence. rules: float32[n], what the rules' score says. healthy: float32[n], share of healthy runs that print the line.
     """
     p = probabilities(logits)
     columns: list[Floats] = [
@@ -36,6 +36,8 @@ def features(view: View, logits: Floats, own: Floats, healthy: Floats) -> Floats
     columns.append(np.column_stack([own, *alone.values()]))
     relative = p[:, 0] / max(float(p[:, 0].max(initial=0)), 1e-6)
     columns.append(np.column_stack([healthy, healthy >= 0.5, following(p[:, 0]), relative]))
+    strongest = block_largest(view.block, rules)
+    columns.append(np.column_stack([rules, strongest, strongest - rules.max(initial=-20)]))
     return np.ascontiguousarray(np.column_stack(columns), np.float32)
 
 
@@ -54,6 +56,9 @@ def names() -> list[str]:
         "healthy_half",
         "worse_follows",
         "relative_text",
+        "rules",
+        "rules_block",
+        "rules_relative",
     ]
 
 
@@ -64,6 +69,15 @@ def block_mean(block: npt.NDArray[np.int64], p: Floats) -> Floats:
         order, starts = sorted_groups(block)
         sizes = np.diff(starts)
         found[order] = np.repeat(np.add.reduceat(p[order], starts[:-1]) / sizes[:, None], sizes, axis=0)
+    return found
+
+
+def block_largest(block: npt.NDArray[np.int64], values: Floats) -> Floats:
+    """Largest of the block around each line: float32[n]."""
+    found = np.empty_like(values)
+    if len(values):
+        order, starts = sorted_groups(block)
+        found[order] = np.repeat(np.maximum.reduceat(values[order], starts[:-1]), np.diff(starts))
     return found
 
 

@@ -32,13 +32,13 @@ class Judge:
     bias: Floats
     version: str
 
-    def classes(self, reading: Reading, healthy: Floats) -> Floats:
-        """Probability of each class for each line, alike within a block: float32[n, 4]. healthy: float32[n]."""
+    def classes(self, reading: Reading, rules: Floats, healthy: Floats) -> Floats:
+        """Probability of each class for each line, alike within a block: float32[n, 4]. rules, healthy: float32[n]."""
         view = reading.view
         if not len(view.bits):
             return np.zeros((0, 4), np.float32)
         logits = self.logits(view, self.text.logits(reading.templates))
-        judged = features.features(view, logits, evidence(logits), healthy) @ self.weights + self.bias
+        judged = features.features(view, logits, evidence(logits), rules, healthy) @ self.weights + self.bias
         return features.probabilities(features.block_mean(view.block, np.asarray(judged, np.float32)))
 
     def logits(self, view: View, of_templates: Floats) -> Floats:

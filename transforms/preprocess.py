@@ -12,10 +12,12 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
+from tracewinnow.models import registry
 from tracewinnow.schemas.trace_pb2 import ClassCount, LineClass, Note, PreprocessedTrace
 from tracewinnow.transforms import render, tokens
 from tracewinnow.transforms.classify import LABELS, NOISE
 from tracewinnow.transforms.denoise import Denoised, denoise, healthy_share
+from tracewinnow.transforms.judge import judge
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.pack import contain
 from tracewinnow.transforms.rank import Costs, adjust, rank
@@ -31,6 +33,8 @@ NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
 HEADER_FROM = 300  # tokens of budget from which the marks are explained
 EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,
 SAMPLE = 1 << 15  # and how many of a larger trace
+MODEL_WEIGHT = 0.5  # of the log-odds that a line is actionable, beside the score,
+LEAST_LIKELY = 0.01  # and where they are cut off: a model that is sure of what it never saw must not decide alone
 BARE = 24  # tokens of budget below which one shortened line is all that fits
 
 
@@ -72,10 +76,35 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
     healthy = healthy_share(reading, options.reference)
     value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
     for_labels = adjust(base, reading, healthy, "", trace.levels, trace.events) if options.query else value
-    denoised = denoise(reading, for_labels, healthy, trace.events, went_well(trace))
+    classes = judged(reading, base, healthy, result)
+    value = value + gain(classes)
+    denoised = denoise(reading, for_labels, healthy, trace.events, went_well(trace), classes)
     result.route.append("denoise")
     result.seconds["denoise"] = time.perf_counter() - start
     return Work(trace, options, result, reading, denoised, value)
+
+
+def judged(
+    reading: Reading, rules: npt.NDArray[np.float32], healthy: npt.NDArray[np.float32], result: PreprocessedTrace
+) -> npt.NDArray[np.float32] | None:
+    """Class probabilities by the trained model, float32[n, 4]; without one None, and the result says why the rules answer."""
+    model = judge()
+    if not (registry.FOLDER / "manifest.json").exists():
+        return None
+    if isinstance(model, str):
+        result.versions["denoiser"] = "rules"
+        result.notes.append(Note(stage="denoise", what="fallback", reason=model))
+        return None
+    result.versions["denoiser"] = model.version
+    return model.classes(reading, rules, healthy)
+
+
+def gain(classes: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
+    """What the model's word adds to a line's score: float32[n], or 0 without a model."""
+    if classes is None:
+        return np.zeros(1, np.float32)
+    p = np.clip(classes[:, 0], LEAST_LIKELY, 1 - LEAST_LIKELY)
+    return np.asarray(MODEL_WEIGHT * np.log(p / (1 - p)), np.float32)
 
 
 def compress_stage(work: Work) -> Work:

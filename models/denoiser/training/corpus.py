@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,8 +48,8 @@ def lines_of(raw: bytes) -> list[str]:
     return raw.decode("utf8", "surrogateescape").split("\n")
 
 
-def logs(data: Path, recorded: Path | None = None, sources: tuple[str, ...] = SOURCES) -> Iterator[Log]:
-    """All logs under `data`, and of `recorded`, a folder that record.py wrote, in a fixed order. What is absent is left out."""
+def logs(data: Path | None, recorded: Path | None = None, sources: tuple[str, ...] = SOURCES) -> Iterator[Log]:
+    """All logs under `data`, and of `recorded`, what record.py wrote, in a fixed order. What is absent is left out."""
     found = {
         "logchunks": logchunks,
         "cidiff": cidiff,
@@ -59,7 +60,7 @@ def logs(data: Path, recorded: Path | None = None, sources: tuple[str, ...] = SO
         "nanogpt": nanogpt,
     }
     for name, read in found.items():
-        if name in sources:
+        if name in sources and data is not None:
             yield from read(data)
     if recorded is not None and "recorded" in sources:
         yield from recordings(recorded)
@@ -169,9 +170,21 @@ def nanogpt(data: Path) -> Iterator[Log]:
         yield log("nanogpt", path.parent.name, path, "ok", workload="gpu_training")
 
 
-def recordings(folder: Path) -> Iterator[Log]:
-    """Jobs that record.py ran, some of them broken on purpose."""
-    for record in records(folder / "jobs.jsonl"):
-        marked = [line - 1 for line in record["evidence"]]
-        path = folder / "logs" / f"{record['name']}.log"
-        yield log("recorded", record["framework"], path, record["outcome"], marked=marked, workload=record["workload"])
+def recordings(written: Path) -> Iterator[Log]:
+    """Jobs that record.py ran, some of them broken on purpose. written: its folder, or the same packed by tar and xz."""
+    if written.is_dir():
+        files = {str(path.relative_to(written)): path.read_bytes() for path in written.rglob("*") if path.is_file()}
+    else:
+        with tarfile.open(written, "r:xz") as packed:
+            members = [(one.name.removeprefix("./"), packed.extractfile(one)) for one in packed.getmembers()]
+            files = {name: file.read() for name, file in members if file is not None}
+    for record in map(json.loads, files["jobs.jsonl"].decode().splitlines()):
+        name = f"logs/{record['name']}.log"
+        if name not in files:
+            continue
+        raw, marked = files[name], [line - 1 for line in record["evidence"]]
+        digest = hashlib.sha256(raw).hexdigest()[:16]
+        yield Log(
+            "recorded", record["framework"], Path(name), record["outcome"], lines_of(raw), digest, marked,
+            workload=record["workload"],
+        )  # fmt: skip

@@ -31,6 +31,8 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "lines": ("lines", "Fetch raw lines that an answer left out.", "serve"),
     "series": ("series", "Fetch the numbers that a job sent.", "serve"),
     "codec": ("codec", "Encode, decode and inspect numeric containers.", "codec"),
+    "train": ("train", "Train a model from labels.", "train"),
+    "evaluate": ("evaluate", "Print the figures of a model.", "train"),
     "completion": ("completion", "Print the completion script of a shell.", ""),
 }
 

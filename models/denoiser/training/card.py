@@ -1,0 +1,103 @@
+"""The model card: figures and failures of the denoiser, and the plot of how well its probabilities are meant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tracewinnow.models.denoiser.training.evaluate import BINS, Judged
+
+COLUMNS = (
+    ("segments", "segments"),
+    ("accuracy", "accuracy"),
+    ("macro_f1", "macro F1"),
+    ("actionable_precision", "actionable P"),
+    ("actionable_recall", "R"),
+    ("time_out_recall", "time-outs R"),
+    ("healthy_called_actionable", "healthy called actionable"),
+    ("calibration_error", "ECE"),
+)
+
+
+def text(figures: dict[str, Any]) -> str:
+    """The card, Markdown."""
+    facts = figures["model"]
+    rows = [("all", figures["all"]), *figures["by_source"].items()]
+    interval = figures["interval"]
+    return "\n".join(
+        [
+            "# The denoiser",
+            "",
+            "A linear model over hashed n-grams of a line's template says what the line is by its words; a second linear model",
+            "sees that, the same of the lines around, the signals and the score of the rules, how often the template occurs and",
+            "where in the log it stands, and gives the four classes of a segment. This is the baseline of EVALUATION.md.",
+            "",
+            "Trained on segments that readers labelled (../denoiser/labels/README.md): logs that others wrote (LogChunks CC BY",
+            "4.0; CiDiff, AlgoPerf, MLPerf, logreduce-tests and bigscience Apache-2.0; modded-nanogpt MIT), jobs recorded by",
+            "record.py and scenes written for training (both of this project). No line of the logs that others wrote is in the",
+            "file: it holds sums over hashes.",
+            "",
+            "Figures on sources that the model did not see (each source predicted by a model fitted without it):",
+            "",
+            "| source | " + " | ".join(title for _, title in COLUMNS) + " |",
+            "| --- |" + " --- |" * len(COLUMNS),
+            *(
+                f"| {name} | " + " | ".join(shown(values[key], key) for key, _ in COLUMNS) + " |"
+                for name, values in rows
+            ),
+            "| 95 % interval | " + " | ".join(span(interval[key], key) for key, _ in COLUMNS) + " |",
+            "",
+            "Rows are labels, columns what was said (actionable, context, metadata, noise):",
+            "",
+            "| | a | c | m | n |",
+            "| --- | --- | --- | --- | --- |",
+            *(
+                f"| {letter} | " + " | ".join(map(str, row)) + " |"
+                for letter, row in zip("acmn", figures["confusion"]["counts"], strict=True)
+            ),
+            "",
+            "![Reliability: how often a class is right, against the probability it was given](reliability.svg)",
+            "",
+            "Where it fails: see the confusions. Metadata and context of a source that prints them in its own way are taken for",
+            "noise, and a line that names a failure is taken for one where the run went on. Nothing is dropped by this model's",
+            "word alone: what it calls actionable is never dropped, and noise is kept with a probability that is recorded.",
+            "",
+            "Made from:",
+            "",
+            *(f"- {name}: {value}" for name, value in facts.items()),
+            "",
+        ]
+    )
+
+
+def shown(value: float, key: str) -> str:
+    """A figure, or a dash where there was nothing to count."""
+    return "-" if value != value else f"{value:.0f}" if key == "segments" else f"{value:.3f}"
+
+
+def span(pair: tuple[float, float], key: str) -> str:
+    """An interval."""
+    return "" if key == "segments" else f"{shown(pair[0], key)} to {shown(pair[1], key)}"
+
+
+def reliability(judged: Judged, path: Path) -> None:
+    """Draw how often the class was right against the probability that it was given, in bins of equal count."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "tracewinnow"
+    from matplotlib import pyplot
+
+    confidence = judged.probability.max(axis=1)
+    right = judged.probability.argmax(axis=1) == judged.label
+    bins = [part for part in np.array_split(np.argsort(confidence, kind="stable"), BINS) if len(part)]
+    figure, axes = pyplot.subplots(figsize=(4.5, 4.5))
+    axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, label="as it should be")
+    axes.plot([confidence[b].mean() for b in bins], [right[b].mean() for b in bins], "o-", label="sources left out")
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability of the class said", ylabel="share that was right")
+    axes.legend(frameon=False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)

@@ -1,0 +1,158 @@
+"""The figures of EVALUATION.md, from predictions on logs that the model did not see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tracewinnow.models.denoiser.training.dataset import Study
+from tracewinnow.models.denoiser.training.fit import Lines, fit, seen
+from tracewinnow.transforms.classify import TROUBLE
+from tracewinnow.transforms.features import CLASSES, probabilities
+from tracewinnow.transforms.judge import Judge
+
+Ints = npt.NDArray[np.int64]
+Probabilities = npt.NDArray[np.float64]
+BINS = 15
+DRAWS = 1000
+TIME_OUT = re.compile(
+    r"time[d]?[ -]?out|deadline|watchdog|heartbeat|stalled|hang|hung|no progress|unresponsive|not responding", re.I
+)
+
+
+@dataclass(slots=True)
+class Judged:
+    """Labelled segments and what was predicted: one entry a segment. log: number in the study."""
+
+    probability: Probabilities  # float64[n, 4]
+    label: Ints
+    log: Ints
+    source: npt.NDArray[np.str_]
+    time_out: npt.NDArray[np.bool_]
+    healthy_trouble: npt.NDArray[np.bool_]  # error-like, of a run that completed
+
+    def taken(self, rows: Ints | npt.NDArray[np.bool_]) -> Judged:
+        """Some of the segments."""
+        return Judged(
+            self.probability[rows], self.label[rows], self.log[rows], self.source[rows], self.time_out[rows],
+            self.healthy_trouble[rows],
+        )  # fmt: skip
+
+
+def predict(study: Study, lines: Lines, judge: Judge, rows: Ints) -> Probabilities:
+    """Class probabilities of labelled lines: float64[len(rows), 4]."""
+    found = np.zeros((len(rows), 4))
+    for sample, told in seen(study, judge.text, np.unique(lines.sample[rows]).tolist()).items():
+        of_it = np.flatnonzero(lines.sample[rows] == sample)
+        found[of_it] = probabilities((told @ judge.weights + judge.bias)[lines.line[rows[of_it]]])
+    return found
+
+
+def left_out(
+    study: Study,
+    lines: Lines,
+    group: npt.NDArray[np.str_],
+    only: list[str],
+    tell: Callable[[str], None] = print,
+    seed: int = 0,
+) -> Judged:
+    """Every group in `only` predicted by a model that saw none of it. group: str of each labelled line."""
+    parts, rows = [], []
+    for name in only:
+        ours = np.flatnonzero(group == name)
+        judge = fit(study, lines, np.flatnonzero(group != name), seed)
+        parts.append(predict(study, lines, judge, ours))
+        rows.append(ours)
+        tell(f"left out: {name}")
+    return segments(study, lines, np.concatenate(parts), np.concatenate(rows))
+
+
+def segments(study: Study, lines: Lines, probability: Probabilities, rows: Ints) -> Judged:
+    """Lines of a segment have one class: the mean of their logarithms."""
+    numbers, first, where = np.unique(lines.segment[rows], return_index=True, return_inverse=True)
+    total = np.zeros((len(numbers), 4))
+    np.add.at(total, where, np.log(probability + 1e-9))
+    total = np.exp(total / np.bincount(where)[:, None])
+    head = rows[first]
+    log = lines.sample[head]
+    bits = np.zeros(len(numbers), np.uint64)
+    np.bitwise_or.at(bits, where, lines.bits[rows])
+    shown = [study.samples[s].shown[i] for s, i in zip(log.tolist(), lines.line[head].tolist(), strict=True)]
+    completed = np.array([study.samples[s].outcome == "ok" for s in log.tolist()])
+    return Judged(
+        total / total.sum(axis=1, keepdims=True),
+        lines.label[head],
+        log,
+        lines.source[head],
+        np.array([TIME_OUT.search(text) is not None for text in shown]),
+        completed & ((bits & np.uint64(TROUBLE)) != 0),
+    )
+
+
+def figures(judged: Judged) -> dict[str, float]:
+    """Accuracy, macro F1, precision and recall of actionable, the two slices, calibration error. NaN where there is none."""
+    said, label = judged.probability.argmax(axis=1), judged.label
+    f1 = []
+    for number in range(len(CLASSES)):
+        right = ((said == number) & (label == number)).sum()
+        if (label == number).any():
+            f1.append(2 * right / max(1, (said == number).sum() + (label == number).sum()))
+    actionable = label == 0
+    slice_, trouble = actionable & judged.time_out, judged.healthy_trouble
+    return {
+        "segments": float(len(label)),
+        "accuracy": share(said == label),
+        "macro_f1": float(np.mean(f1)) if f1 else float("nan"),
+        "actionable_precision": share(label[said == 0] == 0),
+        "actionable_recall": share(said[actionable] == 0),
+        "time_out_recall": share(said[slice_] == 0),
+        "healthy_called_actionable": share(said[trouble] == 0),
+        "calibration_error": calibration(judged.probability.max(axis=1), said == label),
+    }
+
+
+def share(hits: npt.NDArray[np.bool_]) -> float:
+    """Mean, NaN of none."""
+    return float(hits.mean()) if len(hits) else float("nan")
+
+
+def calibration(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
+    """Expected calibration error over BINS bins of equal count. Naeini et al. 2015, AAAI, doi 10.1609/aaai.v29i1.9602."""
+    order = np.argsort(confidence, kind="stable")
+    bins = [part for part in np.array_split(order, BINS) if len(part)]
+    return float(
+        sum(abs(right[part].mean() - confidence[part].mean()) * len(part) for part in bins) / max(1, len(order))
+    )
+
+
+def interval(judged: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, tuple[float, float]]:
+    """95 % intervals of the figures, by drawing whole logs with replacement."""
+    logs = np.unique(judged.log)
+    members = {log: np.flatnonzero(judged.log == log) for log in logs.tolist()}
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[float]] = {}
+    for _ in range(draws):
+        drawn = np.concatenate([members[log] for log in rng.choice(logs, len(logs)).tolist()])
+        for name, value in figures(judged.taken(drawn)).items():
+            found.setdefault(name, []).append(value)
+    return {name: tuple(np.nanpercentile(values, [2.5, 97.5]).tolist()) for name, values in found.items()}
+
+
+def report(judged: Judged, draws: int = DRAWS) -> dict[str, Any]:
+    """All figures, with intervals, by source and by class, ready for JSON."""
+    said = judged.probability.argmax(axis=1)
+    confusion = np.zeros((4, 4), int)
+    np.add.at(confusion, (judged.label, said), 1)
+    return {
+        "all": figures(judged),
+        "interval": interval(judged, draws),
+        "by_source": {
+            name: figures(judged.taken(judged.source == name)) for name in dict.fromkeys(judged.source.tolist())
+        },
+        "confusion": {"rows are labels, columns what was said": list(CLASSES), "counts": confusion.tolist()},
+    }

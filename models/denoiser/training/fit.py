@@ -1,0 +1,153 @@
+"""Fitting the denoiser: a text model, and a head that sees the text model's word on a line and on its surroundings.
+
+Both are multinomial logistic regressions. The head learns from what the text model says of logs that it was not fitted on (projects
+in FOLDS parts), because that is what it will see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+
+from tracewinnow.models.denoiser.ngrams import BUCKETS, hasher
+from tracewinnow.models.denoiser.text_model import TextModel
+from tracewinnow.models.denoiser.training.dataset import Study
+from tracewinnow.transforms import features
+from tracewinnow.transforms.judge import LARGEST_LOGIT, Judge, evidence
+from tracewinnow.transforms.score import score, signal_matrix
+from tracewinnow.transforms.signals import NAMES
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+TEXT_C = 20.0  # inverse strength of the prior, of the text model,
+HEAD_C = 0.01  # and of the head, over features of unit variance
+SIGNAL_SCALE = 0.4  # a signal beside a text whose grams have length 1
+FOLDS = 3
+DOUBT = 0.5  # weight of a label over which the reader hesitated
+
+
+@dataclass(slots=True)
+class Lines:
+    """The labelled lines of a study, one entry a line.
+
+    sample: number of its log; line: in that log; segment: number of its segment over all logs; label: class; weight: a segment's
+    lines share 1, and a source counts as the square root of its segments.
+    """
+
+    sample: Ints
+    line: Ints
+    segment: Ints
+    label: Ints
+    weight: npt.NDArray[np.float64]
+    source: npt.NDArray[np.str_]
+    project: npt.NDArray[np.str_]
+    bits: npt.NDArray[np.uint64]
+    text: sparse.csr_matrix  # grams and signals
+
+
+def gram_matrix(texts: list[bytes]) -> sparse.csr_matrix:
+    """Grams of each text, scaled by the root of their number as TextModel does: float32[n, BUCKETS]."""
+    numbers, starts = hasher()(texts)
+    sizes = np.diff(starts)
+    values = np.repeat(1 / np.sqrt(np.maximum(sizes, 1)), sizes).astype(np.float32)
+    matrix = sparse.csr_matrix((values, numbers, starts), shape=(len(texts), BUCKETS))
+    matrix.sum_duplicates()
+    return matrix
+
+
+def lines_of(study: Study) -> Lines:
+    """The labelled lines, in the order of the logs."""
+    parts, base = [], 0
+    for number, one in enumerate(study.samples):
+        at = np.flatnonzero(one.label >= 0)
+        parts.append((np.full(len(at), number), at, one.segment[at] + base, one.label[at], one.template[at]))
+        base += int(one.segment.max(initial=-1)) + 1
+    sample, line, segment, label, template = (
+        np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True)
+    )
+    bits = np.array(
+        [study.samples[s].view.bits[i] for s, i in zip(sample.tolist(), line.tolist(), strict=True)], np.uint64
+    )
+    source = np.array([study.samples[s].source for s in sample.tolist()])
+    project = np.array([f"{study.samples[s].source}/{study.samples[s].project}" for s in sample.tolist()])
+    weight = 1 / np.bincount(segment)[segment]
+    for name in set(source.tolist()):
+        weight[source == name] /= np.sqrt(weight[source == name].sum())
+    weight *= len(weight) / weight.sum()
+    grams = gram_matrix(study.templates)[template]
+    text = sparse.hstack([grams, sparse.csr_matrix(SIGNAL_SCALE * signal_matrix(bits))]).tocsr()
+    return Lines(sample, line, segment, label, weight, source, project, bits, text)
+
+
+def fit_text(lines: Lines, rows: Ints) -> TextModel:
+    """The text model from some of the lines."""
+    model = LogisticRegression(C=TEXT_C, max_iter=60, tol=1e-3)
+    model.fit(lines.text[rows], lines.label[rows], sample_weight=lines.weight[rows])
+    weights, bias = whole(model)
+    return TextModel(
+        np.ascontiguousarray(weights[:BUCKETS].astype(np.float16).astype(np.float32)),  # as it is shipped
+        bias,
+        np.ascontiguousarray(SIGNAL_SCALE * weights[BUCKETS:]),
+    )
+
+
+def whole(model: LogisticRegression) -> tuple[Floats, Floats]:
+    """Weights float32[features, 4] and bias float32[4]; a class that was never seen is impossible."""
+    weights, bias = np.zeros((model.coef_.shape[1], 4), np.float32), np.full(4, -20, np.float32)
+    weights[:, model.classes_] = model.coef_.T
+    bias[model.classes_] = model.intercept_
+    return weights, bias
+
+
+def seen(study: Study, text: TextModel, numbers: Iterable[int]) -> dict[int, Floats]:
+    """What the head sees of each of these logs: float32[n, features]."""
+    told: dict[int, Floats] = {}
+    for number in numbers:
+        one = study.samples[number]
+        distinct, where = np.unique(one.template, return_inverse=True)
+        of_templates = text.unseen([study.templates[t] for t in distinct.tolist()])
+        logits = of_templates[where] + signal_matrix(one.view.bits) @ text.signals
+        logits = np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT).astype(np.float32)
+        told[number] = features.features(
+            one.view, logits, evidence(logits), score(one.view), np.zeros(len(logits), np.float32)
+        )
+    return told
+
+
+def fit(study: Study, lines: Lines, rows: Ints, seed: int = 0) -> Judge:
+    """The denoiser from some of the labelled lines. The same rows and seed, the same model."""
+    projects = sorted(set(lines.project[rows].tolist()))
+    part = dict(zip(projects, np.random.default_rng(seed).permutation(len(projects)) % FOLDS, strict=True))
+    fold = np.array([part[name] for name in lines.project[rows].tolist()])
+    table = np.zeros((len(rows), len(features.names())), np.float32)
+    for number in range(FOLDS):
+        text = fit_text(lines, rows[fold != number])
+        ours = np.flatnonzero(fold == number)
+        for sample, told in seen(study, text, np.unique(lines.sample[rows[ours]]).tolist()).items():
+            of_it = ours[lines.sample[rows[ours]] == sample]
+            table[of_it] = told[lines.line[rows[of_it]]]
+    mean, deviation = table.mean(axis=0), table.std(axis=0) + 1e-3
+    model = LogisticRegression(C=HEAD_C, max_iter=200, tol=1e-3)
+    model.fit((table - mean) / deviation, lines.label[rows], sample_weight=lines.weight[rows])
+    weights, bias = whole(model)
+    weights = (weights / deviation[:, None]).astype(np.float32)
+    return Judge(fit_text(lines, rows), weights, (bias - mean @ weights).astype(np.float32), "")
+
+
+def arrays(judge: Judge, version: str) -> dict[str, npt.NDArray[np.generic]]:
+    """The denoiser as it is shipped."""
+    return {
+        "text_weights": judge.text.weights.astype(np.float16),
+        "text_bias": judge.text.bias,
+        "signal_weights": judge.text.signals,
+        "weights": judge.weights,
+        "bias": judge.bias,
+        "signal_names": np.array(NAMES),
+        "feature_names": np.array(features.names()),
+        "version": np.array(version),
+    }

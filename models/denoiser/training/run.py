@@ -1,0 +1,109 @@
+"""Training as one call: from labels to the shipped file, its figures on sources left out, and its card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy
+import sklearn
+
+from tracewinnow.models import registry
+from tracewinnow.models.denoiser.training import card, corpus, evaluate, labels
+from tracewinnow.models.denoiser.training.dataset import Study, study
+from tracewinnow.models.denoiser.training.fit import FOLDS, HEAD_C, SIGNAL_SCALE, TEXT_C, Lines, arrays, fit, lines_of
+from tracewinnow.transforms.judge import FILE
+from tracewinnow.version import VERSION
+
+HERE = Path(__file__).parent.parent
+SCENES = HERE / "scenes"
+RECORDED = HERE / "recordings/recorded.tar.xz"
+QUICK_DRAWS = 50
+
+
+def gather(data: Path | None, quick: bool) -> Study:
+    """The labelled logs. data: logs that others wrote, or None for what the repository holds. quick: scenes alone."""
+    found: Iterator[corpus.Log] = iter(()) if quick else corpus.logs(data, RECORDED)
+    return study(found, labels.FOLDER, SCENES)
+
+
+def groups(lines: Lines) -> tuple[npt.NDArray[np.str_], list[str]]:
+    """What is left out at once: a source; where there are scenes alone, each folder of them. Scenes are never judged otherwise."""
+    sources = [name for name in dict.fromkeys(lines.source.tolist()) if name != "scenes"]
+    if sources:
+        return lines.source, sources
+    folders = np.array([name.split("/")[1] for name in lines.project.tolist()])
+    return folders, list(dict.fromkeys(folders.tolist()))
+
+
+def train(
+    data: Path | None, out: Path, seed: int = 0, quick: bool = False, tell: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Fit, evaluate and write the denoiser: FILE, manifest.json, figures.json, CARD.md and reliability.svg in `out`.
+
+    The same data, seed and versions give the same file and the same figures. Blocks for minutes; seconds with `quick`.
+    """
+    start = time.monotonic()
+    found = gather(data, quick)
+    lines = lines_of(found)
+    tell(f"{len(found.samples)} logs, {len(lines.label)} labelled lines, {len(found.templates)} templates")
+    if found.missing:
+        tell(f"{len(found.missing)} labelled logs are not there, and are left out: first {found.missing[0]}")
+    group, names = groups(lines)
+    judged = evaluate.left_out(found, lines, group, names, tell, seed)
+    figures = evaluate.report(judged, QUICK_DRAWS if quick else evaluate.DRAWS)
+    everything = fit(found, lines, np.arange(len(lines.label)), seed)
+    facts = made_from(found, lines, seed, quick)
+    packed = arrays(everything, hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12])
+    facts["sha256"] = registry.save(FILE, packed, {"facts": facts}, out)
+    figures["model"] = facts
+    (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    (out / "CARD.md").write_text(card.text(figures))
+    card.reliability(judged, out / "reliability.svg")
+    tell(f"written to {out} after {time.monotonic() - start:.0f} s")
+    return figures
+
+
+def made_from(found: Study, lines: Lines, seed: int, quick: bool) -> dict[str, Any]:
+    """What the model hangs on: data, configuration, code and versions."""
+    digest = hashlib.sha256()
+    for one in found.samples:
+        digest.update(f"{one.source}/{one.project}/{one.name}".encode() + one.label.tobytes() + one.template.tobytes())
+    for template in found.templates:
+        digest.update(template + b"\n")
+    return {
+        "tracewinnow": VERSION,
+        "data": digest.hexdigest()[:16],
+        "logs": len(found.samples),
+        "labelled_segments": len(np.unique(lines.segment)),
+        "logs_missing": len(found.missing),
+        "seed": seed,
+        "quick": quick,
+        "text_c": TEXT_C,
+        "head_c": HEAD_C,
+        "signal_scale": SIGNAL_SCALE,
+        "folds": FOLDS,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
+
+
+def again(folder: Path = registry.FOLDER) -> dict[str, Any]:
+    """The figures of a written model, read from its folder, with the shipped file checked against the manifest.
+
+    Raises ModelUnavailable where the file is not the one that the manifest names.
+    """
+    registry.arrays(FILE, folder)
+    if not (folder / "figures.json").exists():
+        raise registry.ModelUnavailable(f"no figures.json stands beside the model in {folder}")
+    figures: dict[str, Any] = json.loads((folder / "figures.json").read_text())
+    return figures

@@ -1,0 +1,53 @@
+"""`tracewinnow train denoiser`: from labels to the file that the pipeline loads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from tracewinnow.schemas.errors import BadUse
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  tracewinnow train denoiser --data logs/ --out model/
+  tracewinnow train denoiser --quick --out /tmp/model
+"""
+)
+def command() -> None:
+    """Train a model from labels, with its figures and its card."""
+
+
+@command.command(
+    epilog="""\b
+Labels and scenes come from a checkout of this project; the logs that others wrote come from --data. What is labelled and
+not there is left out, and said. The same data, seed and versions give the same file.
+
+\b
+Examples:
+  tracewinnow train denoiser --data logs/ --out model/ --seed 0
+  tracewinnow train denoiser --quick --out /tmp/model --json
+"""
+)
+@click.option(
+    "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of the labelled logs."
+)
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder that is written.")
+@click.option("--seed", default=0, show_default=True, help="Of the parts that the head is fitted on.")
+@click.option("--quick", is_flag=True, help="From the written scenes alone: seconds, and a weaker model.")
+@click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout.")
+def denoiser(data: Path | None, out: Path, seed: int, quick: bool, as_json: bool) -> None:
+    """Train the classifier of lines."""
+    from tracewinnow.models.denoiser.training import card, run
+
+    if data is None and not quick:
+        raise BadUse(
+            "give the folder of the labelled logs with --data, or --quick to train from the written scenes alone"
+        )
+    if not run.SCENES.is_dir():
+        raise BadUse("the labels and scenes are part of a checkout of the project: run this from one")
+    figures = run.train(data, out, seed, quick, lambda said: click.echo(said, err=True))
+    click.echo(json.dumps(figures) if as_json else card.text(figures))

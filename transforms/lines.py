@@ -169,10 +169,10 @@ def rank_of(line: str) -> int:
 
 
 def ranks_of(shown: Sequence[str]) -> list[int]:
-    """Rank that a launcher wrote before each line, -1 where none. A bare number is a rank if half of the lines have one."""
+    """Rank that a launcher wrote before each line, -1 where none. A bare number is a rank if most lines have one."""
     found = [RANK.match(line) for line in shown]
     doubtful = sum(match is not None and (match.lastindex or 0) > SURE for match in found)
-    least = SURE if 2 * doubtful < sum(map(bool, shown)) else RANK.groups
+    least = SURE if 2 * doubtful <= sum(map(bool, shown)) else RANK.groups
     return [
         int(match[match.lastindex]) if match and match.lastindex and match.lastindex <= least else -1 for match in found
     ]

@@ -75,6 +75,8 @@ def pack(numeric: Numeric, rel_error: float | None = None) -> Packed:
 
 def contain(numeric: Numeric, result: PreprocessedTrace, rel_error: float | None) -> None:
     """Put the container into the result, with its bound, and a note about what it does not hold."""
+    if not (numeric.rows or numeric.tensors or numeric.spans or numeric.left_out):
+        return  # a log: the codec's packages are neither needed nor waited for
     from tracewinnow.codec.container import VERSION
 
     packed = pack(numeric, rel_error)

@@ -107,6 +107,8 @@ class Builder:
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            # There is one for each core: threads of numpy would only wait for each other, and they wait busily.
+            env={"OPENBLAS_NUM_THREADS": "1", **os.environ},
         )
         threading.Thread(target=self._read, args=(process,), daemon=True).start()
         return process

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 import pytest
 
+from tests.pipelines.feed import TOPIC, Broker, batch, new_process
 from tracewinnow.pipelines import kafka_client
 from tracewinnow.schemas.errors import Transient
 
@@ -40,3 +42,45 @@ def test_a_broker_that_is_not_there_is_said_once(
     told = [record for record in caplog.records if "no-such-host" in record.getMessage()]
     assert len(told) <= 1
     assert sum("no-such-host" in line for line in capfd.readouterr().err.splitlines()) <= 1
+
+
+def offsets(used: Any, count: int) -> list[int]:
+    found: list[int] = []
+    until = time.monotonic() + 10
+    while len(found) < count and time.monotonic() < until:
+        found += [message.offset() for message in kafka_client.poll(used, count - len(found), 0.2)]
+    return found
+
+
+def test_a_parked_reader_goes_on_where_it_stopped(broker: Broker) -> None:
+    process = new_process()
+    broker.send(*(batch("j", process, n, ["x"]) for n in range(10)))
+    (partition,) = [p for p in range(4) if kafka_client.bounds(kafka_client.consumer(broker.bootstrap), TOPIC, p)[1]]
+    first = kafka_client.borrow(broker.bootstrap, TOPIC, partition, 0)
+    assert offsets(first, 4) == [0, 1, 2, 3]
+    kafka_client.give_back(broker.bootstrap, first, TOPIC, partition, 4)
+    again = kafka_client.borrow(broker.bootstrap, TOPIC, partition, 4)
+    assert again is first
+    assert offsets(again, 3) == [4, 5, 6]
+    # Given back as if it stood elsewhere, as after an error: it must not be taken for one that stands there.
+    kafka_client.give_back(broker.bootstrap, again, TOPIC, partition, 5)
+    other = kafka_client.borrow(broker.bootstrap, TOPIC, partition, 5)
+    assert other is not first
+    assert offsets(other, 5) == [5, 6, 7, 8, 9]
+    kafka_client.give_back(broker.bootstrap, other, TOPIC, partition, 10)
+
+
+def test_parked_readers_are_bounded(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka_client, "PARKED", 2)
+    process = new_process()
+    broker.send(*(batch("j", process, n, ["x"]) for n in range(6)))
+    (partition,) = [p for p in range(4) if kafka_client.bounds(kafka_client.consumer(broker.bootstrap), TOPIC, p)[1]]
+    kafka_client._parked.pop(broker.bootstrap, None)
+    for start in range(5):
+        used = kafka_client.borrow(broker.bootstrap, TOPIC, partition, start)
+        assert offsets(used, 1) == [start]
+        kafka_client.give_back(broker.bootstrap, used, TOPIC, partition, start + 1)
+        kafka_client._parked[broker.bootstrap][TOPIC, partition, 100 + start] = kafka_client._parked[
+            broker.bootstrap
+        ].pop((TOPIC, partition, start + 1))
+    assert len(kafka_client._parked[broker.bootstrap]) == 2

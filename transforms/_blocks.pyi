@@ -11,7 +11,6 @@ def join(
     lanes: int,
     table: npt.NDArray[np.uint8],
     opens: npt.NDArray[np.uint8],
-    goes_on: npt.NDArray[np.uint8],
     fixed: dict[str, int],
     block: npt.NDArray[np.int64],
     before: npt.NDArray[np.int64],

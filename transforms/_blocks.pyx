@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free
 
 cdef enum:
-    ANYWHERE, SAME, DEEPER, OVER, FAR  # as in roles.py
+    ANYWHERE, SAME, COLON, DEEPER, OVER, FAR  # as in roles.py
     DECORATIONS = 3
 
 cdef struct Frame:  # a line of decoration that may open a framed report
@@ -63,7 +63,7 @@ def join(
     const uint8_t[::1] roles not None, const int32_t[::1] column not None, const int32_t[::1] width not None,
     const uint8_t[::1] trouble not None,
     const int64_t[::1] lane not None, Py_ssize_t lanes, const uint8_t[:, :, ::1] table not None, const uint8_t[::1] opens not None,
-    const uint8_t[::1] goes_on not None, dict fixed not None, int64_t[::1] block not None, int64_t[::1] before not None,
+    dict fixed not None, int64_t[::1] block not None, int64_t[::1] before not None,
 ):
     """Number of each line's block, into `block`. before: scratch, as long. The rest as in blocks.py."""
     cdef Py_ssize_t n = roles.shape[0], i
@@ -141,8 +141,8 @@ def join(
                     to = table[ANYWHERE, role, s.state]
                     if not to and column[i] == s.inner:
                         to = table[SAME, role, s.state]
-                    if not to and s.colon and goes_on[s.state] and opens[role] == LINE:
-                        to = s.state
+                    if not to and s.colon:
+                        to = table[COLON, role, s.state]
                     if not to and column[i] >= hangs:
                         to = table[DEEPER, role, s.state]
                         if s.listing and s.state == LINE and to == LINE and (column[i] < s.at or s.size >= LISTED):

@@ -5,7 +5,7 @@ left it, and the column at which its text begins:
 
     anywhere    roles that follow a state at any column: frames, carets, notes, a chained traceback
     same        at the column of a traceback's header: the exception that ends it
-    colon       behind a line of an exception or a report that ends in a colon
+    colon       behind a line that ends in a colon: what an exception or a report says, a traceback
     deeper      two columns deeper than the block's first line: source, values, what is told about a line
     over        some of these over a blank line or two: goroutines, chained tracebacks, the parts of a report
     far         what shows that the lines since an exception were its message: frames, a chained traceback
@@ -25,7 +25,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.roles import COLON, LABELLED, LINE_LABEL, OPENS, ROLE, STATE, STATES, TABLE
+from tracewinnow.transforms.roles import LABELLED, LINE_LABEL, OPENS, ROLE, STATE, TABLE
 
 MOST = 512  # lines of a block; what follows opens the next
 REACH = 8192  # lines from one line of a block to its next: other ranks print in between
@@ -48,7 +48,6 @@ _FIXED = {
     "TITLE": TITLE,
     "LISTED": LISTED,
 }
-_GOES_ON = np.isin(np.arange(len(STATES)), COLON).astype(np.uint8)
 
 
 @functools.lru_cache(maxsize=1)
@@ -115,7 +114,7 @@ def blocks(outline: Outline) -> npt.NDArray[np.int64]:
         outline.trouble.view(np.uint8),
         lane.astype(np.int64, copy=False),
     )
-    kernel().join(*each, len(names), TABLE, OPENS, _GOES_ON, _FIXED, number, scratch)
+    kernel().join(*each, len(names), TABLE, OPENS, _FIXED, number, scratch)
     return number
 
 

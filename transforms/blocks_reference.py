@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.roles import ANYWHERE, DEEPER, FAR, OVER, SAME
+from tracewinnow.transforms.roles import ANYWHERE, COLON, DEEPER, FAR, OVER, SAME
 
 DECORATIONS = 3
 
@@ -67,7 +67,6 @@ def join(
     lanes: int,
     table: npt.NDArray[np.uint8],
     opens: npt.NDArray[np.uint8],
-    goes_on: npt.NDArray[np.uint8],
     fixed: dict[str, int],
     block: npt.NDArray[np.int64],
     before: npt.NDArray[np.int64],
@@ -134,8 +133,8 @@ def join(
                 to = int(table[ANYWHERE, role, s.state])
                 if not to and col == s.inner:
                     to = int(table[SAME, role, s.state])
-                if not to and s.colon and goes_on[s.state] and opens[role] == f["line"]:
-                    to = s.state
+                if not to and s.colon:
+                    to = int(table[COLON, role, s.state])
                 if not to and deeper:
                     to = int(table[DEEPER, role, s.state])
                     if s.listing and s.state == to == f["line"] and (col < s.at or s.size >= f["LISTED"]):

@@ -64,18 +64,21 @@ ROLES: tuple[tuple[str, str, bytes], ...] = (
      rb"(?:READ|WRITE) of size|# is located|(?:freed|allocated|previously|Previous|Location|Mutex|As if|Write of|Read of) "
      rb"|SUMMARY: |Shadow byte|=>#|(?:HINT|Signal|Signal code|Failing at address|Registers?):|Thread T# |(?:Direct|Indirect) leak"),
     ("panic", "raised",
-     rb"panic: |fatal error: |thread .{1,80} panicked at|Exception in thread|(?i:unhandled|uncaught) |terminate called|Exception:"
+     rb"panic: |fatal error: |" + PATH + rb":#:in .{1,100}: \S|thread .{1,80} panicked at"
+     rb"|Exception in thread|(?i:unhandled|uncaught) |terminate called|Exception:"
      rb"|\*\* \(\w|PHP (?:Fatal|Parse)|Fatal error: |SIG[A-Z]{3,5}: "),
     ("signal", "line", rb"\[signal |what\(\): "),
     ("cause", "raised",
      rb"(?:Caused by|Suppressed|Wrapped by|\[cause\]|Stack ?trace|stack backtrace|(?i:call ?stack|backtrace))\b.{0,40}:|--- End of "
-     rb"|\.\.\. # (?:more|common frames)|Caused by: |Suppressed: |Node\.js v#"),
+     rb"|\* (?:What went wrong|Exception is|Try|Get more help)\b|\.\.\. # (?:more|common frames)"
+     rb"|Caused by: |Suppressed: |Node\.js v#"),
     ("runtime", "line",
      rb"\[\[|BufferAssignment|Peak buffers:|# successful operations|# derived errors|# root error|\(#\) [A-Z_]{4,}:|Node: "
      rb"|Detected at node|Original stack trace|Errors may have originated|Stack trace below"
      rb"|Input Source|The stack trace below|Hint: If you want"),
     ("test", "report",
-     rb"--- FAIL|#\) \S|not ok #|FAIL(?:ED|URE)?: |ERROR: test|(?:\xe2\x9c[\x95-\x98]|\xc3\x97|\xe2\x9d\x8c|\xe2\x97\x8f) "
+     rb"--- FAIL|CMake Error|FAILURE: |#\) \S|not ok #|FAIL(?:ED|URE)?: |ERROR: test"
+     rb"|(?:\xe2\x9c[\x95-\x98]|\xc3\x97|\xe2\x9d\x8c|\xe2\x97\x8f) "
      rb"|.{1,200}<<< (?:FAILURE|ERROR)|Failures:$|\[ ?FAIL(?:ED)? ?\]|___ \S.* ___$"),
     ("assert", "report", rb"E(?: |$)"),
     ("marked", "line", rb"> "),
@@ -101,7 +104,7 @@ ROLES: tuple[tuple[str, str, bytes], ...] = (
     ("diag", "diag",
      rb"\S+?[:(]#[:)]*(?: -)? (?:fatal |internal compiler |syntax )?(?i:error|warning)\b|(?:error|warning)(?:\[\w*#?\])?: "),
     ("raised", "raised",
-     rb"(?:[\w$]+[.:\\/]+)*(?:[A-Z]\w*(?:Error|Exception|Failure|Fault|Exit|Interrupt|Panic)|Error)\b(?: ?[:(\[]|$)"
+     rb"(?:[\w$]+[.:\\/]+)*(?:[A-Z]\w*(?:Error|Exception|Failure|Fault|Exit|Interrupt|Panic|Traceback)|Error)\b(?: ?[:(\[]|$)"
      rb"|(?:[A-Za-z]\w*\.)*[A-Z]{4,}_[A-Z_]{2,}: "),
     ("caret", "line", rb"(?:# ?)?[|.]? ?[|_~\- ]*[\^~]+(?:[\s|~^\-_]|$)|-+\^"),
     ("source", "line", rb"(?:> ?|=> ?)?# ?[|](?: |$)|(?:-->|:::) |(?:> ?|=> ?)#: "),
@@ -123,8 +126,8 @@ _PATTERN = re.compile(
 )
 
 # How a line joins a block: (how, role, from, to); `to` empty: the state stays. The first row that fits counts.
-ANYWHERE, SAME, DEEPER, OVER, FAR = range(5)
-HOW = {"anywhere": ANYWHERE, "same": SAME, "deeper": DEEPER, "over": OVER, "far": FAR}
+ANYWHERE, SAME, COLON, DEEPER, OVER, FAR = range(6)
+HOW = {"anywhere": ANYWHERE, "same": SAME, "colon": COLON, "deeper": DEEPER, "over": OVER, "far": FAR}
 _JOINS: tuple[tuple[str, str, str, str], ...] = (
     # anywhere: right behind the block's last line, at any column
     ("anywhere", "header", "bridge report raised ruled", "trace"),
@@ -169,6 +172,8 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("same", "raised", "trace", "done"),
     ("same", "named", "trace", "done"),
     ("same", "closer", HANGING, ""),
+    # colon: behind a line that ends in one; see GOES_ON
+    ("colon", "header", "line", "trace"),
     # deeper: by two columns than the block's first line (by one in a diff); roles that are not named keep the state
     ("deeper", "header", HANGING, "trace"),
     ("deeper", "frame", "line raised placed", "stack"),
@@ -191,7 +196,7 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("over", "marked", "report", ""),
     ("over", "expect", "report raised", "report"),
     ("over", "diff_head", "report diff", ""),
-    ("over", "diff_line", "report", ""),
+    ("over", "diff_line", "report diff", ""),
     ("over", "place", "report", ""),
     ("over", "separator", "report", ""),
     ("over", "collective", "launch", ""),
@@ -205,6 +210,7 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("far", "weak_frame", "raised", "stack"),
     ("far", "cause", "raised", "stack"),
 )
+GOES_ON = ("raised", "done", "stack", "report")  # with whatever follows, where their last line ends in a colon
 NEVER_DEEPER = ("blank", "test")
 
 
@@ -218,6 +224,8 @@ def _table() -> npt.NDArray[np.uint8]:
     for state in HANGING.split():
         column = table[DEEPER, :, STATE[state]]
         column[column == 0] = STATE[state]
+    for state in GOES_ON:
+        table[COLON, STATE["line"] == OPENS, STATE[state]] = STATE[state]
     for role in NEVER_DEEPER:
         table[DEEPER, ROLE[role]] = 0
     table[DEEPER, ROLE["source_frame"], STATE["line"]] = 0  # of a syntax error, which has no header
@@ -225,9 +233,6 @@ def _table() -> npt.NDArray[np.uint8]:
 
 
 TABLE = _table()
-COLON = tuple(
-    STATE[name] for name in ("raised", "done", "stack", "report")
-)  # a line that ends in a colon is gone on with
 
 
 def role_of(template: bytes) -> int:

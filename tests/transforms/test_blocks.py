@@ -176,7 +176,7 @@ def test_kernel_and_reference_agree(data: st.DataObject) -> None:
         found = []
         for join in (_blocks.join, blocks_reference.join):
             number, scratch = np.empty(n, np.int64), np.empty(n, np.int64)
-            join(*given, 2, TABLE, OPENS, b._GOES_ON, fixed, number, scratch)
+            join(*given, 2, TABLE, OPENS, fixed, number, scratch)
             found.append(number.tolist())
         assert found[0] == found[1]
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, TensorDataset
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--fault", default="none", help=argparse.SUPPRESS)
+    parser.add_argument("--fault", default=os.environ.get("FAULT", "none"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     import logging
 

@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=29711)
     parser.add_argument("--wait", type=int, default=60)
     parser.add_argument("--workdir", type=Path, default=Path("run"))
-    parser.add_argument("--fault", default="none", help=argparse.SUPPRESS)
+    parser.add_argument("--fault", default=os.environ.get("FAULT", "none"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     fault = arguments.fault
     if arguments.processes > 1:

@@ -12,6 +12,8 @@ import sys
 MEASUREMENTS = {
     "request": ["bench.request", "--json"],
     "mask": ["bench.mask", "--json"],
+    "denoiser": ["bench.denoiser", "--json"],
+    "unbiased": ["bench.unbiased", "--json"],
     "logger": ["bench.logger", "--json"],
     "stores": ["bench.stores"],
     "latency": ["bench.latency", "--json"],

@@ -9,6 +9,7 @@ The decision hangs on the content alone: the same trace keeps the same lines.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,10 +74,14 @@ def keep_probability(
 
 
 def draw(reading: Reading) -> npt.NDArray[np.float64]:
-    """A number in [0, 1) for each line, from its template and how often it was said before."""
-    mixed = reading.names[reading.view.template] ^ (
-        reading.repeats.nth.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    )
+    """A number in [0, 1) for each line, from its template, how often it was said before, and the trace as a whole.
+
+    Without the last a template would be drawn alike in every trace, and what is estimated over many traces would be no better than
+    over one.
+    """
+    said = reading.names[reading.view.template]
+    trace = int.from_bytes(hashlib.blake2b(said.tobytes(), digest_size=8).digest(), "little")
+    mixed = said ^ (reading.repeats.nth.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(trace)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # SplitMix64's finaliser
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     mixed ^= mixed >> np.uint64(31)

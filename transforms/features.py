@@ -6,10 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.transforms.score import Floats, View, place_features, signal_matrix, sorted_groups, surroundings
-from tracewinnow.transforms.signals import NAMES
+from tracewinnow.transforms.signals import BIT, NAMES
 
 CLASSES = "acmn"  # actionable, context, metadata, noise
 WINDOWS = (2, 8, 30)  # lines before, and lines behind
+END = 40  # lines
+END_SIGNALS = ("exit", "verdict", "summary", "raised", "passed", "lifecycle")
 
 
 def probabilities(logits: Floats) -> Floats:
@@ -38,6 +40,7 @@ def features(view: View, logits: Floats, own: Floats, rules: Floats, healthy: Fl
     columns.append(np.column_stack([healthy, healthy >= 0.5, following(p[:, 0]), relative]))
     strongest = block_largest(view.block, rules)
     columns.append(np.column_stack([rules, strongest, strongest - rules.max(initial=-20)]))
+    columns.append(np.tile(ending(view, p[:, 0], rules), (len(rules), 1)))
     return np.ascontiguousarray(np.column_stack(columns), np.float32)
 
 
@@ -59,7 +62,20 @@ def names() -> list[str]:
         "rules",
         "rules_block",
         "rules_relative",
+        *(f"end_{one}" for one in ("text", "rules", "worst", *END_SIGNALS)),
     ]
+
+
+def ending(view: View, strength: Floats, rules: Floats) -> Floats:
+    """How the log ends, the same for all of its lines: whether the run went well decides what an error was worth. float32[k].
+
+    The strongest line of the last END by the text model and by the rules, the strongest of all, and which signals stand in the END.
+    """
+    if not len(rules):
+        return np.zeros(3 + len(END_SIGNALS), np.float32)
+    bits = int(np.bitwise_or.reduce(view.bits[-END:]))
+    signals = [float(bits & BIT[name] != 0) for name in END_SIGNALS]
+    return np.array([strength[-END:].max(), rules[-END:].max(), rules.max(), *signals], np.float32)
 
 
 def block_mean(block: npt.NDArray[np.int64], p: Floats) -> Floats:

@@ -17,7 +17,7 @@ from tracewinnow.schemas.trace_pb2 import ClassCount, LineClass, Note, Preproces
 from tracewinnow.transforms import render, tokens
 from tracewinnow.transforms.classify import LABELS, NOISE
 from tracewinnow.transforms.denoise import Denoised, denoise, healthy_share
-from tracewinnow.transforms.judge import judge
+from tracewinnow.transforms.judge import RULES, judge
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.pack import contain
 from tracewinnow.transforms.rank import Costs, adjust, rank
@@ -33,8 +33,8 @@ NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
 HEADER_FROM = 300  # tokens of budget from which the marks are explained
 EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,
 SAMPLE = 1 << 15  # and how many of a larger trace
-MODEL_WEIGHT = 0.5  # of the log-odds that a line is actionable, beside the score,
-LEAST_LIKELY = 0.01  # and where they are cut off: a model that is sure of what it never saw must not decide alone
+MODEL_WEIGHT = 0.3  # of the model's log-odds that a line is actionable, beside the score
+LEAST_LIKELY = 0.01
 BARE = 24  # tokens of budget below which one shortened line is all that fits
 
 
@@ -77,7 +77,8 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
     value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
     for_labels = adjust(base, reading, healthy, "", trace.levels, trace.events) if options.query else value
     classes = judged(reading, base, healthy, result)
-    value = value + gain(classes)
+    if classes is not None:
+        value = value + MODEL_WEIGHT * log_odds(classes[:, 0])
     denoised = denoise(reading, for_labels, healthy, trace.events, went_well(trace), classes)
     result.route.append("denoise")
     result.seconds["denoise"] = time.perf_counter() - start
@@ -91,20 +92,23 @@ def judged(
     model = judge()
     if not (registry.FOLDER / "manifest.json").exists():
         return None
+    result.versions["denoiser"] = denoiser_version()
     if isinstance(model, str):
-        result.versions["denoiser"] = "rules"
         result.notes.append(Note(stage="denoise", what="fallback", reason=model))
         return None
-    result.versions["denoiser"] = model.version
     return model.classes(reading, rules, healthy)
 
 
-def gain(classes: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
-    """What the model's word adds to a line's score: float32[n], or 0 without a model."""
-    if classes is None:
-        return np.zeros(1, np.float32)
-    p = np.clip(classes[:, 0], LEAST_LIKELY, 1 - LEAST_LIKELY)
-    return np.asarray(MODEL_WEIGHT * np.log(p / (1 - p)), np.float32)
+def log_odds(p: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Of the probability that a line is actionable, cut off: a model that is sure of what it never saw must not decide alone."""
+    p = np.clip(p, LEAST_LIKELY, 1 - LEAST_LIKELY)
+    return np.asarray(np.log(p / (1 - p)), np.float32)
+
+
+def denoiser_version() -> str:
+    """Of the model that classes lines; "rules" where there is none."""
+    model = judge()
+    return RULES if isinstance(model, str) else model.version
 
 
 def compress_stage(work: Work) -> Work:
@@ -179,7 +183,8 @@ def went_well(trace: Trace) -> bool:
 
 def content_address(trace: Trace, options: Options) -> str:
     """SHA-256, hex, of everything the result hangs on."""
-    digest = hashlib.sha256(f"{VERSION}\0{STAGES_VERSION}\0{tokens.TOKENIZER}\0".encode() + options.canonical())
+    versions = "\0".join((VERSION, STAGES_VERSION, denoiser_version(), tokens.TOKENIZER, ""))
+    digest = hashlib.sha256(versions.encode() + options.canonical())
     digest.update("\n".join(trace.lines).encode("utf8", "surrogateescape"))
     for numbers in (trace.times_ns, trace.ranks, trace.levels):
         digest.update(b"\0" + np.asarray(numbers, np.int64).tobytes())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -73,9 +73,9 @@ class Study:
         return self
 
 
-def scenes(folder: Path) -> Iterator[tuple[Log, list[tuple[list[int], int]]]]:
+def scenes(files: Iterable[Path]) -> Iterator[tuple[Log, list[tuple[list[int], int]]]]:
     """Scenes that were written for training: every line has its class; a run of lines of one class in one block is a segment."""
-    for path in sorted(folder.rglob("*.txt")):
+    for path in files:
         raw = path.read_text(errors="surrogateescape").rstrip("\n").split("\n")
         head = HEAD.match(raw[0])
         listed = [row.split("\t", 1) for row in raw[1:] if row[:1] in CLASSES and row[1:2] == "\t"]
@@ -102,7 +102,7 @@ def labelled(folder: Path) -> dict[str, list[tuple[list[int], int]]]:
     return found
 
 
-def study(logs: Iterator[Log], labels: Path, written: Path | None) -> Study:
+def study(logs: Iterable[Log], labels: Path, written: Iterable[Path] = ()) -> Study:
     """Labels joined to their logs; `missing` names the logs that were labelled and are not there."""
     known = labelled(labels)
     result = Study()
@@ -110,7 +110,6 @@ def study(logs: Iterator[Log], labels: Path, written: Path | None) -> Study:
         if one.sha256 in known:
             result.add(one, known.pop(one.sha256))
     result.missing = sorted(known)
-    if written is not None:
-        for one, segments in scenes(written):
-            result.add(one, segments)
+    for one, segments in scenes(written):
+        result.add(one, segments)
     return result.finish()

@@ -6,12 +6,14 @@ in FOLDS parts), because that is what it will see.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from tracewinnow.models.denoiser.ngrams import BUCKETS, hasher
@@ -24,6 +26,7 @@ from tracewinnow.transforms.signals import NAMES
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+ITERATIONS = 60  # of the text model: stopping early is a prior, too
 TEXT_C = 20.0  # inverse strength of the prior, of the text model,
 HEAD_C = 0.01  # and of the head, over features of unit variance
 SIGNAL_SCALE = 0.4  # a signal beside a text whose grams have length 1
@@ -86,8 +89,10 @@ def lines_of(study: Study) -> Lines:
 
 def fit_text(lines: Lines, rows: Ints) -> TextModel:
     """The text model from some of the lines."""
-    model = LogisticRegression(C=TEXT_C, max_iter=60, tol=1e-3)
-    model.fit(lines.text[rows], lines.label[rows], sample_weight=lines.weight[rows])
+    model = LogisticRegression(C=TEXT_C, max_iter=ITERATIONS, tol=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(lines.text[rows], lines.label[rows], sample_weight=lines.weight[rows])
     weights, bias = whole(model)
     return TextModel(
         np.ascontiguousarray(weights[:BUCKETS].astype(np.float16).astype(np.float32)),  # as it is shipped

@@ -25,13 +25,14 @@ from tracewinnow.version import VERSION
 HERE = Path(__file__).parent.parent
 SCENES = HERE / "scenes"
 RECORDED = HERE / "recordings/recorded.tar.xz"
-QUICK_DRAWS = 50
+QUICK = 4  # of so many scenes one, in a quick training,
+QUICK_DRAWS = 50  # and how many draws for an interval
 
 
 def gather(data: Path | None, quick: bool) -> Study:
-    """The labelled logs. data: logs that others wrote, or None for what the repository holds. quick: scenes alone."""
+    """The labelled logs. data: logs that others wrote, or None for what the repository holds. quick: some scenes alone."""
     found: Iterator[corpus.Log] = iter(()) if quick else corpus.logs(data, RECORDED)
-    return study(found, labels.FOLDER, SCENES)
+    return study(found, labels.FOLDER, sorted(SCENES.rglob("*.txt"))[:: QUICK if quick else 1])
 
 
 def groups(lines: Lines) -> tuple[npt.NDArray[np.str_], list[str]]:

@@ -1,0 +1,43 @@
+"""Figures over predictions: each by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tracewinnow.models.denoiser.training.evaluate import Judged, calibration, figures, interval
+
+
+def judged(said: list[int], label: list[int], sure: float = 0.7) -> Judged:
+    n = len(said)
+    probability = np.full((n, 4), (1 - sure) / 3)
+    probability[np.arange(n), said] = sure
+    return Judged(
+        probability, np.array(label), np.arange(n) // 2, np.array(["a", "b"] * n)[:n],
+        np.arange(n) == 0, np.arange(n) == n - 1,
+    )  # fmt: skip
+
+
+def test_figures_by_hand() -> None:
+    found = figures(judged(said=[0, 0, 1, 3], label=[0, 1, 1, 3]))
+    assert found["accuracy"] == 0.75
+    assert found["actionable_precision"] == 0.5
+    assert found["actionable_recall"] == 1
+    assert found["time_out_recall"] == 1
+    assert found["healthy_called_actionable"] == 0
+    assert found["macro_f1"] == pytest.approx((2 / 3 + 2 / 3 + 1) / 3)  # no segment is metadata
+
+
+def test_calibration_error_is_the_gap() -> None:
+    right = np.array([True] * 7 + [False] * 3)
+    assert calibration(np.full(10, 0.7), right[np.random.default_rng(0).permutation(10)]) < 0.6
+    assert calibration(np.full(3000, 0.7), np.tile(right, 300)) == pytest.approx(0, abs=1e-3)
+    assert calibration(np.full(3000, 0.9), np.tile(right, 300)) == pytest.approx(0.2, abs=1e-3)
+
+
+def test_an_interval_holds_its_figure_and_repeats() -> None:
+    some = judged(said=[0, 1, 2, 3] * 10, label=[0, 1, 2, 2] * 10)
+    found = interval(some, draws=100)
+    low, high = found["accuracy"]
+    assert low < figures(some)["accuracy"] < high
+    assert found["accuracy"] == interval(some, draws=100)["accuracy"]

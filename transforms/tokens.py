@@ -39,7 +39,7 @@ def count(text: str) -> int:
 def _count(piece: str) -> int:
     if (kernel := _kernel()) is not None:
         try:
-            found = kernel.count(piece, _known, _look_up)
+            found: int = kernel.count(piece, _known, _look_up)
         except UnicodeEncodeError:  # half a surrogate pair, which the encoder replaces
             found = -1
         if found >= 0:

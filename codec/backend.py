@@ -94,6 +94,10 @@ class Backend(Protocol):
         out: Latents,
     ) -> bool: ...
 
+    def fill(
+        self, packed: NDArray[np.uint8], values: NDArray[Any], out: NDArray[Any], size: int, inner: int
+    ) -> bool: ...
+
 
 def load(name: str) -> Backend:
     """The implementation called "kernels" or "reference"; ImportError with what to do if the kernels were not built."""

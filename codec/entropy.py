@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .backend import Latents, backend
 from .memory import room
 from .streams import expand_up_to
-from .varint import Cursor, section, varint
+from .varint import Cursor, section
 
 SLOTS = 4096  # sum of the frequencies of a stream
 MAX_DIRECT = 96  # cells on each side of zero that have a symbol of their own
@@ -40,10 +40,13 @@ class Models:
         return coded
 
 
-def encode(streams: list[Latents]) -> bytes:
-    """varint streams, then if there are any: u8 lanes | section(zstd(models)) | sections of symbols, tails, low bits."""
+def encode(streams: list[Latents], fixed: tuple[int, int] | None = None) -> bytes:
+    """Nothing if there are no streams; else u8 lanes | section(zstd(models)) | sections of symbols, tails, low bits.
+
+    fixed: shift and direct cells of all streams, instead of what suits each.
+    """
     if not streams:
-        return varint(0)
+        return b""
     sizes = np.array([len(stream) for stream in streams], np.int64)
     total = int(sizes.sum())
     symbols = room("symbols", (total,), np.uint8)
@@ -52,16 +55,16 @@ def encode(streams: list[Latents]) -> bytes:
     tails, low = [], []
     at = 0
     for k, stream in enumerate(streams):
-        shift, direct = fit(stream)
+        shift, direct = fixed or fit(stream)
         counts, tail, bits = backend().tokens(stream, shift, direct, symbols[at : at + len(stream)])
         models.shifts[k], models.directs[k], models.frequencies[k] = shift, direct, normalise(counts)
         tails.append(tail)
         low.append(bits)
         at += len(stream)
     lanes = MANY if total >= LONG else FEW
-    parts = [zstandard.compress(dump(models), 3), backend().rans_encode(symbols, sizes, models.frequencies, lanes)]
+    parts = [zstandard.compress(dump(models), 9), backend().rans_encode(symbols, sizes, models.frequencies, lanes)]
     parts += [b"".join(tails), b"".join(low)]
-    return varint(len(streams)) + bytes((lanes,)) + b"".join(map(section, parts))
+    return bytes((lanes,)) + b"".join(map(section, parts))
 
 
 def fit(stream: Latents) -> tuple[int, int]:

@@ -11,4 +11,4 @@ MAX_BYTES = 1 << 33  # default bound on the decoded size
 
 TILE_SAMPLES = 1 << 19  # what the encoder aims at
 TILE_COLUMNS = 256
-BLOCK = 128  # steps that share a scale class
+BLOCK = 256  # steps that share a scale class

@@ -52,8 +52,9 @@ def fit(
     x: Latents, mask: Mask, low: int, high: int, candidates: NDArray[np.uint8] = CANDIDATES
 ) -> tuple[Plan, Latents, NDArray[np.uint8]]:
     """The plan for latents (columns, steps) in [low, high], the residuals it leaves, the class of each block."""
-    # A moving average of differences that wrap is no average, and may leave the range where a sample is marked.
-    if high - low >= 1 << 8 * x.itemsize - 1:
+    # A moving average of differences that wrap is no average, and may leave the range where a sample is marked; its state
+    # has 64 bits, and is up to 2**5 times as wide as the range.
+    if high - low >= 1 << (31 if x.itemsize == 4 else 58):
         candidates = CANDIDATES[[0, -1]]
     kinds = backend().choose(x, mask, candidates)
     e, firsts = backend().innovations(x, kinds, mask)

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
 
-from . import container, series, streams, tile
+from . import container, positions, series, streams, tile
+from .backend import backend
 from .errors import BadArgument, Corrupt
 from .limits import MAX_BYTES, TILE_SAMPLES
-from .varint import Cursor, section, varint
+from .varint import section, varint
 
 MAX_RANK = 32
+SAMPLE = 1 << 14  # entries on which the axis is chosen
+WRONG_BITMAP = "a bitmap has not as many positions as there are entries, or some outside the tensor"
 PATTERN = 0  # dtype code of a tensor without values
-FULL, GAPS, BITMAP = 0, 1, 2  # how positions are stored
 CODES = {dtype: code for code, dtype in series.DTYPES.items() if dtype.kind == "f"}
 
 
@@ -52,52 +53,66 @@ def encode_sparse(tensor: NDArray[Any] | Coo, *, rel_error: float | None = None)
     values cost.
     Raises BadArgument.
     """
-    array = None
-    if not isinstance(tensor, Coo):
+    if isinstance(tensor, Coo):
+        check(tensor.shape, tensor.index, tensor.values)
+        shape, values, total = tensor.shape, tensor.values, math.prod(tensor.shape)
+        axis = best_axis(shape, middle(tensor.index, len(tensor.index), total))
+        index = tensor.index
+        if axis != len(shape) - 1:
+            index, values = reorder(move(shape, index, axis), values, total)
+        coded, count = positions.encode(index, total), len(index)
+    else:
         array = np.asarray(tensor)
-        if array.dtype.name == "bfloat16":
-            array = array.astype(np.float32)
-        tensor = Coo.of(array)
-    check(tensor)
-    values = tensor.values
+        array = array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+        check(array.shape, None, None if array.dtype == bool else array)
+        there = nonzero(array)
+        shape, total, count = array.shape, there.size, int(np.count_nonzero(there))
+        axis = best_axis(shape, middle(there.reshape(-1), count, total))
+        if axis != len(shape) - 1:
+            array = np.ascontiguousarray(np.moveaxis(array, axis, -1))
+            there = nonzero(array)
+        coded = positions.encode(there.reshape(-1), total)
+        values = None if array.dtype == bool else array[there]
     if values is not None:
         values = series.check(values, None, rel_error, None)[0][:, 0]
-    shape = tensor.shape
-    axis = len(shape) - 1
-    index = tensor.index
-    # Neurons that are mostly silent make runs along another axis than the last: the axis that saves most comes last.
-    if len(shape) > 1 and 0 < len(index) < math.prod(shape):
-        axis = best_axis(shape, index)
-        if axis != len(shape) - 1 and array is not None and values is not None:
-            moved = Coo.of(np.moveaxis(array, axis, -1).astype(values.dtype, copy=False))
-            index, values = moved.index, moved.values
-        elif axis != len(shape) - 1:
-            index, values = reorder(move(shape, index, axis), values, math.prod(shape))
     code = PATTERN if values is None else CODES[values.dtype]
-    out = bytearray((code,)) + varint(len(shape)) + b"".join(map(varint, shape)) + varint(len(index))
-    out += bytes((axis if shape else 0,)) + positions(index, math.prod(shape))
+    out = bytearray((code,)) + varint(len(shape)) + b"".join(map(varint, shape)) + varint(count)
+    out += bytes((axis if shape else 0,)) + coded
     if values is not None:
         for first in range(0, len(values), TILE_SAMPLES):
             out += section(tile.encode(values[first : first + TILE_SAMPLES, None], rel_error))
-    return container.pack(container.SPARSE, [(container.DATA, bytes(out), len(index), 0, 0)])
+    return container.pack(container.SPARSE, [(container.DATA, bytes(out), count, 0, 0)])
 
 
-def check(tensor: Coo) -> None:
-    if len(tensor.shape) > MAX_RANK or math.prod(tensor.shape) >= 1 << 62:
-        raise BadArgument(f"at most {MAX_RANK} dimensions and 2**62 elements, not {tensor.shape}")
-    index = tensor.index
-    if (
-        index.ndim != 1
-        or index.dtype.kind not in "iu"
-        or (tensor.values is not None and tensor.values.shape != index.shape)
-    ):
+def nonzero(array: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where the bits are not all zero, as a contiguous array: minus zero is an entry."""
+    whole = np.ascontiguousarray(array).reshape(array.shape)
+    there: NDArray[np.bool_] = whole if whole.dtype == bool else whole.view(f"u{whole.itemsize}") != 0
+    return there
+
+
+def check(shape: tuple[int, ...], index: NDArray[Any] | None, values: NDArray[Any] | None) -> None:
+    if len(shape) > MAX_RANK or math.prod(shape) >= 1 << 62:
+        raise BadArgument(f"at most {MAX_RANK} dimensions and 2**62 elements, not {shape}")
+    if values is not None and values.dtype.newbyteorder("=") not in CODES:
+        raise BadArgument(f"dtype {values.dtype} is not one of float16, float32, float64, bool")
+    if index is None:
+        return
+    if index.ndim != 1 or index.dtype.kind not in "iu" or (values is not None and values.shape != index.shape):
         raise BadArgument("index is one integer for each value")
-    if len(index) and (
-        int(index[0]) < 0 or int(index[-1]) >= math.prod(tensor.shape) or bool((np.diff(index) <= 0).any())
-    ):
+    if len(index) and (int(index[0]) < 0 or int(index[-1]) >= math.prod(shape) or bool((np.diff(index) <= 0).any())):
         raise BadArgument("the index rises, from 0 to below the number of elements")
-    if tensor.values is not None and tensor.values.dtype.newbyteorder("=") not in CODES:
-        raise BadArgument(f"dtype {tensor.values.dtype} is not one of float16, float32, float64, bool")
+
+
+def middle(entries: NDArray[Any], count: int, total: int) -> NDArray[np.int64]:
+    """Positions of about SAMPLE entries around the middle of the tensor. entries: a bool for each element, or positions."""
+    if count in (0, total):
+        return np.zeros(0, np.int64)
+    half = -(-SAMPLE * total // (2 * count))
+    first, stop = max(total // 2 - half, 0), min(total // 2 + half, total)
+    if entries.dtype == bool:
+        return np.flatnonzero(entries[first:stop]) + first
+    return entries[slice(*np.searchsorted(entries, [first, stop]))].astype(np.int64)
 
 
 def move(shape: tuple[int, ...], index: NDArray[np.int64], axis: int) -> NDArray[np.int64]:
@@ -134,34 +149,16 @@ def reorder(
     return np.flatnonzero(there), values
 
 
-def best_axis(shape: tuple[int, ...], index: NDArray[np.int64]) -> int:
-    """The axis along which neighbours are most alike, judged on a part of the tensor: the last one, or the one
-    before."""
+def best_axis(shape: tuple[int, ...], part: NDArray[np.int64]) -> int:
+    """The axis along which neighbours are most alike, judged on some positions: the last one, or the one before."""
     last = len(shape) - 1
+    if last < 1 or len(part) < 2:
+        return last
     sizes = []
-    middle = max(len(index) // 2 - (1 << 15), 0)
-    part = index[middle : middle + (1 << 16)]
     for axis in (last, last - 1):
         moved = part if axis == last else np.sort(move(shape, part, axis))
         sizes.append(len(streams.entropy_code(np.diff(moved), streams.RESIDUALS)))
     return last - 1 if sizes[1] < 0.98 * sizes[0] else last
-
-
-def positions(index: NDArray[np.int64], total: int) -> bytes:
-    """All of them, gaps between them, or a bit for each element: whatever is smallest."""
-    if len(index) == total:
-        return bytes((FULL,))
-    gaps = np.diff(index, prepend=-1) - 1
-    if len(gaps) == 0 or int(gaps.max()) < 1 << 32:
-        gaps = gaps.astype(np.uint32)
-    coded = streams.entropy_code(gaps) if gaps.dtype == np.uint32 else streams.entropy_code(gaps.astype(np.uint64))
-    gaps_bytes = bytes((GAPS, gaps.itemsize)) + section(coded)
-    if total > 64 * len(index):
-        return gaps_bytes
-    bits = np.zeros(total, bool)
-    bits[index] = True
-    bitmap = bytes((BITMAP,)) + section(zstandard.compress(np.packbits(bits).tobytes(), 3))
-    return min(gaps_bytes, bitmap, key=len)
 
 
 def decode_sparse(data: bytes | memoryview, *, coo: bool = False, max_bytes: int = MAX_BYTES) -> Any:
@@ -191,42 +188,28 @@ def decode_sparse(data: bytes | memoryview, *, coo: bool = False, max_bytes: int
     size = dtype.itemsize if dtype else 1
     if count * (8 + size) + (0 if coo else total * size) > max_bytes:
         raise BadArgument(f"the decoded tensor is above max_bytes={max_bytes}; coo=True gives coordinates")
-    index = read_positions(cursor, count, total)
+    found = positions.decode(cursor, count, total)
     values = None
     if dtype is not None:
         values = np.empty(count, dtype)
         for first in range(0, count, TILE_SAMPLES):
             tile.decode(cursor.part(), values[None, first : first + TILE_SAMPLES])
     cursor.done()
-    if shape and axis != len(shape) - 1:
-        if not coo:
-            moved = Coo((*shape[:axis], *shape[axis + 1 :], shape[axis]), index, values).dense()
-            return np.ascontiguousarray(np.moveaxis(moved, -1, axis))
+    if shape and not coo and values is not None and found is not None and found.dtype == np.uint8:
+        out = np.zeros(shape, values.dtype)
+        bits = f"u{out.itemsize}"
+        if not backend().fill(
+            found, values.view(bits), out.view(bits).reshape(-1), shape[axis], math.prod(shape[axis + 1 :])
+        ):
+            raise cursor.corrupt(WRONG_BITMAP)
+        return out
+    index = positions.index_of(found, count, total)
+    if index is None:
+        raise cursor.corrupt(WRONG_BITMAP)
+    last = max(len(shape) - 1, 0)
+    if not coo:
+        moved = Coo((*shape[:axis], *shape[axis + 1 :], *shape[axis : axis + 1]), index, values).dense()
+        return moved if axis == last else np.ascontiguousarray(np.moveaxis(moved, -1, axis))
+    if axis != last:
         index, values = reorder(move_back(shape, index, axis), values, total)
-    tensor = Coo(shape, index, values)
-    return tensor if coo else tensor.dense()
-
-
-def read_positions(cursor: Cursor, count: int, total: int) -> NDArray[np.int64]:
-    kind = cursor.u8()
-    if kind == FULL and count == total:
-        return np.arange(total, dtype=np.int64)
-    if kind == GAPS:
-        size = cursor.u8()
-        if size not in (4, 8):
-            raise cursor.corrupt(f"gaps of {size} bytes")
-        gaps = streams.entropy_decode(cursor.part(), count, np.dtype(f"u{size}"))
-        if size == 8 and count and int(gaps.max()) >= total:
-            raise cursor.corrupt("a position outside the tensor")
-        index = np.cumsum(gaps, dtype=np.int64)
-        index += np.arange(count)
-        if count and (int(index[-1]) >= total or bool((np.diff(index) <= 0).any())):
-            raise cursor.corrupt("a position outside the tensor")
-        return index
-    if kind == BITMAP and total <= 64 * max(count, 1):
-        packed = np.frombuffer(streams.expand(cursor.part(), -(-total // 8)), np.uint8)
-        index = np.flatnonzero(np.unpackbits(packed, count=total))
-        if len(index) != count:
-            raise cursor.corrupt(f"bitmap of {len(index)} positions where {count} are due")
-        return index
-    raise cursor.corrupt(f"unknown kind of positions {kind}")
+    return Coo(shape, index, values)

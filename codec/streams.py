@@ -1,4 +1,4 @@
-"""Residuals by scale: blocks of 128 steps with residuals of like size share a stream. FORMAT.md, section 8.1. And the two
+"""Residuals by scale: blocks of 256 steps with residuals of like size share a stream. FORMAT.md, section 8.1. And the two
 general coders, pcodec and zstd, with their output bounded."""
 
 from __future__ import annotations

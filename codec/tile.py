@@ -17,7 +17,7 @@ from .limits import BLOCK, MAX_TILE_COLUMNS, MAX_TILE_SAMPLES, MAX_TILE_STEPS
 from .varint import Cursor, section, signed, varint
 
 PLAIN = 0  # coding: pcodec as it comes
-SAMPLE = 512  # steps of two columns on which the prediction is compared; eight times as many of few columns
+SAMPLE = 512  # steps of two columns on which the prediction is compared; sixteen times as many of few columns
 
 
 def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: float | None = None) -> bytes:
@@ -29,7 +29,7 @@ def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: floa
         return head
     x, mask, mapping, negative = to_latents(values, rel_error, abs_error)
     some = np.unique(np.linspace(0, columns - 1, 2).astype(int))
-    few = slice(0, SAMPLE if columns > 4 else 8 * SAMPLE)
+    few = slice(0, SAMPLE if columns > 4 else 16 * SAMPLE)
     sample = x[some, few]
     predictors, r, classes = plan.fit(x, mask, mapping.low, mapping.high)
     predicted = len(streams.entropy_code(np.ascontiguousarray(r[some, few]).ravel()))
@@ -55,8 +55,9 @@ def encode(values: NDArray[Any], rel_error: float | None = None, abs_error: floa
         out += section(zstandard.compress(signs, 9) if negative else b"")
     words = values.view(word(dtype)).T if mask is not None else values[:0].T
     out += section(exceptions.dump(mask, words))
-    out += section(zstandard.compress(plan.dump(predictors), 3))
+    out += section(zstandard.compress(plan.dump(predictors), 12))
     out += section(streams.entropy_code(codes.ravel().astype(np.uint16), streams.ANY))
+    out += varint(len(sizes))
     return bytes(out) + entropy.encode(backend().split(r, codes, sizes))
 
 

@@ -5,7 +5,7 @@
 #include "clones.h"
 #include "integers.h"
 
-#define TW_BLOCK 128
+#define TW_BLOCK 256
 
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)

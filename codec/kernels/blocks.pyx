@@ -11,7 +11,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 cdef enum:
-    BLOCK = 128  # steps that share a scale class
+    BLOCK = 256  # steps that share a scale class
     TREND = 255  # predictor kind: second difference
     SPAN = 2  # blocks that are decoded together, so that memory is walked in longer pieces
 
@@ -80,7 +80,7 @@ cdef inline uint8_t block_class(const latent* r, Py_ssize_t n) noexcept nogil:
         size = tw_size_32(r, n)
     else:
         for i in range(n):
-            size += magnitude(r[i]) >> 7
+            size += magnitude(r[i]) >> 8
             size |= r[i] != 0
     if n < BLOCK:
         size = (size * BLOCK + n - 1) // n
@@ -102,7 +102,7 @@ cdef int residuals_typed(const latent[:, ::1] e, const int32_t[::1] starts, cons
     if count == 0 or steps == 0:
         return 0
     with nogil:
-        for t in range(0, steps, 128):
+        for t in range(0, steps, 256):
             n = min(BLOCK, steps - t)
             for j in range(count):
                 source = &e[j, t]
@@ -150,7 +150,7 @@ cdef int split_typed(const latent[:, ::1] r, const uint8_t[:, ::1] codes, uint64
     cdef int c
     with nogil:
         for j in range(columns):
-            for t in range(0, steps, 128):
+            for t in range(0, steps, 256):
                 c = codes[j, t // BLOCK]
                 if c:
                     n = min(BLOCK, steps - t)

@@ -189,7 +189,7 @@ cdef Py_ssize_t read_model(uint16_t* frequencies, const uint8_t[::1] models, Py_
     cdef int direct = models[streams + k], first = models[2 * streams + k], last = models[3 * streams + k], s
     cdef uint32_t total = 0
     cdef Py_ssize_t at = 4 * streams + place
-    if not 1 <= direct <= 96 or first > last or last >= 2 * direct + 64 or last - first + 1 > planes - place:
+    if not 1 <= direct <= 128 or first > last or last >= 2 * direct + 64 or last - first + 1 > planes - place:
         return -1
     memset(frequencies, 0, 256 * sizeof(uint16_t))
     whole[0] = -1

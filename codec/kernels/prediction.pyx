@@ -14,7 +14,9 @@ from libc.stdint cimport UINT64_MAX, int16_t, int32_t, int64_t, uint8_t, uint64_
 
 cdef enum:
     TREND = 255  # predictor kind: second difference
-    WINDOW = 64  # steps of a window in which predictors are tried
+    WINDOW = 128  # steps of a window in which predictors are tried
+    LONG_WINDOW = 2048  # the same, where there are few columns
+    FEW = 4
     WINDOWS = 8
     MAX_KIND = 16
     MAX_REFS = 12
@@ -60,13 +62,14 @@ def choose(x, mask, candidates):
 
 
 cdef int choose_typed(latent[:, ::1] x, const uint8_t[:, ::1] mask, const uint8_t[::1] candidates, uint8_t[::1] kinds) except -1:
-    cdef Py_ssize_t columns = x.shape[0], steps = x.shape[1], t, j, c, w, start, stop, windows
+    cdef Py_ssize_t columns = x.shape[0], steps = x.shape[1], t, j, c, w, start, stop, window, windows
     cdef int64_t state
     cdef latent value, before, first, trend, e
     cdef uint64_t cost, least, size
     cdef bint masked = mask is not None
     cdef int k
-    windows = max(min((steps + WINDOW - 1) // WINDOW, WINDOWS), 1)
+    window = WINDOW if columns > FEW else LONG_WINDOW
+    windows = max(min((steps + window - 1) // window, WINDOWS), 1)
     with nogil:
         for j in range(columns):
             least = UINT64_MAX
@@ -74,8 +77,8 @@ cdef int choose_typed(latent[:, ::1] x, const uint8_t[:, ::1] mask, const uint8_
                 k = candidates[c]
                 cost = 0
                 for w in range(windows):
-                    start = 0 if windows == 1 else w * (steps - WINDOW) // (windows - 1)
-                    stop = min(start + WINDOW, steps)
+                    start = 0 if windows == 1 else w * (steps - window) // (windows - 1)
+                    stop = min(start + window, steps)
                     while masked and start < stop and mask[j, start]:
                         start += 1
                     if start >= stop:
@@ -99,7 +102,7 @@ cdef int choose_typed(latent[:, ::1] x, const uint8_t[:, ::1] mask, const uint8_
                         if latent is int32_t:
                             size += magnitude(e)
                         else:
-                            size += magnitude(e) >> 7
+                            size += magnitude(e) >> 12
                     cost += fine_log(size)
                 if cost < least:
                     least = cost

@@ -10,6 +10,7 @@ from .blocks import join, residuals, split
 from .entropy import decode_streams, rans_encode, tokens
 from .latents import exp_table, log_quantise, order_bits
 from .prediction import choose, gram, innovations, read_plan, select
+from .sparse import fill
 
 NAME = "reference"
 
@@ -25,6 +26,7 @@ __all__ = [
     "crc32",
     "decode_streams",
     "exp_table",
+    "fill",
     "gram",
     "innovations",
     "join",

@@ -55,10 +55,10 @@ def residuals(
 
 
 def block_class(block: Latents) -> int:
-    """The half octave of the sum of the magnitudes of a block, as if it had 128 steps."""
+    """The half octave of the sum of the magnitudes of a block, as if it were whole."""
     size = 0
     for v in block.tolist():
-        size = size + abs(v) if block.itemsize == 4 else (size + (abs(v) >> 7)) % (1 << 64) | (v != 0)
+        size = size + abs(v) if block.itemsize == 4 else (size + (abs(v) >> 8)) % (1 << 64) | (v != 0)
     if len(block) < BLOCK:
         size = (size * BLOCK + len(block) - 1) % (1 << 64) // len(block)
     return half_octave(size)

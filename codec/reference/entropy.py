@@ -12,7 +12,7 @@ from .prediction import wrap
 
 BITS = 12  # of a frequency
 LOW = 1 << 16  # states are in [LOW, LOW << 16)
-MAX_DIRECT = 96
+MAX_DIRECT = 128
 TAILS = 64
 
 

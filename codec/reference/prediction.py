@@ -12,7 +12,8 @@ from ..backend import Latents, Mask
 TREND = 255  # predictor kind: second difference; the others are k of a moving average with weight 2**-k
 MAX_KIND = 16
 MAX_REFS = 12
-WINDOW, WINDOWS = 64, 8  # where predictors are tried
+WINDOW, WINDOWS = 128, 8  # where predictors are tried
+LONG_WINDOW, FEW = 2048, 4  # longer ones where there are few columns
 
 
 def fine_log(m: int) -> int:
@@ -50,18 +51,19 @@ def innovate(x: list[int], mask: list[int] | None, kind: int, bits: int) -> tupl
 def choose(x: Latents, mask: Mask, candidates: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """For each column the predictor that leaves least, in windows like the blocks of a stream; the first of equals."""
     steps = x.shape[1]
-    windows = max(min(-(-steps // WINDOW), WINDOWS), 1)
+    window = WINDOW if len(x) > FEW else LONG_WINDOW
+    windows = max(min(-(-steps // window), WINDOWS), 1)
     kinds = np.zeros(len(x), np.uint8)
     for j in range(len(x)):
         costs = []
         for kind in candidates.tolist():
             cost = 0
             for w in range(windows):
-                start = 0 if windows == 1 else w * (steps - WINDOW) // (windows - 1)
-                marked = None if mask is None else mask[j, start : start + WINDOW].tolist()
-                left, _ = innovate(x[j, start : start + WINDOW].tolist(), marked, kind, 8 * x.itemsize)
+                start = 0 if windows == 1 else w * (steps - window) // (windows - 1)
+                marked = None if mask is None else mask[j, start : start + window].tolist()
+                left, _ = innovate(x[j, start : start + window].tolist(), marked, kind, 8 * x.itemsize)
                 if marked is None or not all(marked):
-                    cost += fine_log(sum(abs(e) >> (0 if x.itemsize == 4 else 7) for e in left))
+                    cost += fine_log(sum(abs(e) >> (0 if x.itemsize == 4 else 12) for e in left))
             costs.append(cost)
         kinds[j] = candidates[costs.index(min(costs))]
     return kinds

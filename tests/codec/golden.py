@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
-from tracewinnow.codec import Span, encode_bundle, encode_series, encode_spans, encode_sparse, encode_text
+from tracewinnow.codec import Span, encode_bundle, encode_series, encode_spans, encode_sparse, encode_text, positions
 
 FOLDER = Path(__file__).parent / "golden" / "v1"
 
@@ -24,6 +25,22 @@ def diverging() -> np.ndarray:
     values[250, 0], values[251, 1], values[10, 3], values[11, 3] = np.inf, -np.inf, 0.0, -0.0
     values[12, 4] = 1e-42
     return values
+
+
+def scattered() -> np.ndarray:
+    """Rows that are ever fuller, their entries as if by chance: splitmix64 of the place. (200, 300) bool."""
+    t = np.arange(60_000, dtype=np.uint64)
+    h = t * np.uint64(0x9E3779B97F4A7C15)
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    there: np.ndarray = (h >> np.uint64(40)) % np.uint64(120_000) < t
+    return there.reshape(200, 300)
+
+
+def in_blocks(tensor: np.ndarray) -> bytes:
+    """encode_sparse, with positions as they are coded in large tensors."""
+    with patch.object(positions, "encode", lambda there, total: positions.encode_blocks(np.packbits(there))):
+        return encode_sparse(tensor)
 
 
 def mask() -> np.ndarray:
@@ -46,9 +63,11 @@ FILES: dict[str, Callable[[], bytes]] = {
     "series_trend": lambda: encode_series(np.cumsum(np.cumsum(waves(400, 3, "f8"), 0), 0).astype(np.float32)),
     "series_decimals": lambda: encode_series(np.round(waves(400, 1, "f8"), 2)),
     "series_wide": lambda: encode_series(waves(10, 300, "f4"), rel_error=1e-2),
+    "series_long": lambda: encode_series(waves(2200, 8, "f4"), rel_error=1e-2),
     "series_empty": lambda: encode_series(np.zeros((0, 2), np.float32)),
     "sparse_float16": lambda: encode_sparse(mask()),
     "sparse_pattern": lambda: encode_sparse(mask() != 0),
+    "sparse_blocks": lambda: in_blocks(scattered()),
     "sparse_few": lambda: encode_sparse(np.eye(70, dtype=np.float32)),
     "sparse_scalar": lambda: encode_sparse(np.array(-0.0)),
     "text": lambda: encode_text(LOG, times=[5, 6, 7, 8, 9, 10], ranks=[0, 1, 0, 1, 0, 1]),

@@ -131,7 +131,7 @@ def residuals(part: Bytes, sizes: list[int], bits: int) -> list[list[int]]:
     out = []
     for size, shift, direct, first, span in zip(sizes, *rows[:3], spans, strict=True):
         assert shift < bits
-        assert 1 <= direct <= 96
+        assert 1 <= direct <= 128
         assert first + span <= 2 * direct + 64
         frequencies, every = every[:span], every[span:]
         assert sum(frequencies) == 4096
@@ -189,9 +189,9 @@ def tile(part: Bytes, dtype: np.dtype) -> np.ndarray:
     signs = part.section() if coding == 2 else Bytes(b"")
     aside = part.section()
     plan = unzstd(part.section().rest())
-    blocks = -(-steps // 128)
+    blocks = -(-steps // 256)
     codes = unpco(part.section(), columns * blocks, np.uint16).reshape(columns, blocks)
-    lengths = [min(128, steps - 128 * b) for b in range(blocks)]
+    lengths = [min(256, steps - 256 * b) for b in range(blocks)]
     count = part.varint()
     sizes = [sum(lengths[b] for row in codes for b in range(blocks) if row[b] == s + 1) for s in range(count)]
     streams = residuals(part, sizes, bits) if count else []
@@ -320,7 +320,10 @@ def sparse(part: Bytes) -> np.ndarray:
         size = part.u8()
         index = np.cumsum(unpco(part.section(), entries, f"u{size}").astype(np.int64) + 1) - 1
     else:
-        index = np.flatnonzero(np.unpackbits(np.frombuffer(unzstd(part.section().rest()).data, np.uint8))[:total])
+        bitmap = unzstd(part.section().rest()).data if kind == 2 else blocks_of_bytes(part, -(-total // 8))
+        index = np.flatnonzero(np.unpackbits(np.frombuffer(bitmap, np.uint8)))
+        assert len(index) == entries
+        assert all(index < total)
     values: Any = True
     if code:
         tiles = [tile(part.section(), dtype)[0] for _ in range(0, entries, 1 << 19)]
@@ -329,6 +332,16 @@ def sparse(part: Bytes) -> np.ndarray:
     flat = np.zeros(total, dtype)
     flat[index] = values
     return np.moveaxis(flat.reshape(moved), -1, axis) if shape else flat.reshape(())
+
+
+def blocks_of_bytes(part: Bytes, size: int) -> bytes:
+    blocks = -(-size // 32)
+    codes = unpco(part.section(), blocks, np.uint16).tolist()
+    count = part.varint()
+    sizes = [32 * codes.count(s + 1) for s in range(count)]
+    streams = [iter(stream) for stream in residuals(part, sizes, 32)] if count else []
+    rows = [bytes(next(streams[c - 1]) + 128 for _ in range(32)) if c else bytes(32) for c in codes]
+    return b"".join(rows)[:size]
 
 
 def text(parts: list[tuple[int, Bytes]], dictionary: bytes) -> dict[str, Any]:

@@ -83,6 +83,15 @@ def test_every_sample_keeps_the_bound_and_both_write_the_same_bytes(
     assert np.all(np.abs(w - v) <= (bound * np.abs(v) if relative else bound))
 
 
+def test_wide_latents_with_special_values_stay_in_their_range(implementation: str) -> None:
+    rng = np.random.default_rng(0)
+    for size in (3, 5, 20, 60):
+        for special in (np.nan, np.inf, -0.0):
+            values = rng.normal(size=(size, 1))
+            values[rng.random((size, 1)) < 0.3] = special
+            assert same_bits(decode_series(encode_series(values)).values, values)
+
+
 def test_both_agree_on_many_steps(implementation: str) -> None:
     values = tame(np.random.default_rng(3), 3000, 6).astype(np.float32)
     values[2000:2100, 2] = np.nan

@@ -15,11 +15,12 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
 from tracewinnow import codec
-from tracewinnow.codec import container
+from tracewinnow.codec import container, positions
 
 MAX_BYTES = 1 << 24  # what a reader is allowed to make of a file
 MAX_SECONDS = 1.0
@@ -44,6 +45,12 @@ def inner(data: memoryview) -> object:
     return BY_CONTENT[data[5]][0](bytes(data)) if data[5] in BY_CONTENT else None
 
 
+def in_blocks(tensor: np.ndarray) -> bytes:
+    """encode_sparse, with positions as they are coded in large tensors."""
+    with patch.object(positions, "encode", lambda there, total: positions.encode_blocks(np.packbits(there))):
+        return codec.encode_sparse(tensor)
+
+
 def corpus() -> list[bytes]:
     """Small containers of every kind, coding and predictor."""
     rng = np.random.default_rng(0)
@@ -66,6 +73,8 @@ def corpus() -> list[bytes]:
         codec.encode_series(np.ones((3, 0), np.float32)),
         codec.encode_sparse(tensor),
         codec.encode_sparse(tensor != 0),
+        in_blocks(tensor),
+        codec.encode_series(np.exp(rng.normal(0, 0.2, (4200, 4))).astype(np.float32), rel_error=0.3),
         codec.encode_sparse(np.eye(40, dtype=np.float32), rel_error=1e-2),
         codec.encode_text(log, times=np.arange(41), ranks=np.arange(41) % 4),
         codec.encode_spans(spans),

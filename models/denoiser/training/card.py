@@ -58,6 +58,16 @@ def text(figures: dict[str, Any]) -> str:
                 for letter, row in zip("acmn", figures["confusion"]["counts"], strict=True)
             ),
             "",
+            "What the pipeline takes for actionable hangs on how much more it costs to miss a cause than to show a line too many",
+            "(ACTIONABLE_WEIGHT in transforms/classify.py):",
+            "",
+            "| weight | accuracy | macro F1 | actionable P | R | time-outs R | healthy called actionable |",
+            "| --- | --- | --- | --- | --- | --- | --- |",
+            *(
+                f"| {weight} | " + " | ".join(shown(values[key], key) for key, _ in COLUMNS[1:7]) + " |"
+                for weight, values in figures["by_weight_of_actionable"].items()
+            ),
+            "",
             "![Reliability: how often a class is right, against the probability it was given](reliability.svg)",
             "",
             "Where it fails: see the confusions. Metadata and context of a source that prints them in its own way are taken for",

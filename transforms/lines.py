@@ -117,7 +117,7 @@ def visible(lines: Sequence[str]) -> list[str]:
     text = "\n".join(shown)  # one look at all of it tells what none of them has
     if text.count("\n") != len(lines) - 1:  # a line end inside a line would shift all numbers behind it
         shown = [line.replace("\n", " ") for line in shown]
-    if '{"log":"' in text:
+    if any(line.startswith('{"log":"') for line in shown):
         shown = [unwrapped(line) if line.startswith('{"log":"') else line for line in shown]
         text = "\n".join(shown)
     escapes, back, returns = "\x1b" in text, "\x08" in text, "\r" in text

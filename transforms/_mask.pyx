@@ -3,7 +3,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint16_t
-from libc.string cimport memcmp
+from libc.string cimport memchr, memcmp
 
 # One byte of flags for each byte value.
 cdef enum:
@@ -90,6 +90,12 @@ cdef inline bint _identifier(const uint8_t *s, Py_ssize_t i, Py_ssize_t j, bint 
     return (hexadecimal and j - i >= 7) or j - i >= LONG
 
 
+cdef inline Py_ssize_t _next(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, int c) noexcept nogil:
+    """Where c stands next, from i on, or n."""
+    cdef const uint8_t *found = <const uint8_t *>memchr(s + i, c, n - i)
+    return found - s if found is not NULL else n
+
+
 cdef inline Py_ssize_t _group(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
     """End of a word of one to four hexadecimal digits that starts at i, or 0."""
     cdef Py_ssize_t j = i
@@ -137,7 +143,7 @@ cdef Py_ssize_t _address(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept 
     return sixth if pairs else 0
 
 
-cdef Py_ssize_t _name(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, uint16_t *any_of, Py_ssize_t *end) noexcept nogil:
+cdef inline Py_ssize_t _name(const uint8_t *s, Py_ssize_t i, Py_ssize_t n, uint16_t *any_of, Py_ssize_t *end) noexcept nogil:
     """End of an identifier that starts at i, or 0. any_of, end: kinds of the letters and digits from i, and where they end."""
     cdef uint16_t some = 0, every = 0xFFFF
     cdef Py_ssize_t j = i, k = 0
@@ -189,6 +195,7 @@ cdef Py_ssize_t _quoted(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept n
 
 cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nogil:
     cdef Py_ssize_t i = 0, j, k, o = 0, line = 0  # line: where the line starts in out
+    cdef Py_ssize_t slash = -1, end = -1  # the next slash and the next line end
     cdef uint8_t c, before
     cdef uint16_t any_of
     cdef bint inside  # the byte before belongs to a word
@@ -206,7 +213,11 @@ cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nog
             i = j
             continue
         if (c == 47 or _is(c, PATH)) and before != 47 and not _is(before, PATH):
-            j = _directories(s, i, n)
+            if slash < i:
+                slash = _next(s, i, n, 47)
+            if end < i:
+                end = _next(s, i, n, 10)
+            j = _directories(s, i, n) if slash < end else 0
             if j:
                 out[o] = 42
                 out[o + 1] = 47

@@ -94,6 +94,10 @@ class Backend(Protocol):
         out: Latents,
     ) -> bool: ...
 
+    def collect(
+        self, packed: NDArray[np.uint8], array: NDArray[Any], out: NDArray[Any], size: int, inner: int
+    ) -> None: ...
+
     def fill(
         self, packed: NDArray[np.uint8], values: NDArray[Any], out: NDArray[Any], size: int, inner: int
     ) -> bool: ...

@@ -94,6 +94,10 @@ def lossless(values: NDArray[Any]) -> tuple[Latents, Mask, Mapping]:
 
 def restore_bits(x: Latents, mapping: Mapping, dtype: np.dtype[Any]) -> NDArray[Any]:
     """Samples (columns, steps) of latents of a bits mapping, written over x if they have its size."""
+    if dtype.itemsize == 2 and mapping.low >= 0:
+        halves = x.astype(np.uint16)
+        halves <<= np.uint16(mapping.shift - 16)
+        return halves.view(dtype)
     if mapping.shift:
         x <<= mapping.shift
     if mapping.low < 0 and dtype.kind == "f":

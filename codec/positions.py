@@ -113,7 +113,7 @@ def decode_blocks(cursor: Cursor, size: int) -> NDArray[np.uint8]:
     residuals = entropy.decode(cursor, sizes[1:] * BLOCK, np.dtype(np.int32))
     out = np.zeros((blocks, BLOCK), np.uint8)
     order = np.argsort(codes, kind="stable")[sizes[0] :]
-    out[order] = (residuals + MIDDLE).astype(np.uint8).reshape(-1, BLOCK)
+    out[order] = (residuals.astype(np.uint8) ^ np.uint8(MIDDLE)).reshape(-1, BLOCK)  # plus 128, modulo 256
     return out.reshape(-1)[:size]
 
 

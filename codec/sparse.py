@@ -68,11 +68,16 @@ def encode_sparse(tensor: NDArray[Any] | Coo, *, rel_error: float | None = None)
         there = nonzero(array)
         shape, total, count = array.shape, there.size, int(np.count_nonzero(there))
         axis = best_axis(shape, middle(there.reshape(-1), count, total))
-        if axis != len(shape) - 1:
-            array = np.ascontiguousarray(np.moveaxis(array, axis, -1))
-            there = nonzero(array)
-        coded = positions.encode(there.reshape(-1), total)
-        values = None if array.dtype == bool else array[there]
+        array = np.ascontiguousarray(array).reshape(shape)
+        moved = there if axis == len(shape) - 1 else np.ascontiguousarray(np.moveaxis(there, axis, -1))
+        packed = np.packbits(moved)
+        coded = positions.encode(moved.reshape(-1), total)
+        values = None
+        if array.dtype != bool:
+            values = np.empty(count, array.dtype)
+            bits = f"u{array.itemsize}"
+            size, inner = (shape[axis], math.prod(shape[axis + 1 :])) if shape else (1, 1)
+            backend().collect(packed, array.view(bits).reshape(-1), values.view(bits), size, inner)
     if values is not None:
         values = series.check(values, None, rel_error, None)[0][:, 0]
     code = PATTERN if values is None else CODES[values.dtype]

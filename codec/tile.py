@@ -150,7 +150,7 @@ def read_mapping(cursor: Cursor, coding: int, dtype: np.dtype[Any]) -> Mapping:
         raise cursor.corrupt(f"latents of more than {width} bits")
     if coding == BITS:
         shift = cursor.u8()
-        if shift >= width:
+        if shift >= width or (dtype.itemsize == 2 and shift < 16):
             raise cursor.corrupt(f"shift by {shift} bits")
         return Mapping(coding, low, high, shift)
     step = cursor.f64()

@@ -8,13 +8,14 @@ from .checksum import crc32  # type: ignore[import-not-found]
 from .entropy import decode_streams, rans_encode, tokens  # type: ignore[import-not-found]
 from .latents import exp_table, log_quantise, order_bits  # type: ignore[import-not-found]
 from .prediction import choose, gram, innovations, read_plan, select  # type: ignore[import-not-found]
-from .sparse import fill  # type: ignore[import-not-found]
+from .sparse import collect, fill  # type: ignore[import-not-found]
 
 NAME = "kernels"
 
 __all__ = [
     "NAME",
     "choose",
+    "collect",
     "crc32",
     "decode_streams",
     "exp_table",

@@ -11,10 +11,13 @@
 
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && defined(__gnu_linux__) && !defined(__SANITIZE_ADDRESS__)
 #define TW_CLONES __attribute__((target_clones("avx2", "default")))
-/* Vectors of 32 bytes stay within the functions that are inlined into a clone. */
-#pragma GCC diagnostic ignored "-Wpsabi"
 #else
 #define TW_CLONES
+#endif
+
+#ifdef __GNUC__
+/* Vectors of 32 bytes are passed only to functions that are inlined. */
+#pragma GCC diagnostic ignored "-Wpsabi"
 #endif
 
 #endif

@@ -10,7 +10,7 @@ from .blocks import join, residuals, split
 from .entropy import decode_streams, rans_encode, tokens
 from .latents import exp_table, log_quantise, order_bits
 from .prediction import choose, gram, innovations, read_plan, select
-from .sparse import fill
+from .sparse import collect, fill
 
 NAME = "reference"
 
@@ -23,6 +23,7 @@ def crc32(data: bytes | memoryview, value: int = 0) -> int:
 __all__ = [
     "NAME",
     "choose",
+    "collect",
     "crc32",
     "decode_streams",
     "exp_table",

@@ -17,7 +17,18 @@ def fill(packed: NDArray[np.uint8], values: NDArray[Any], out: NDArray[Any], siz
     at = np.flatnonzero(np.unpackbits(packed))
     if len(at) != len(values) or (len(at) and at[-1] >= len(out)):
         return False
+    out[places(at, size, inner)] = values
+    return True
+
+
+def collect(packed: NDArray[np.uint8], array: NDArray[Any], out: NDArray[Any], size: int, inner: int) -> None:
+    """Undoes `fill`: writes to out the values that stand at the bits."""
+    out[:] = array[places(np.flatnonzero(np.unpackbits(packed)), size, inner)]
+
+
+def places(at: NDArray[np.int64], size: int, inner: int) -> NDArray[np.int64]:
+    """In C order, of positions after the axis was moved to the end."""
     row, place = np.divmod(at, size)
     outer, behind = np.divmod(row, inner)
-    out[(outer * size + place) * inner + behind] = values
-    return True
+    found: NDArray[np.int64] = (outer * size + place) * inner + behind
+    return found

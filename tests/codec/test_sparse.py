@@ -87,3 +87,19 @@ def test_a_bound_is_kept() -> None:
 def test_bad_arguments_are_named(tensor: object) -> None:
     with pytest.raises(BadArgument):
         encode_sparse(tensor)
+
+
+def test_an_array_that_may_not_be_written_and_one_of_the_other_byte_order() -> None:
+    tensor = np.where(np.arange(600).reshape(20, 30) % 7 == 0, 1.5, 0).astype(">f4")
+    tensor.flags.writeable = False
+    assert np.array_equal(decode_sparse(encode_sparse(tensor)), tensor)
+    assert np.array_equal(decode_sparse(encode_sparse(tensor[:, ::2])), tensor[:, ::2])
+
+
+def test_bitmaps_of_large_tensors(implementation: str) -> None:
+    rng = np.random.default_rng(5)
+    for shape in ((7, 50, 37), (13001,)):
+        tensor = np.where(rng.random(shape) < rng.random((*shape[:-1], 1)), rng.random(shape), 0).astype(np.float16)
+        data = encode_sparse(tensor)
+        assert decode_sparse(data).tobytes() == tensor.tobytes()
+        assert decode_sparse(data, coo=True).dense().tobytes() == tensor.tobytes()

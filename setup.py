@@ -10,8 +10,9 @@ ROOT = Path(__file__).parent
 FOLDERS = ["schemas", "codec", "models", "transforms", "logger", "stores", "pipelines", "serving"]
 DATA = [
     "py.typed",
-    *(f"**/*.{end}" for end in ("pyi", "proto", "json", "txt", "bin", "binpb", "html", "css", "js", "md")),
+    *(f"**/*.{end}" for end in ("pyi", "proto", "json", "txt", "bin", "binpb", "html", "css", "js", "md", "npz")),
 ]
+TRAINING = ["scenes/**", "labels/**", "recordings/**", "EVALUATION.md"]  # of a checkout, not of a wheel
 COMPILE = ["-O3", "-fwrapv", "-ffp-contract=off"]
 if os.environ.get("TRACEWINNOW_SANITIZE"):
     COMPILE = ["-O1", "-g", "-fwrapv", "-ffp-contract=off", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
@@ -53,6 +54,11 @@ setup(
     packages=list(PACKAGES),
     package_dir=PACKAGES,
     package_data=dict.fromkeys(PACKAGES, DATA),
+    exclude_package_data={
+        "tracewinnow.models.denoiser": TRAINING,
+        "tracewinnow.models": [f"denoiser/{pattern}" for pattern in TRAINING],
+        "tracewinnow": [f"models/denoiser/{pattern}" for pattern in TRAINING],
+    },
     include_package_data=False,
     ext_modules=cythonize(extensions(), language_level=3, build_dir="build/cython", nthreads=0) if extensions() else [],
 )

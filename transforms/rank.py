@@ -18,7 +18,7 @@ from tracewinnow.transforms.render import clean, marker_tokens
 from tracewinnow.transforms.select import choose, worth
 from tracewinnow.transforms.signals import BIT
 
-HEALTHY = 5.0  # log-odds that a line loses when every healthy run prints it
+HEALTHY = 7.0  # log-odds below zero of a line that every healthy run prints
 ASKED = 4.0  # log-odds that a line wins when it holds every word of the query
 LEVELS = ((50, 1.5), (40, 1.0), (30, 0.3), (20, 0.0), (1, -1.0))  # of Python's logging: from level on, log-odds
 EVENTS = {"crash": 20.0, "stop": 3.0, "start": 1.0}
@@ -53,7 +53,8 @@ def adjust(
     events: list[str],
 ) -> npt.NDArray[np.float32]:
     """The score for this reader: what healthy runs print counts less, what the query asks for and what the job reported, more."""
-    value = score - HEALTHY * healthy
+    # What every healthy run prints says nothing by its words: all of it is worth the same.
+    value = score * (1 - healthy) - HEALTHY * healthy
     if query:
         value = value + ASKED * relevance(reading.shown, query)
     if levels:

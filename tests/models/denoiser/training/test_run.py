@@ -1,0 +1,84 @@
+"""Training for real, from the scenes: the same seed gives the same file, and the file does what it was fitted for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tracewinnow.models import registry
+from tracewinnow.models.denoiser.training import evaluate, run
+from tracewinnow.models.denoiser.training.dataset import study
+from tracewinnow.models.denoiser.training.fit import fit, lines_of
+from tracewinnow.transforms import judge as judging
+from tracewinnow.transforms.reading import read
+from tracewinnow.transforms.score import score
+
+LOG = [
+    "starting epoch 1",
+    "step 1 loss 0.5",
+    "Traceback (most recent call last):",
+    '  File "t.py", line 3, in f',
+    "ValueError: bad",
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    out = tmp_path_factory.mktemp("model")
+    return out, run.train(None, out, seed=3, quick=True, tell=lambda said: None)
+
+
+def test_figures_stand_beside_the_model(trained: tuple[Path, dict[str, Any]]) -> None:
+    out, figures = trained
+    assert run.again(out) == figures
+    assert figures["all"]["accuracy"] > 0.5  # four classes, the largest of which is 40 %
+    assert figures["all"]["actionable_recall"] > 0.4
+    assert figures["interval"]["accuracy"][0] <= figures["all"]["accuracy"] <= figures["interval"]["accuracy"][1]
+    assert "| all |" in (out / "CARD.md").read_text()
+    assert (out / "reliability.svg").read_text().startswith("<?xml")
+
+
+def test_the_file_gives_what_was_fitted(trained: tuple[Path, dict[str, Any]]) -> None:
+    loaded = judging.load(registry.arrays(judging.FILE, trained[0]))
+    found = run.gather(None, quick=True)
+    lines = lines_of(found)
+    fitted = fit(found, lines, np.arange(len(lines.label)), seed=3)
+    reading = read(LOG)
+    rules, healthy = score(reading.view), np.zeros(len(LOG), np.float32)
+    np.testing.assert_allclose(
+        loaded.classes(reading, rules, healthy), fitted.classes(reading, rules, healthy), atol=1e-5
+    )
+    assert loaded.classes(reading, rules, healthy)[2:, 0].min() > 0.5
+
+
+def test_a_healthy_reference_takes_the_alarm_away(trained: tuple[Path, dict[str, Any]]) -> None:
+    from tracewinnow.transforms.denoise import denoise
+
+    loaded = judging.load(registry.arrays(judging.FILE, trained[0]))
+    reading = read(LOG)
+    usual = np.ones(len(LOG), np.float32)
+    classes = loaded.classes(reading, score(reading.view), usual)
+    assert (denoise(reading, score(reading.view), usual, [], False, classes).label == 3).all()
+
+
+def test_a_log_of_one_class_can_be_judged(trained: tuple[Path, dict[str, Any]]) -> None:
+    loaded = judging.load(registry.arrays(judging.FILE, trained[0]))
+    for lines in ([], [""], ["x"], ["\udcff"] * 3):
+        reading = read(lines)
+        p = loaded.classes(reading, score(reading.view), np.zeros(len(lines), np.float32))
+        assert p.shape == (len(lines), 4)
+        np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
+
+
+def test_missing_figures_are_said(tmp_path: Path) -> None:
+    with pytest.raises(registry.ModelUnavailable):
+        run.again(tmp_path)
+
+
+def test_what_nobody_labelled_is_not_counted() -> None:
+    empty = study([], Path("none"))
+    assert empty.samples == []
+    assert np.isnan(evaluate.share(np.zeros(0, bool)))

@@ -124,7 +124,8 @@ CHILD = """
 import json, resource, sys, time
 import numpy as np
 from bench.codec import layers
-from tracewinnow.codec import SeriesWriter, decode_series
+from tracewinnow.codec import SeriesWriter, backend, decode_series
+backend.backend()  # loads the kernels, once a process
 path, samples = sys.argv[1], int(sys.argv[2])
 block = layers(8192)
 def cpu(): return time.process_time()

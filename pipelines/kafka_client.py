@@ -13,7 +13,9 @@ from tracewinnow.schemas.errors import Transient
 
 LOG = logging.getLogger(__name__)
 TIMEOUT = 10.0  # seconds, for one question
-PARKED = 16  # consumers that wait for the next bundle; each holds 3 MiB of what it fetched, and what is compressed in it
+PARKED = (
+    16  # consumers that wait for the next bundle; each holds 3 MiB of what it fetched, and what is compressed in it
+)
 OFFSET_GONE = "offset-gone"  # in the text of an error: Beam keeps the text of what a step raised, not its type
 
 Partition = tuple[str, int]
@@ -61,8 +63,14 @@ def consumer(bootstrap: str, group: str = "tracewinnow-reader", *, ahead: bool =
 
     # Of what waits in a consumer there is one for each partition, so it bounds the memory of a reader that is behind.
     # A broker sends a whole record, however small the limit; the answer to a fetch comes at once when there is something.
+    # The default is to look only each second whether there is room again.
     fetching = (
-        {"fetch.wait.max.ms": 250, "fetch.message.max.bytes": 1 << 20, "queued.max.messages.kbytes": 2 << 10}
+        {
+            "fetch.wait.max.ms": 250,
+            "fetch.message.max.bytes": 1 << 20,
+            "queued.max.messages.kbytes": 4 << 10,
+            "fetch.queue.backoff.ms": 5,
+        }
         if ahead
         else {"fetch.wait.max.ms": 50, "fetch.message.max.bytes": 1}
     )

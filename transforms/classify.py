@@ -32,6 +32,10 @@ TROUBLE = np.uint64(
         )
     )
 )  # fmt: skip
+LOUD = np.uint64(
+    sum(BIT[name] for name in ("exception", "error_label", "fatal", "failed_loud", "raised", "traceback", "timeout"))
+)
+SURE = 0.8
 HARMLESS = np.uint64(
     BIT["passed"] | BIT["fetch"] | BIT["build"] | BIT["handled"] | BIT["warning"] | BIT["rule"] | BIT["blank"]
 )
@@ -100,6 +104,17 @@ def settle(
     label[told] = events[told]
     confidence[told] = 0.99
     return label, confidence.astype(np.float32)
+
+
+def spared(
+    label: npt.NDArray[np.int8], confidence: npt.NDArray[np.float32], bits: npt.NDArray[np.uint64]
+) -> npt.NDArray[np.int8]:
+    """Lines of a window of a job that goes on: what speaks of trouble is noise only where the model is sure.
+
+    The model judges by how the log ends, and this one has not ended: what looks harmless now may be what the job dies of later.
+    """
+    doubtful = (label == NOISE) & (confidence < SURE) & ((bits & LOUD) != 0)
+    return np.where(doubtful, CONTEXT, label).astype(np.int8)
 
 
 def went_on(moment: npt.NDArray[np.bool_], repeats: Repeats) -> npt.NDArray[np.bool_]:

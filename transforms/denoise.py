@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.classify import ACTIONABLE, CONTEXT, METADATA, NOISE, classify, settle
+from tracewinnow.transforms.classify import ACTIONABLE, CONTEXT, METADATA, NOISE, classify, settle, spared
 from tracewinnow.transforms.reading import Reading, name_of
 from tracewinnow.transforms.reference import Reference
 
@@ -41,11 +41,12 @@ def denoise(
     events: list[str],
     went_well: bool = False,
     probability: npt.NDArray[np.float32] | None = None,
+    goes_on: bool = False,
 ) -> Denoised:
     """Class the lines and draw the noise that stays.
 
     went_well: the job ended with 0, so what looks like a failure was none. probability: float32[n, 4], of the classes, by the
-    trained model; without it the rules decide.
+    trained model; without it the rules decide. goes_on: these lines are a window of a job that has not ended.
     """
     told = np.full(len(score), -1, np.int8)
     for line, event in enumerate(events):
@@ -55,6 +56,8 @@ def denoise(
         label, confidence = classify(reading.view, reading.repeats, score, healthy, told)
     else:
         label, confidence = settle(probability, reading.repeats, healthy, told)
+        if goes_on:
+            label = spared(label, confidence, reading.view.bits)
     if went_well:
         label[(label == ACTIONABLE) & (told < 0)] = NOISE
     keep = keep_probability(label, np.diff(reading.repeats.starts)[reading.repeats.group], reading.repeats.nth)

@@ -77,9 +77,9 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
     value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
     for_labels = adjust(base, reading, healthy, "", trace.levels, trace.events) if options.query else value
     classes = judged(reading, base, healthy, result)
-    if classes is not None:
+    if classes is not None and not goes_on(trace):
         value = value + MODEL_WEIGHT * log_odds(classes[:, 0])
-    denoised = denoise(reading, for_labels, healthy, trace.events, went_well(trace), classes)
+    denoised = denoise(reading, for_labels, healthy, trace.events, went_well(trace), classes, goes_on(trace))
     result.route.append("denoise")
     result.seconds["denoise"] = time.perf_counter() - start
     return Work(trace, options, result, reading, denoised, value)
@@ -173,6 +173,11 @@ def account(trace: Trace, options: Options) -> PreprocessedTrace:
     if options.workload:
         result.versions["workload"] = options.workload
     return result
+
+
+def goes_on(trace: Trace) -> bool:
+    """A window of a job that had not ended when the window did."""
+    return bool(trace.job_id) and (trace.job is None or trace.job.outcome not in ("stopped", "crashed"))
 
 
 def went_well(trace: Trace) -> bool:

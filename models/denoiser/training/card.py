@@ -87,7 +87,7 @@ def shown(value: float, key: str) -> str:
     return "-" if value != value else f"{value:.0f}" if key == "segments" else f"{value:.3f}"
 
 
-def span(pair: tuple[float, float], key: str) -> str:
+def span(pair: list[float], key: str) -> str:
     """An interval."""
     return "" if key == "segments" else f"{shown(pair[0], key)} to {shown(pair[1], key)}"
 

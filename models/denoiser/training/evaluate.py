@@ -131,7 +131,7 @@ def calibration(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_
     )
 
 
-def interval(judged: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, tuple[float, float]]:
+def interval(judged: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, list[float]]:
     """95 % intervals of the figures, by drawing whole logs with replacement."""
     logs = np.unique(judged.log)
     members = {log: np.flatnonzero(judged.log == log) for log in logs.tolist()}
@@ -141,7 +141,7 @@ def interval(judged: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, tup
         drawn = np.concatenate([members[log] for log in rng.choice(logs, len(logs)).tolist()])
         for name, value in figures(judged.taken(drawn)).items():
             found.setdefault(name, []).append(value)
-    return {name: tuple(np.nanpercentile(values, [2.5, 97.5]).tolist()) for name, values in found.items()}
+    return {name: np.nanpercentile(values, [2.5, 97.5]).tolist() for name, values in found.items()}
 
 
 def weighed(judged: Judged, weight: float) -> Judged:

@@ -1,4 +1,4 @@
-/* Loops of blocks.pyx. */
+/* Loops of blocks.pyx and join.pyx. */
 #ifndef TRACEWINNOW_BLOCKS_H
 #define TRACEWINNOW_BLOCKS_H
 
@@ -37,7 +37,7 @@ static inline __attribute__((always_inline)) void tw_told(tw_floats* sum, const 
     }
 }
 
-TW_CLONES static void tw_expected(float* told, const float* e, const int32_t* columns, const float* weights, ptrdiff_t refs, float limit) {
+TW_CLONES TW_SOME static void tw_expected(float* told, const float* e, const int32_t* columns, const float* weights, ptrdiff_t refs, float limit) {
     for (int i = 0; i < TW_BLOCK; i += 32) {
         tw_floats sum[4];
         tw_told(sum, e, columns, weights, refs, limit, i);
@@ -46,7 +46,7 @@ TW_CLONES static void tw_expected(float* told, const float* e, const int32_t* co
 }
 
 /* to = r + what the other columns tell, and the same as floats: a whole block. */
-TW_CLONES static void tw_innovations_32(int32_t* to, float* floats, const int32_t* r, const float* e, const int32_t* columns, const float* weights, ptrdiff_t refs, float limit) {
+TW_CLONES TW_SOME static void tw_innovations_32(int32_t* to, float* floats, const int32_t* r, const float* e, const int32_t* columns, const float* weights, ptrdiff_t refs, float limit) {
     for (int i = 0; i < TW_BLOCK; i += 32) {
         tw_floats sum[4];
         tw_told(sum, e, columns, weights, refs, limit, i);
@@ -58,15 +58,15 @@ TW_CLONES static void tw_innovations_32(int32_t* to, float* floats, const int32_
     }
 }
 
-TW_CLONES static void tw_sub_expected_32(int32_t* r, const int32_t* e, const float* total, ptrdiff_t n) {
+TW_CLONES TW_SOME static void tw_sub_expected_32(int32_t* r, const int32_t* e, const float* total, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i++) r[i] = (int32_t)((uint32_t)e[i] - (uint32_t)(int32_t)total[i]);
 }
 
-TW_CLONES static void tw_to_float_32(float* out, const int32_t* e, ptrdiff_t n) {
+TW_CLONES TW_SOME static void tw_to_float_32(float* out, const int32_t* e, ptrdiff_t n) {
     for (ptrdiff_t i = 0; i < n; i++) out[i] = (float)e[i];
 }
 
-TW_CLONES static uint64_t tw_size_32(const int32_t* r, ptrdiff_t n) {
+TW_CLONES TW_SOME static uint64_t tw_size_32(const int32_t* r, ptrdiff_t n) {
     uint64_t size = 0;
     for (ptrdiff_t i = 0; i < n; i++) size += r[i] < 0 ? 0u - (uint32_t)r[i] : (uint32_t)r[i];
     return size;
@@ -96,7 +96,7 @@ static inline __attribute__((always_inline)) tw_ints tw_last(tw_ints v) { return
 #endif
 
 /* The same where no state leaves 32 bits. */
-TW_CLONES static int32_t tw_level_narrow(int32_t* x, const int32_t* e, int32_t base, int32_t state, int k, ptrdiff_t n) {
+TW_CLONES TW_SOME static int32_t tw_level_narrow(int32_t* x, const int32_t* e, int32_t base, int32_t state, int k, ptrdiff_t n) {
     ptrdiff_t i = 0;
 #if TW_SHUFFLES
     const tw_ints zero = {0}, start = zero + base;
@@ -116,7 +116,7 @@ TW_CLONES static int32_t tw_level_narrow(int32_t* x, const int32_t* e, int32_t b
 }
 
 /* trend += e[i], then value += trend, which is x[i]. */
-TW_CLONES static void tw_trend_32(int32_t* x, const int32_t* e, int32_t* value, int32_t* trend, ptrdiff_t n) {
+TW_CLONES TW_SOME static void tw_trend_32(int32_t* x, const int32_t* e, int32_t* value, int32_t* trend, ptrdiff_t n) {
     uint32_t v = (uint32_t)*value, d = (uint32_t)*trend;
     ptrdiff_t i = 0;
 #if TW_SHUFFLES
@@ -140,7 +140,7 @@ TW_CLONES static void tw_trend_32(int32_t* x, const int32_t* e, int32_t* value, 
     *trend = (int32_t)d;
 }
 
-TW_CLONES static int tw_any(const uint8_t* mask, ptrdiff_t n) {
+TW_CLONES TW_SOME static int tw_any(const uint8_t* mask, ptrdiff_t n) {
     int any = 0;
     for (ptrdiff_t i = 0; i < n; i++) any |= mask[i];
     return any;
@@ -156,7 +156,7 @@ TW_GATHER(32)
 TW_GATHER(64)
 
 /* Whether every x[i] is in [low, low + last]. */
-TW_CLONES static int tw_inside_32(const int32_t* x, int32_t low, uint32_t last, ptrdiff_t n) {
+TW_CLONES TW_SOME static int tw_inside_32(const int32_t* x, int32_t low, uint32_t last, ptrdiff_t n) {
     int outside = 0;
     for (ptrdiff_t i = 0; i < n; i++) outside |= (uint32_t)x[i] - (uint32_t)low > last;
     return !outside;

@@ -16,8 +16,11 @@
 #endif
 
 #ifdef __GNUC__
+#define TW_SOME __attribute__((unused)) /* by some of those who include it */
 /* Vectors of 32 bytes are passed only to functions that are inlined. */
 #pragma GCC diagnostic ignored "-Wpsabi"
+#else
+#define TW_SOME
 #endif
 
 #endif

@@ -1,6 +1,6 @@
-/* Loops of prediction.pyx. */
-#ifndef TRACEWINNOW_PREDICTION_H
-#define TRACEWINNOW_PREDICTION_H
+/* Loops of across.pyx. */
+#ifndef TRACEWINNOW_ACROSS_H
+#define TRACEWINNOW_ACROSS_H
 
 #include "clones.h"
 

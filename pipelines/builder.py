@@ -1,12 +1,13 @@
 """Processes that build windows while the first one reads: all cores, and none waits for the other's lock.
 
-Protocol, JSON lines: keys of windows on stdin, counters or {"error": ...} on stdout, one answer a line. A builder ends with its
-stdin, so it outlives a killed parent by one build at most; what it then still writes are the names and bytes that the next would
-write.
+Protocol, JSON lines: keys of windows on stdin, counters or {"error": ...} on stdout, one answer a line; before all of them READY,
+when the imports are done. A builder ends with its stdin, so it outlives a killed parent by one build at most; what it then still
+writes are the names and bytes that the next would write.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -15,13 +16,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.records import WindowKey
 
-MOST = 4  # builders; each takes about 200 MB
+MOST = 4  # builders; each takes about 250 MB
+READY = "ready\n"
+START_SECONDS = 60.0
 
 
 class Builders:
@@ -56,11 +60,18 @@ class Builders:
             except queue.Empty:
                 return None
             for builder in self.each:
-                if builder.process is process and builder.building:
+                if builder.process is process and builder.building and row != READY:
                     keys, builder.building = builder.building, []
                     if row:
                         return keys, json.loads(row)
                     return keys, {"error": f"the building process ended with code {process.wait()}"}
+
+    def wait(self) -> None:
+        """Until all are ready, or have died, for START_SECONDS at most. Only before the first request."""
+        until = time.monotonic() + START_SECONDS
+        for _ in self.each:
+            with contextlib.suppress(queue.Empty):
+                self.answers.get(timeout=max(0.1, until - time.monotonic()))
 
     def close(self) -> None:
         """End them; waits for the builds in hand, at most a minute each."""
@@ -131,9 +142,14 @@ def main() -> None:
     os.dup2(2, 1)
     from tracewinnow.pipelines.rebuild import BuildHere
     from tracewinnow.pipelines.retry import innermost
+    from tracewinnow.transforms import tokens
 
     here = BuildHere(Settings.from_json(sys.argv[1]))
+    here.build([])  # what is imported when it is needed is imported now
+    tokens.ranks()
     gc.freeze()  # what the imports made stays: a collection need not look at it
+    answers.write(READY)
+    answers.flush()
     for row in sys.stdin:
         keys = [(job, start) for job, start in json.loads(row)]
         try:

@@ -39,6 +39,8 @@ Report = Callable[[str, dict[str, Any]], None]
 class LocalStream:
     """Reads topics into a warehouse until the caller stops. One process a warehouse; not safe for use in many threads.
 
+    builders: where they were started before; close() ends them.
+
     Raises Transient when no broker answers, BadUse when the warehouse was begun with other windows.
     """
 
@@ -50,6 +52,7 @@ class LocalStream:
         group: str = "tracewinnow",
         disorder_ms: int = 5000,
         report: Report = lambda what, counters: None,
+        builders: Builders | None = None,
     ) -> None:
         self.bootstrap = bootstrap
         self.topics = topics
@@ -61,8 +64,9 @@ class LocalStream:
         self.store = open_objects(settings.warehouse)
         self.consumer = kafka_client.consumer(bootstrap)
         self.state = self._load(kafka_client.cluster_id(self.consumer, bootstrap))
-        self.builders = Builders(settings)
+        self.builders = builders or Builders(settings)
         self.reading = Prepared(self._construct)
+        self.builders.wait()  # or they would start beside the first run, and take its time
         self.failures: dict[WindowKey, int] = {}
 
     def turn(self) -> bool:
@@ -191,9 +195,10 @@ class LocalStream:
         due = [key for key in self.state.due() if key not in building]
         one_by_one = any(key in self.failures for key in due)  # one of a request broke it: find which
         submitted = False
-        while due and (free := self.builders.free):
-            count = 1 if one_by_one else min(BUILD_WINDOWS, -(-len(due) // free))
-            keys, due = due[:count], due[count:]
+        # A part for each builder: one that is busy now will be free.
+        most = 1 if one_by_one else min(BUILD_WINDOWS, -(-len(due) // len(self.builders.each)))
+        while due and self.builders.free:
+            keys, due = due[:most], due[most:]
             for key in keys:
                 # Back again if something new comes meanwhile; on disk it stays until it is built.
                 del self.state.pending[key]

@@ -102,7 +102,7 @@ def _run_local(
     idle_seconds: float | None,
     as_json: bool,
 ) -> None:
-    from tracewinnow.pipelines.local_stream import LocalStream
+    from tracewinnow.pipelines.builder import Builders
     from tracewinnow.pipelines.retry import keep_trying
     from tracewinnow.pipelines.single import only_one
 
@@ -124,7 +124,14 @@ def _run_local(
             )
 
     with only_one(settings.warehouse, "stream"), Stop() as stop:
-        stream = LocalStream(bootstrap, topics, settings, group, disorder_ms, report)
+        builders = Builders(settings)  # before our own imports of Beam, which take as long as theirs
+        from tracewinnow.pipelines.local_stream import LocalStream
+
+        try:
+            stream = LocalStream(bootstrap, topics, settings, group, disorder_ms, report, builders)
+        except BaseException:
+            builders.close()
+            raise
         click.echo(f"Reading {', '.join(topics)} at {bootstrap} into {settings.warehouse}. Ctrl-C stops.", err=True)
         last = time.monotonic()
         while not stop.asked:

@@ -109,12 +109,15 @@ def restore_bits(x: Latents, mapping: Mapping, dtype: np.dtype[Any]) -> NDArray[
 
 
 def relative(values: NDArray[Any], bound: float) -> tuple[Latents, Mask, Mapping, bool] | None:
-    """Latents under a relative bound, and whether any sample is negative; None if the dtype is too coarse for the
-    bound."""
+    """Latents under a relative bound, and whether any sample is negative; None if the dtype, or what the samples
+    use of it, is too coarse for the bound."""
     info = np.finfo(values.dtype)
     rel = min(bound, 0.5) * (1 - 2.0**-20) - 2.0 ** -(info.nmant + 1)
     step = math.log2((1 + rel) / (1 - rel)) if rel > 0 else 0.0
     if step * GRID_LIMIT < 2 * info.maxexp + 64:
+        return None
+    # Samples with few bits, as those born in bfloat16, may have fewer values in an octave than the grid has points.
+    if math.ldexp(2 * rel, info.nmant - shared_zeros(values.view(word(values.dtype)))) <= math.log(2):
         return None
     source = values.astype(np.float32) if info.bits == 16 else values
     low, high = float(info.tiny) * (1 + 4 * rel), float(info.max) / (1 + 4 * rel)

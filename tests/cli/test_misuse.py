@@ -23,6 +23,8 @@ ALONE = {
     "show": (2, "Missing argument 'JOB'"),
     "lines": (2, "Missing argument 'JOB'"),
     "series": (2, "Missing argument 'JOB'"),
+    "train": (2, "Usage:"),
+    "evaluate": (2, "Usage:"),
     "codec": (2, "Encode, decode and inspect numeric containers"),
     "completion": (2, "Missing argument"),
 }
@@ -73,6 +75,12 @@ WRONG = [
     (("lines", "job", "x", "--warehouse", "w"), 2, "not a range of lines"),
     (("lines", "job", "1-2", "--warehouse", "nowhere"), 2, "holds no warehouse"),
     (("lines", "job", "1-2", "--warehouse", "w", "--part", "-1"), 2, "not in the range"),
+    (("train", "denoiser"), 2, "Missing option '--out'"),
+    (("train", "denoiser", "--out", "m"), 2, "--data"),
+    (("train", "denoiser", "--out", "m", "--data", "nowhere"), 2, "does not exist"),
+    (("train", "ranker"), 2, "No such command"),
+    (("evaluate", "denoiser", "--model", "nowhere"), 2, "does not exist"),
+    (("evaluate", "denoiser", "--model", "."), 1, "tracewinnow train denoiser"),
     (("completion", "tcsh"), 2, "'tcsh' is not one of"),
 ]
 

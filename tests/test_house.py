@@ -88,3 +88,9 @@ def test_nothing_of_this_machine_is_in_the_repository() -> None:
         if name != "tests/test_house.py" and file.is_file() and file.stat().st_size < 1 << 20:
             found += [name for row in file.read_text(errors="replace").splitlines() if pattern.search(row)]
     assert found == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda f: f.name)
+def test_scripts_named_in_the_docs_are_there(page: Path) -> None:
+    for script in re.findall(r"\binfra/[\w./-]+\.(?:sh|py|yaml)\b", page.read_text()):
+        assert (ROOT / script).is_file(), f"{page.name} names {script}, which is not there"

@@ -19,8 +19,8 @@ from dataclasses import replace
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
 from tracewinnow.transforms.offers import Offer, offered, part
 
-LINKED = 9.0  # log-odds that a rare line wins by a link to the failure,
-LINKED_MOST = 5.0  # which raises it no further than this
+LINKED = 12.0  # log-odds that a rare line wins by a link to the failure,
+LINKED_MOST = 8.0  # which raises it no further than this
 ROOT = 2.0  # log-odds for the block that ends with the failure that the job is said to have died of
 LATER = 4.0  # the most for a crash that is another one
 SUSPECT = 2.5  # the most log-odds for what the rank says that the others speak of, which are as many as it has itself,
@@ -131,7 +131,7 @@ def alone(traces: Sequence[PreprocessedTrace], rank: int) -> list[Offer]:
         Offer(index, segment, segment.score, segment.tokens + 1)
         for index, trace in enumerate(traces)
         for segment in trace.segments
-        if segment.first and segment.first == segment.last and segment.label in ("context", "noise")
+        if segment.first and segment.first == segment.last and segment.label != "actionable"
         and ranks[segment.template] == {rank} and total[segment.template] <= FEW
     ]  # fmt: skip
     return found if len(found) <= ALONE else []

@@ -6,7 +6,6 @@ import mmap
 import os
 import random
 import signal
-import struct
 import subprocess
 import time
 from collections.abc import Callable
@@ -20,15 +19,17 @@ from tracewinnow.logger import session
 from tracewinnow.logger.sync import sync
 from tracewinnow.schemas import telemetry_pb2 as pb
 
+# The count is stored as one machine word: struct.pack_into clears the bytes before it writes them, and a job killed between
+# the two would have said that no call had returned.
 COUNTING = """
-import mmap, struct
+import mmap
 with open({counter!r}, "r+b") as file:
-    returned = mmap.mmap(file.fileno(), 8)
+    returned = memoryview(mmap.mmap(file.fileno(), 8)).cast("Q")
 number = 0
 while True:
     run.log("line %d" % number)
     number += 1
-    struct.pack_into("<Q", returned, 0, number)
+    returned[0] = number
 """
 
 
@@ -39,7 +40,7 @@ class Counting:
         path = directory / "counter"
         path.write_bytes(bytes(8))
         with open(path, "r+b") as file:
-            self._counter = mmap.mmap(file.fileno(), 8)
+            self._counter = memoryview(mmap.mmap(file.fileno(), 8)).cast("Q")
         self.process = start_job(COUNTING.format(counter=str(path)), **arguments)
         until = time.monotonic() + 30
         while not self.returned and time.monotonic() < until:
@@ -47,7 +48,7 @@ class Counting:
 
     @property
     def returned(self) -> int:
-        return int(struct.unpack_from("<Q", self._counter)[0])
+        return int(self._counter[0])
 
     def kill(self) -> int:
         """How many calls had returned when it was killed."""

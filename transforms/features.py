@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.score import Floats, View, place_features, signal_matrix, sorted_groups, surroundings
+from tracewinnow.transforms.score import (
+    Floats,
+    View,
+    block_largest,
+    place_features,
+    signal_matrix,
+    sorted_groups,
+    surroundings,
+)
 from tracewinnow.transforms.signals import BIT, NAMES
 
 CLASSES = "acmn"  # actionable, context, metadata, noise
@@ -85,15 +93,6 @@ def block_mean(block: npt.NDArray[np.int64], p: Floats) -> Floats:
         order, starts = sorted_groups(block)
         sizes = np.diff(starts)
         found[order] = np.repeat(np.add.reduceat(p[order], starts[:-1]) / sizes[:, None], sizes, axis=0)
-    return found
-
-
-def block_largest(block: npt.NDArray[np.int64], values: Floats) -> Floats:
-    """Largest of the block around each line: float32[n]."""
-    found = np.empty_like(values)
-    if len(values):
-        order, starts = sorted_groups(block)
-        found[order] = np.repeat(np.maximum.reduceat(values[order], starts[:-1]), np.diff(starts))
     return found
 
 

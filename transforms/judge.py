@@ -49,7 +49,12 @@ class Judge:
 
 def evidence(logits: Floats) -> Floats:
     """Log-odds of each line by itself to be actionable: float32[n, 4] -> float32[n]."""
-    p = np.clip(features.probabilities(logits)[:, 0], LEAST, 1 - LEAST)
+    return log_odds(features.probabilities(logits)[:, 0], LEAST)
+
+
+def log_odds(p: Floats, least: float) -> Floats:
+    """Of probabilities, cut off at `least` and 1 - `least`: float32[n] -> float32[n]."""
+    p = np.clip(p, least, 1 - least)
     return np.asarray(np.log(p / (1 - p)), np.float32)
 
 

@@ -12,12 +12,11 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.models import registry
 from tracewinnow.schemas.trace_pb2 import ClassCount, LineClass, Note, PreprocessedTrace
 from tracewinnow.transforms import render, tokens
 from tracewinnow.transforms.classify import LABELS, NOISE
 from tracewinnow.transforms.denoise import Denoised, denoise, healthy_share
-from tracewinnow.transforms.judge import RULES, judge
+from tracewinnow.transforms.judge import RULES, judge, log_odds
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.pack import contain
 from tracewinnow.transforms.rank import Costs, adjust, rank
@@ -34,7 +33,7 @@ HEADER_FROM = 300  # tokens of budget from which the marks are explained
 EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,
 SAMPLE = 1 << 15  # and how many of a larger trace
 MODEL_WEIGHT = 0.3  # of the model's log-odds that a line is actionable, beside the score
-LEAST_LIKELY = 0.01
+LEAST_LIKELY = 0.01  # where these are cut off: a model that is sure of what it never saw must not decide alone
 BARE = 24  # tokens of budget below which one shortened line is all that fits
 
 
@@ -78,7 +77,7 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
     for_labels = adjust(base, reading, healthy, "", trace.levels, trace.events) if options.query else value
     classes = judged(reading, base, healthy, result)
     if classes is not None and not goes_on(trace):
-        value = value + MODEL_WEIGHT * log_odds(classes[:, 0])
+        value = value + MODEL_WEIGHT * log_odds(classes[:, 0], LEAST_LIKELY)
     denoised = denoise(reading, for_labels, healthy, trace.events, went_well(trace), classes, goes_on(trace))
     result.route.append("denoise")
     result.seconds["denoise"] = time.perf_counter() - start
@@ -90,19 +89,11 @@ def judged(
 ) -> npt.NDArray[np.float32] | None:
     """Class probabilities by the trained model, float32[n, 4]; without one None, and the result says why the rules answer."""
     model = judge()
-    if not (registry.FOLDER / "manifest.json").exists():
-        return None
     result.versions["denoiser"] = denoiser_version()
     if isinstance(model, str):
         result.notes.append(Note(stage="denoise", what="fallback", reason=model))
         return None
     return model.classes(reading, rules, healthy)
-
-
-def log_odds(p: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Of the probability that a line is actionable, cut off: a model that is sure of what it never saw must not decide alone."""
-    p = np.clip(p, LEAST_LIKELY, 1 - LEAST_LIKELY)
-    return np.asarray(np.log(p / (1 - p)), np.float32)
 
 
 def denoiser_version() -> str:

@@ -75,10 +75,7 @@ def surroundings(view: View, own: Floats) -> dict[str, Floats]:
         low, high = np.maximum(0, at - reach), np.minimum(n, at + reach + 1)
         found[f"mean_{reach}"] = ((total[high] - total[low]) / (high - low)).astype(np.float32)
     found["relative"] = strength / max(float(strength.max(initial=0)), 1e-9)
-    order, starts = sorted_groups(view.block)
-    best = np.empty(n, np.float32)
-    best[order] = np.repeat(np.maximum.reduceat(strength[order], starts[:-1]), np.diff(starts))
-    found["block"] = best
+    found["block"] = block_largest(view.block, strength)
     bad = np.flatnonzero(((view.bits & np.uint64(BIT["exit"])) != 0) & ((view.bits & np.uint64(BIT["none"])) == 0))
     # Distance in lines that say something new: what eight ranks print alike must not push the cause away.
     said = repeats(view).nth
@@ -96,6 +93,15 @@ def surroundings(view: View, own: Floats) -> dict[str, Floats]:
         found[f"since_exit_{reach}"] = np.exp(-since / reach)
         found[f"first_exit_{reach}"] = np.exp(-first / reach)
     found["after_exit"] = (at > (bad[0] if len(bad) else n)).astype(np.float32)
+    return found
+
+
+def block_largest(block: npt.NDArray[np.int64], values: Floats) -> Floats:
+    """Largest of the block around each line: float32[n]."""
+    found = np.empty_like(values)
+    if len(values):
+        order, starts = sorted_groups(block)
+        found[order] = np.repeat(np.maximum.reduceat(values[order], starts[:-1]), np.diff(starts))
     return found
 
 

@@ -143,6 +143,7 @@ def test_bad_use(broker: Broker, tmp_path: Path) -> None:
     stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
     broker.send(batch("j", new_process(), 0, ["one"]))
     drain(stream, 0.2)
+    stream.close()
     with pytest.raises(BadUse, match="windows of 10s"):
         LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path, 60))
     with (

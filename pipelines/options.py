@@ -6,9 +6,10 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from tracewinnow.schemas.errors import BadUse
+from tracewinnow.schemas.errors import BadInput, BadUse
 from tracewinnow.stores.archive import PART_BYTES
 from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.reference import LARGEST, Reference
 
 SECOND = 1_000_000_000  # ns
 UNITS = {"ms": SECOND // 1000, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86400 * SECOND}
@@ -27,7 +28,8 @@ class Settings:
     """warehouse: a folder or gs://bucket/prefix. window_ns: length of a window; must stay the same for a warehouse.
 
     part_bytes: a window that holds more raw bytes is built as several traces. late_ns: how long the runner waits for late
-    data of a window; older data is built at once instead. registry: URL of a schema registry, or "".
+    data of a window; older data is built at once instead. registry: URL of a schema registry, or "". reference: file of the
+    profile in `stage`, from which another process on this machine reads it, or "".
     """
 
     warehouse: str
@@ -35,6 +37,7 @@ class Settings:
     part_bytes: int = PART_BYTES
     late_ns: int = 86400 * SECOND
     registry: str = ""
+    reference: str = ""
     tables: str = ""  # where they are not in the warehouse: bq://project/dataset
     stage: Options = field(default_factory=lambda: Options(budget=2000, store_tokens=8000))
 
@@ -49,7 +52,7 @@ class Settings:
             raise BadUse("a part of a window holds at least 64 KiB")
 
     def to_json(self) -> str:
-        """For another process. The healthy reference of the stages is not carried: no verb sets one."""
+        """For another process on this machine: a profile is not carried, but where it stands."""
         fields = {name: getattr(self, name) for name in self.__slots__ if name != "stage"}
         stage = {
             name: getattr(self.stage, name) for name in ("budget", "query", "workload", "store_tokens", "rel_error")
@@ -58,6 +61,23 @@ class Settings:
 
     @staticmethod
     def from_json(text: str) -> Settings:
-        """What to_json gave."""
+        """What to_json gave. Raises BadUse where the profile cannot be read."""
         fields = json.loads(text)
-        return Settings(**{**fields, "stage": Options(**fields["stage"])})
+        stage = Options(**fields["stage"], reference=profile_at(fields["reference"]))
+        return Settings(**{**fields, "stage": stage})
+
+
+def profile_at(path: str) -> Reference | None:
+    """The profile of healthy runs in a file; None for "". Raises BadUse where there is none to read."""
+    if not path:
+        return None
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST + 1)
+        return Reference.load(data.decode("utf8", "replace"))
+    except OSError as wrong:
+        raise BadUse(f"--reference {path} cannot be read: {wrong.strerror}") from wrong
+    except BadInput as wrong:
+        raise BadUse(
+            f"--reference {path}: {wrong.reason}; make one of healthy logs with `tracewinnow reference build`"
+        ) from wrong

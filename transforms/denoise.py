@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.transforms.classify import ACTIONABLE, CONTEXT, METADATA, NOISE, classify, settle, spared
-from tracewinnow.transforms.reading import Reading, name_of
+from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.reference import Reference
 
 EXPECTED = 4.0  # repeats of one noise line that are kept, on average
@@ -93,7 +93,6 @@ def draw(reading: Reading) -> npt.NDArray[np.float64]:
 
 def healthy_share(reading: Reading, reference: Reference | None) -> npt.NDArray[np.float32]:
     """Share of the healthy runs that print each line: float32[n]; zeros without a reference."""
-    if reference is None or not reference.runs:
+    if reference is None:
         return np.zeros(len(reading.shown), np.float32)
-    share = [reference.templates.get(name_of(template), 0) / reference.runs for template in reading.templates]
-    return np.array(share, np.float32)[reading.view.template]
+    return reference.share(reading.names)[reading.view.template]

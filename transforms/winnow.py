@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
 
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
-from tracewinnow.transforms.lines import decode, split
 from tracewinnow.transforms.options import Options
-from tracewinnow.transforms.pieces import SIZE, winnow_pieces
+from tracewinnow.transforms.pieces import SIZE, traces, winnow_pieces
 from tracewinnow.transforms.reading import template_names
-from tracewinnow.transforms.reference import Reference
+from tracewinnow.transforms.reference import MOST, Names, Reference, no_names
 
 
 def winnow(
@@ -41,5 +42,14 @@ def profile(reference: Reference | str | bytes | Sequence[str | bytes] | None) -
         return reference
     found = Reference()
     for log in [reference] if isinstance(reference, (str, bytes)) else reference:
-        found.add(template_names(split(decode(log)[0] if isinstance(log, bytes) else log)))
+        found.add(names_of(cut(log)))
+    return found
+
+
+def names_of(chunks: Iterable[str | bytes]) -> Names:
+    """Names of the distinct templates of a log that comes in chunks: uint64, ascending, MOST at most. Memory is that of a piece."""
+    found = no_names()
+    for trace, _ in traces(chunks):
+        here = np.array([int(name, 16) for name in template_names(trace.lines)], np.uint64)
+        found = np.union1d(found, here)[:MOST]
     return found

@@ -41,6 +41,22 @@ def test_from_a_file_to_the_answer_and_the_export(cli: Cli, log: Path) -> None:
     assert cli("rebuild", "--warehouse", "my warehouse", "--json").out.startswith('{"windows": 1')
 
 
+def test_what_healthy_runs_print_is_noise_in_every_trace(cli: Cli, log: Path, tmp_path: Path) -> None:
+    (tmp_path / "good.log").write_text(LOG.replace("RuntimeError: shard 7 is gone\n", "done\n"))
+    (tmp_path / "good-too.log").write_text("RuntimeError: shard 7 is gone\n")
+    for healthy, shown in (("good.log", True), ("good-too.log", False)):
+        assert cli("reference", "build", healthy, "--out", "healthy.json").code == 0
+        said = cli("backfill", "job-7.log", "--again", "--warehouse", "w", "--reference", "healthy.json")
+        assert said.code == 0
+        found = json.loads(cli("show", "job-7", "--warehouse", "w", "--json").out)["segments"]
+        assert any(one["label"] == "actionable" and "RuntimeError" in one["text"] for one in found) is shown
+    for verb in (("backfill", "job-7.log"), ("rebuild",)):
+        for wrong, says in (("good.log", "no reference profile"), ("nowhere.json", "cannot be read")):
+            said = cli(*verb, "--warehouse", "w", "--reference", wrong)
+            assert said.code == 2
+            assert says in said.err
+
+
 def test_files_that_are_no_logs(cli: Cli, log: Path, tmp_path: Path) -> None:
     (tmp_path / "weights.bin").write_bytes(random.Random(7).randbytes(10_000))
     (tmp_path / "empty.log").touch()

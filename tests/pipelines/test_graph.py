@@ -17,6 +17,8 @@ from tracewinnow.pipelines.options import Settings, duration_ns
 from tracewinnow.pipelines.run import run_here
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.stores.parquet_tables import connect
+from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.reference import Reference
 
 STEPS = [
     "ReadKafka",
@@ -118,8 +120,13 @@ def test_no_durations(text: str) -> None:
         duration_ns(text)
 
 
-def test_settings_travel_to_the_builder() -> None:
+def test_settings_travel_to_the_builder(tmp_path: Path) -> None:
     settings = Settings("w", window_ns=10**10, tables="bq://p/d")
+    assert Settings.from_json(settings.to_json()) == settings
+    healthy = Reference()
+    healthy.add(["00000000000000ab"])
+    (tmp_path / "healthy.json").write_text(healthy.save())
+    settings = Settings("w", reference=str(tmp_path / "healthy.json"), stage=Options(reference=healthy))
     assert Settings.from_json(settings.to_json()) == settings
     for wrong in ({"warehouse": ""}, {"warehouse": "w", "window_ns": 1}, {"warehouse": "w", "part_bytes": 1}):
         with pytest.raises(BadUse):

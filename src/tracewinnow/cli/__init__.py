@@ -20,6 +20,7 @@ from tracewinnow.version import VERSION
 # verb -> (module, what it does in a line, extra that it needs)
 VERBS: dict[str, tuple[str, str, str]] = {
     "preprocess": ("preprocess", "Winnow one log down to a token budget.", "winnow"),
+    "reference": ("reference", "Make and merge profiles of healthy runs.", "winnow"),
     "run": ("run", "Run any command and send what it prints.", ""),
     "sync": ("sync", "Ship what a spool still holds.", ""),
     "stream": ("stream", "Run the pipeline over Kafka.", "pipeline"),

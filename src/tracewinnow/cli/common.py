@@ -51,6 +51,12 @@ def pipeline_options(command: Command) -> Command:
                 help="Largest relative error of stored numbers; without it every bit is kept.",
             ),
             click.option(
+                "--reference",
+                default="",
+                metavar="FILE",
+                help="Profile of healthy runs, by `tracewinnow reference`: what half of them print is noise.",
+            ),
+            click.option(
                 "--runner",
                 type=click.Choice(["local", "flink", "prism", "dataflow"]),
                 default="local",
@@ -72,7 +78,7 @@ def pipeline_options(command: Command) -> Command:
 
 def settings_of(options: dict[str, Any]) -> Any:
     """pipelines.options.Settings from the options above. Raises BadUse."""
-    from tracewinnow.pipelines.options import Settings, duration_ns
+    from tracewinnow.pipelines.options import Settings, duration_ns, profile_at
     from tracewinnow.schemas.errors import BadUse
     from tracewinnow.transforms.options import Options
 
@@ -85,7 +91,13 @@ def settings_of(options: dict[str, Any]) -> Any:
         window_ns=duration_ns(options["window"]),
         tables=options["tables"],
         registry=options.get("registry") or "",
-        stage=Options(budget=options["budget"], store_tokens=options["store_tokens"], rel_error=options["rel_error"]),
+        reference=os.path.abspath(options["reference"]) if options["reference"] else "",
+        stage=Options(
+            budget=options["budget"],
+            store_tokens=options["store_tokens"],
+            rel_error=options["rel_error"],
+            reference=profile_at(options["reference"]),
+        ),
     )
 
 

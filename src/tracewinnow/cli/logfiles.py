@@ -1,0 +1,162 @@
+"""Log files as verbs read them: plain, .gz or .zst, in chunks; and healthy ones as a profile."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import os
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+from tracewinnow.schemas.errors import BadInput, BadUse
+from tracewinnow.transforms.reference import FORMAT, LARGEST, Reference
+from tracewinnow.transforms.winnow import names_of
+
+CHUNK = 16 << 20  # bytes
+HEAD = 200  # bytes of a file in which a profile says that it is one
+GZIP, ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+
+Tell = Callable[[int], None]
+
+
+def silent(size: int) -> None:
+    """Tells nobody."""
+
+
+def is_profile(head: bytes) -> bool:
+    """Whether a file that begins like this is a saved profile."""
+    return head.lstrip()[:1] == b"{" and FORMAT.encode() in head[:HEAD]
+
+
+def saved_profile(name: str, tell: Tell = silent) -> Reference | None:
+    """The profile in a file; None where the file is something else. Raises BadInput where it is damaged or too large."""
+    with opened(name, tell) as stream:
+        found = chunks(stream, name)
+        head = next(found, b"")
+        return loaded(itertools.chain([head], found), name) if is_profile(head) else None
+
+
+def loaded(found: Iterator[bytes], name: str) -> Reference:
+    """A profile from its chunks, of LARGEST bytes at most."""
+    data = b""
+    for chunk in found:
+        data += chunk
+        if len(data) > LARGEST:
+            raise BadInput("reference-too-large", f"{name} has more than the {LARGEST >> 20} MB of a profile")
+    try:
+        return Reference.load(data.decode("utf8", "replace"))
+    except BadInput as wrong:
+        raise BadInput(wrong.code, f"{name}: {wrong.reason}") from wrong
+
+
+def healthy(names: Sequence[str], tell: Tell = silent) -> tuple[Reference, list[str]]:
+    """The profile of healthy logs and saved profiles, and which files held nothing. Memory is that of a piece of one log.
+
+    tell: called with the bytes read from the files. Raises BadUse and BadInput where a file cannot be read.
+    """
+    profile, empty = Reference(), []
+    for name in names:
+        with opened(name, tell) as stream:
+            found = chunks(stream, name)
+            head = next(found, b"")
+            everything = itertools.chain([head], found)
+            if is_profile(head):
+                profile = profile.merge(loaded(everything, name))
+            elif head:
+                profile.add(names_of(everything))
+            else:
+                empty.append(name)
+    return profile, empty
+
+
+@contextmanager
+def opened(name: str, tell: Tell = silent) -> Iterator[IO[bytes]]:
+    """A file, unpacked if it is .gz or .zst, or standard input for "-". Raises BadUse where there is none to read."""
+    if name == "-":
+        yield unpacked(sys.stdin.buffer, tell)
+        return
+    if Path(name).is_dir():
+        raise BadUse(f"{name} is a folder: give one log file (`tracewinnow backfill` reads folders)")
+    try:
+        file = open(name, "rb")  # noqa: SIM115 - closed below
+    except FileNotFoundError:
+        raise BadUse(f"there is no file {name}") from None
+    except PermissionError:
+        raise BadUse(f"{name} may not be read by this user") from None
+    with file:
+        yield unpacked(file, tell)
+
+
+def unpacked(stream: IO[bytes], tell: Tell = silent) -> IO[bytes]:
+    """What gzip or zstandard packed, known by the first bytes; other data as it is."""
+    head = stream.read(4)
+    stream = io.BufferedReader(Joined(head, stream, tell))
+    if head[:2] == GZIP:
+        return cast(IO[bytes], gzip.GzipFile(fileobj=stream))
+    if head == ZSTANDARD:
+        try:
+            import zstandard
+        except ModuleNotFoundError as missing:
+            raise BadUse(
+                "the file is packed with zstandard, which is not installed: pip install zstandard"
+            ) from missing
+        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True))
+    return stream
+
+
+class Joined(io.RawIOBase):
+    """The bytes that were read to know a stream by, then the rest of it."""
+
+    def __init__(self, head: bytes, rest: IO[bytes], tell: Tell) -> None:
+        self.head, self.rest, self.told = head, rest, tell
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: Any) -> int:
+        data, self.head = (self.head, b"") if self.head else (self.rest.read(len(target)), b"")
+        target[: len(data)] = data
+        self.told(len(data))
+        return len(data)
+
+
+def chunks(stream: IO[bytes], name: str) -> Iterator[bytes]:
+    """The stream in chunks. Raises BadInput where it is packed and broken."""
+    while True:
+        try:
+            chunk = stream.read(CHUNK)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as broken:
+            raise BadInput("broken-gzip", f"{name} is not whole: {broken}") from broken
+        except Exception as broken:
+            if type(broken).__name__ != "ZstdError":  # of a package that may not be installed
+                raise
+            raise BadInput("broken-zstandard", f"{name} is not whole: {broken}") from broken
+        if not chunk:
+            return
+        yield chunk
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that it is there whole or not at all, whenever this process ends. Raises BadUse where it cannot be."""
+    try:
+        number, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as wrong:
+        raise BadUse(f"{path} cannot be written: {wrong.strerror}") from wrong
+    try:
+        with os.fdopen(number, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(number)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)  # as any new file; a temporary one is the owner's alone
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -49,17 +49,20 @@ def classify(
     score: npt.NDArray[np.float32],
     healthy: npt.NDArray[np.float32],
     events: npt.NDArray[np.int8],
+    harmless: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """Class number (into LABELS) and confidence of each line: int8[n], float32[n] in (0, 1).
 
     healthy: float32[n], share of healthy runs that print the line. events: int8[n], class number where the line tells a job event,
-    else -1.
+    else -1. harmless: bool[n], lines that are not actionable.
     """
     n = len(score)
     if n == 0:
         return np.zeros(0, np.int8), np.zeros(0, np.float32)
     top, trouble = per_block(view, score)
     limit = np.where(trouble, WITH_TROUBLE, WITHOUT)
+    if harmless is not None:
+        top = np.where(harmless, np.minimum(top, limit - 1), top)
     count = np.bincount(view.template)[view.template]
     moment, job = (view.bits & TELLS_MOMENT) != 0, (view.bits & TELLS_JOB) != 0
     harmless = (view.bits & HARMLESS) != 0
@@ -104,6 +107,15 @@ def settle(
     label[told] = events[told]
     confidence[told] = 0.99
     return label, confidence.astype(np.float32)
+
+
+def voteless(probability: npt.NDArray[np.float32], harmless: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
+    """Probabilities, float32[n, 4], of lines that cannot be actionable where `harmless`: what is left, scaled to 1."""
+    found = np.array(probability, np.float32)
+    found[harmless, ACTIONABLE] = 0
+    found[harmless, NOISE] += np.float32(1e-6)  # where nothing is left
+    found[harmless] /= found[harmless].sum(axis=1, keepdims=True)
+    return found
 
 
 def spared(

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.classify import ACTIONABLE, CONTEXT, METADATA, NOISE, classify, settle, spared
+from tracewinnow.transforms.classify import ACTIONABLE, CONTEXT, METADATA, NOISE, classify, settle, spared, voteless
 from tracewinnow.transforms.reading import Reading
-from tracewinnow.transforms.reference import Reference
 
 EXPECTED = 4.0  # repeats of one noise line that are kept, on average
 MOST = 100.0  # noise lines of a trace that are kept, on average; with more kinds than that, all their probabilities shrink alike
@@ -42,19 +41,23 @@ def denoise(
     went_well: bool = False,
     probability: npt.NDArray[np.float32] | None = None,
     goes_on: bool = False,
+    harmless: npt.NDArray[np.bool_] | None = None,
 ) -> Denoised:
     """Class the lines and draw the noise that stays.
 
     went_well: the job ended with 0, so what looks like a failure was none. probability: float32[n, 4], of the classes, by the
-    trained model; without it the rules decide. goes_on: these lines are a window of a job that has not ended.
+    trained model; without it the rules decide. goes_on: these lines are a window of a job that has not ended. harmless: bool[n],
+    lines that are not actionable, whatever rules and model say.
     """
     told = np.full(len(score), -1, np.int8)
     for line, event in enumerate(events):
         if event:
             told[line] = EVENT_CLASS.get(event, CONTEXT)
     if probability is None:
-        label, confidence = classify(reading.view, reading.repeats, score, healthy, told)
+        label, confidence = classify(reading.view, reading.repeats, score, healthy, told, harmless)
     else:
+        if harmless is not None and harmless.any():
+            probability = voteless(probability, harmless)
         label, confidence = settle(probability, reading.repeats, healthy, told)
         if goes_on:
             label = spared(label, confidence, reading.view.bits)
@@ -89,10 +92,3 @@ def draw(reading: Reading) -> npt.NDArray[np.float64]:
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     mixed ^= mixed >> np.uint64(31)
     return np.asarray(mixed >> np.uint64(11), np.float64) / 2.0**53
-
-
-def healthy_share(reading: Reading, reference: Reference | None) -> npt.NDArray[np.float32]:
-    """Share of the healthy runs that print each line: float32[n]; zeros without a reference."""
-    if reference is None:
-        return np.zeros(len(reading.shown), np.float32)
-    return reference.share(reading.names)[reading.view.template]

@@ -15,19 +15,21 @@ import numpy.typing as npt
 from tracewinnow.schemas.trace_pb2 import ClassCount, LineClass, Note, PreprocessedTrace
 from tracewinnow.transforms import render, tokens
 from tracewinnow.transforms.classify import LABELS, NOISE
-from tracewinnow.transforms.denoise import Denoised, denoise, healthy_share
+from tracewinnow.transforms.denoise import Denoised, denoise
+from tracewinnow.transforms.harmless import Shipped, harmless, healthy_share, shipped, shipped_version
 from tracewinnow.transforms.judge import RULES, judge, log_odds
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.pack import contain
 from tracewinnow.transforms.rank import Costs, adjust, rank
 from tracewinnow.transforms.reading import Reading, read
+from tracewinnow.transforms.reference import Names, no_names
 from tracewinnow.transforms.score import score
 from tracewinnow.transforms.segments import Piece, cut, segment, summary_segment
 from tracewinnow.transforms.series import Summary, summarise
 from tracewinnow.transforms.trace import Trace
 from tracewinnow.version import VERSION
 
-STAGES_VERSION = "rules-3"  # raised when the same input may give another result
+STAGES_VERSION = "rules-4"  # raised when the same input may give another result
 NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
 HEADER_FROM = 300  # tokens of budget from which the marks are explained
 EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,
@@ -78,7 +80,16 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
     classes = judged(reading, base, healthy, result)
     if classes is not None and not goes_on(trace):
         value = value + MODEL_WEIGHT * log_odds(classes[:, 0], LEAST_LIKELY)
-    denoised = denoise(reading, for_labels, healthy, trace.events, went_well(trace), classes, goes_on(trace))
+    denoised = denoise(
+        reading,
+        for_labels,
+        healthy,
+        trace.events,
+        went_well(trace),
+        classes,
+        goes_on(trace),
+        harmless(reading, options.reference, known_harmless(result)),
+    )
     result.route.append("denoise")
     result.seconds["denoise"] = time.perf_counter() - start
     return Work(trace, options, result, reading, denoised, value)
@@ -94,6 +105,16 @@ def judged(
         result.notes.append(Note(stage="denoise", what="fallback", reason=model))
         return None
     return model.classes(reading, rules, healthy)
+
+
+def known_harmless(result: PreprocessedTrace) -> Names:
+    """Templates of the shipped profile; without one none, and the result says why."""
+    found = shipped()
+    result.versions["harmless"] = shipped_version()
+    if isinstance(found, Shipped):
+        return found.names
+    result.notes.append(Note(stage="denoise", what="fallback", reason=f"error-like lines are judged alone: {found}"))
+    return no_names()
 
 
 def denoiser_version() -> str:
@@ -179,7 +200,7 @@ def went_well(trace: Trace) -> bool:
 
 def content_address(trace: Trace, options: Options) -> str:
     """SHA-256, hex, of everything the result hangs on."""
-    versions = "\0".join((VERSION, STAGES_VERSION, denoiser_version(), tokens.TOKENIZER, ""))
+    versions = "\0".join((VERSION, STAGES_VERSION, denoiser_version(), shipped_version(), tokens.TOKENIZER, ""))
     digest = hashlib.sha256(versions.encode() + options.canonical())
     digest.update("\n".join(trace.lines).encode("utf8", "surrogateescape"))
     for numbers in (trace.times_ns, trace.ranks, trace.levels):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tracewinnow.transforms.classify import NOISE
-from tracewinnow.transforms.denoise import EXPECTED, MOST, denoise, draw, healthy_share, keep_probability
+from tracewinnow.transforms.denoise import EXPECTED, MOST, denoise, draw, keep_probability
+from tracewinnow.transforms.harmless import healthy_share
 from tracewinnow.transforms.reading import read, template_names
 from tracewinnow.transforms.reference import Reference
 from tracewinnow.transforms.score import score

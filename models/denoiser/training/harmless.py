@@ -21,7 +21,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.models import registry
-from tracewinnow.models.denoiser.training import run
 from tracewinnow.models.denoiser.training.dataset import Sample, Study
 from tracewinnow.models.denoiser.training.fit import fit, lines_of, seen
 from tracewinnow.transforms import features
@@ -114,6 +113,8 @@ def check(found: Study, tell: Callable[[str], None] = print) -> dict[str, dict[s
 
 def main() -> None:
     """Build the profile, or judge it."""
+    from tracewinnow.models.denoiser.training import run  # which may write this file too
+
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, help="folder of the logs that others wrote")
     parser.add_argument("--out", type=Path, default=registry.FOLDER, help="folder that is written")

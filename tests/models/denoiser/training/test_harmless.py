@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tracewinnow.models import registry
-from tracewinnow.models.denoiser.training import harmless
+from tracewinnow.models.denoiser.training import harmless, run
 from tracewinnow.models.denoiser.training.corpus import Log
 from tracewinnow.models.denoiser.training.dataset import Study, study
 from tracewinnow.transforms.harmless import FILE, Shipped, shipped
@@ -55,7 +55,7 @@ def test_the_file_is_the_same_each_time(found: Study, tmp_path: Path) -> None:
 
 
 def some_scenes() -> Study:
-    return study([], harmless.run.SCENES, sorted(harmless.run.SCENES.rglob("*.txt"))[::16])
+    return study([], run.SCENES, sorted(run.SCENES.rglob("*.txt"))[::16])
 
 
 def test_the_shipped_file_is_of_these_templates() -> None:

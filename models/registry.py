@@ -19,10 +19,10 @@ class ModelUnavailable(Exception):
     """A model cannot be loaded: what is wrong, and that the rules answer in its place."""
 
 
-def arrays(name: str, folder: Path = FOLDER) -> dict[str, npt.NDArray[np.generic]]:
-    """The arrays of a shipped model, by name. Blocks for some milliseconds.
+def content(name: str, folder: Path = FOLDER) -> bytes:
+    """The bytes of a shipped file. Blocks for some milliseconds.
 
-    Raises ModelUnavailable where the file is absent, too large, damaged, or not the one that the manifest names.
+    Raises ModelUnavailable where it is absent, too large, or not the one that the manifest names.
     """
     try:
         wanted = json.loads((folder / "manifest.json").read_text())["files"][name]["sha256"]
@@ -34,6 +34,12 @@ def arrays(name: str, folder: Path = FOLDER) -> dict[str, npt.NDArray[np.generic
         raise ModelUnavailable(f"no model {name!r} in {folder.name}: {wrong!r}") from wrong
     if hashlib.sha256(raw).hexdigest() != wanted:
         raise ModelUnavailable(f"{name} is not the file that the manifest names: its checksum differs")
+    return raw
+
+
+def arrays(name: str, folder: Path = FOLDER) -> dict[str, npt.NDArray[np.generic]]:
+    """The arrays of a shipped model, by name. Raises ModelUnavailable as content() does, and where they cannot be read."""
+    raw = content(name, folder)
     try:
         with np.load(io.BytesIO(raw), allow_pickle=False) as found:
             return dict(found)
@@ -43,10 +49,14 @@ def arrays(name: str, folder: Path = FOLDER) -> dict[str, npt.NDArray[np.generic
 
 def save(name: str, values: dict[str, npt.NDArray[np.generic]], facts: dict[str, object], folder: Path = FOLDER) -> str:
     """Write a model's arrays and its line of the manifest; equal arrays, equal bytes. -> SHA-256, hex."""
-    folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **values)  # its members carry no time stamp
-    raw = buffer.getvalue()
+    return put(name, buffer.getvalue(), facts, folder)
+
+
+def put(name: str, raw: bytes, facts: dict[str, object], folder: Path = FOLDER) -> str:
+    """Write a file and its line of the manifest. -> SHA-256, hex."""
+    folder.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256(raw).hexdigest()
     (folder / name).write_bytes(raw)
     manifest = folder / "manifest.json"

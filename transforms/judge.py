@@ -37,14 +37,15 @@ class Judge:
         view = reading.view
         if not len(view.bits):
             return np.zeros((0, 4), np.float32)
-        logits = self.logits(view, self.text.logits(reading.templates))
-        judged = features.features(view, logits, evidence(logits), rules, healthy) @ self.weights + self.bias
+        words = self.text.logits(reading.templates)[view.template]
+        judged = seen(self.text, view, words, rules, healthy) @ self.weights + self.bias
         return features.probabilities(features.block_mean(view.block, np.asarray(judged, np.float32)))
 
-    def logits(self, view: View, of_templates: Floats) -> Floats:
-        """Log-odds of each line by itself. of_templates: float32[templates, 4], of the text alone. -> float32[n, 4]."""
-        found = of_templates[view.template] + signal_matrix(view.bits) @ self.text.signals
-        return np.clip(found, -LARGEST_LOGIT, LARGEST_LOGIT)
+
+def seen(text: TextModel, view: View, words: Floats, rules: Floats, healthy: Floats) -> Floats:
+    """What the head sees of each line: float32[n, features]. words: float32[n, 4], what the text model says of its template."""
+    logits = np.clip(words + signal_matrix(view.bits) @ text.signals, -LARGEST_LOGIT, LARGEST_LOGIT).astype(np.float32)
+    return features.features(view, logits, evidence(logits), rules, healthy)
 
 
 def evidence(logits: Floats) -> Floats:

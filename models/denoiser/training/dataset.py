@@ -14,7 +14,7 @@ from tracewinnow.models.denoiser.training.corpus import Log
 from tracewinnow.models.denoiser.training.labels import ranges, rows
 from tracewinnow.transforms.features import CLASSES
 from tracewinnow.transforms.reading import Reading, read
-from tracewinnow.transforms.score import View
+from tracewinnow.transforms.score import View, score
 
 HEAD = re.compile(r"# scenario: .*\| outcome: (\w+) \| workload: (\w+)")
 
@@ -23,7 +23,7 @@ HEAD = re.compile(r"# scenario: .*\| outcome: (\w+) \| workload: (\w+)")
 class Sample:
     """One labelled log. template: int64[n], numbers into Study.templates. label: int8[n], -1 where nobody read the line.
 
-    segment: int32[n], number of the labelled segment, -1 for none. marked: bool[n], evidence.
+    segment: int32[n], number of the labelled segment, -1 for none. marked: bool[n], evidence. rules: float32[n], the rules' score.
     """
 
     source: str
@@ -32,6 +32,7 @@ class Sample:
     workload: str
     name: str
     view: View
+    rules: npt.NDArray[np.float32]
     template: npt.NDArray[np.int64]
     label: npt.NDArray[np.int8]
     segment: npt.NDArray[np.int32]
@@ -62,8 +63,8 @@ class Study:
         template = numbers[reading.view.template]
         self.samples.append(
             Sample(
-                one.source, one.project, one.outcome, one.workload, one.path.stem, reading.view, template, label, segment, marked,
-                reading.shown,
+                one.source, one.project, one.outcome, one.workload, one.path.stem, reading.view, score(reading.view),
+                template, label, segment, marked, reading.shown,
             )
         )  # fmt: skip
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.models.denoiser.training.dataset import Study
-from tracewinnow.models.denoiser.training.fit import Lines, fit, seen
+from tracewinnow.models.denoiser.training.fit import Lines, fit, seen_of
 from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.features import CLASSES, probabilities
 from tracewinnow.transforms.judge import Judge
@@ -48,7 +48,7 @@ class Judged:
 def predict(study: Study, lines: Lines, judge: Judge, rows: Ints) -> Probabilities:
     """Class probabilities of labelled lines: float64[len(rows), 4]."""
     found = np.zeros((len(rows), 4))
-    for sample, told in seen(study, judge.text, np.unique(lines.sample[rows]).tolist()).items():
+    for sample, told in seen_of(study, judge.text, np.unique(lines.sample[rows]).tolist()).items():
         of_it = np.flatnonzero(lines.sample[rows] == sample)
         found[of_it] = probabilities((told @ judge.weights + judge.bias)[lines.line[rows[of_it]]])
     return found

@@ -20,8 +20,8 @@ from tracewinnow.models.denoiser.ngrams import BUCKETS, hasher
 from tracewinnow.models.denoiser.text_model import TextModel
 from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.transforms import features
-from tracewinnow.transforms.judge import LARGEST_LOGIT, Judge, evidence
-from tracewinnow.transforms.score import score, signal_matrix
+from tracewinnow.transforms.judge import Judge, seen
+from tracewinnow.transforms.score import signal_matrix
 from tracewinnow.transforms.signals import NAMES
 
 Floats = npt.NDArray[np.float32]
@@ -109,18 +109,14 @@ def whole(model: LogisticRegression) -> tuple[Floats, Floats]:
     return weights, bias
 
 
-def seen(study: Study, text: TextModel, numbers: Iterable[int]) -> dict[int, Floats]:
+def seen_of(study: Study, text: TextModel, numbers: Iterable[int]) -> dict[int, Floats]:
     """What the head sees of each of these logs: float32[n, features]."""
     told: dict[int, Floats] = {}
     for number in numbers:
         one = study.samples[number]
         distinct, where = np.unique(one.template, return_inverse=True)
-        of_templates = text.unseen([study.templates[t] for t in distinct.tolist()])
-        logits = of_templates[where] + signal_matrix(one.view.bits) @ text.signals
-        logits = np.clip(logits, -LARGEST_LOGIT, LARGEST_LOGIT).astype(np.float32)
-        told[number] = features.features(
-            one.view, logits, evidence(logits), score(one.view), np.zeros(len(logits), np.float32)
-        )
+        words = text.unseen([study.templates[t] for t in distinct.tolist()])[where]
+        told[number] = seen(text, one.view, words, one.rules, np.zeros(len(where), np.float32))
     return told
 
 
@@ -133,7 +129,7 @@ def fit(study: Study, lines: Lines, rows: Ints, seed: int = 0) -> Judge:
     for number in range(FOLDS):
         text = fit_text(lines, rows[fold != number])
         ours = np.flatnonzero(fold == number)
-        for sample, told in seen(study, text, np.unique(lines.sample[rows[ours]]).tolist()).items():
+        for sample, told in seen_of(study, text, np.unique(lines.sample[rows[ours]]).tolist()).items():
             of_it = ours[lines.sample[rows[ours]] == sample]
             table[of_it] = told[lines.line[rows[of_it]]]
     mean, deviation = table.mean(axis=0), table.std(axis=0) + 1e-3

@@ -25,7 +25,8 @@ from tracewinnow.version import VERSION
 HERE = Path(__file__).parent.parent
 SCENES = HERE / "scenes"
 RECORDED = HERE / "recordings/recorded.tar.xz"
-QUICK = 4  # of so many scenes one, in a quick training,
+QUICK = 8  # of so many scenes one, in a quick training,
+QUICK_PARTS = 3  # that are left out one after the other,
 QUICK_DRAWS = 50  # and how many draws for an interval
 
 
@@ -36,12 +37,14 @@ def gather(data: Path | None, quick: bool) -> Study:
 
 
 def groups(lines: Lines) -> tuple[npt.NDArray[np.str_], list[str]]:
-    """What is left out at once: a source; where there are scenes alone, each folder of them. Scenes are never judged otherwise."""
+    """What is left out at once: a source; where there are scenes alone, and then only, a third of their folders."""
     sources = [name for name in dict.fromkeys(lines.source.tolist()) if name != "scenes"]
     if sources:
         return lines.source, sources
-    folders = np.array([name.split("/")[1] for name in lines.project.tolist()])
-    return folders, list(dict.fromkeys(folders.tolist()))
+    folders = [name.split("/")[1] for name in lines.project.tolist()]
+    part = {name: f"part {number % QUICK_PARTS}" for number, name in enumerate(dict.fromkeys(folders))}
+    parts = np.array([part[name] for name in folders])
+    return parts, list(dict.fromkeys(parts.tolist()))
 
 
 def train(

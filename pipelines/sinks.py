@@ -29,6 +29,7 @@ class WriteTraceFn(beam.DoFn):
         self.kept = Metrics.counter("tracewinnow", "tokens_after")
         self.before = Metrics.counter("tracewinnow", "tokens_before")
         self.holes = Metrics.counter("tracewinnow", "sequence_holes")
+        self.without_model = Metrics.counter("tracewinnow", "without_model")
 
     def setup(self) -> None:
         self.store = open_objects(self.settings.warehouse)
@@ -59,6 +60,7 @@ class WriteTraceFn(beam.DoFn):
         self.traces.inc()
         self.before.inc(trace.tokens_before)
         self.kept.inc(trace.tokens_after)
+        self.without_model.inc(any(note.stage == "denoise" and note.what == "fallback" for note in trace.notes))
         self.holes.inc(len(trace.processes) - len({p.process_uuid for p in trace.processes}))
 
 

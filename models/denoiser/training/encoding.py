@@ -1,0 +1,98 @@
+"""The encoder's part of a training: predictions for what it did not see, the shipped file, and how near its forms are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import transformers
+
+from tracewinnow.models import registry
+from tracewinnow.models.denoiser.encoder import Encoder
+from tracewinnow.models.denoiser.training import encoder
+from tracewinnow.models.denoiser.training.dataset import Study
+from tracewinnow.models.denoiser.training.fit import Lines
+from tracewinnow.models.denoiser.training.passages import Floats, Ints, Rows, rows_of
+from tracewinnow.models.denoiser.wordpiece import WordPiece
+from tracewinnow.transforms.reread import FILE, WORDS
+
+COMPARED = 500  # segments on which the forms are compared
+QUICK_LAYERS, QUICK_ROWS = 1, 320
+
+
+def train(
+    study: Study,
+    lines: Lines,
+    group: npt.NDArray[np.str_],
+    names: list[str],
+    out: Path,
+    seed: int = 0,
+    quick: bool = False,
+    tell: Callable[[str], None] = print,
+) -> tuple[Floats, dict[str, Any]]:
+    """Fit and write the encoder. group: of each labelled line; names: the groups that are judged.
+
+    -> log-odds for every segment of these groups, float32[segments, 4], by an encoder that saw none of its part; and what the file
+    was made from. Parts are two, because one fit takes half an hour: the largest group, and all the others together.
+    """
+    words = WordPiece(encoder.vocabulary())
+    rows = rows_of(study, lines, words)
+    of_row = group[rows.first]
+    judged = np.flatnonzero(np.isin(of_row, names))
+    largest = max(names, key=lambda name: int((of_row == name).sum()))
+    said = np.zeros((len(of_row), 4), np.float32)
+    for part in ([largest], [name for name in names if name != largest]):
+        if part:
+            ours = np.isin(of_row, part)
+            tell(f"encoder, without {', '.join(part)}")
+            net = fitted(rows, np.flatnonzero(~ours), seed, quick, tell)
+            said[ours] = encoder.logits(net, rows, np.flatnonzero(ours))
+    tell("encoder, of everything")
+    net = fitted(rows, np.arange(len(of_row)), seed, quick, tell)
+    return said[judged], written(net, rows, out, words, tell)
+
+
+def fitted(rows: Rows, chosen: Ints, seed: int, quick: bool, tell: Callable[[str], None]) -> encoder.Net:
+    """An encoder; of one layer and some rows where it has to be quick."""
+    if quick:
+        chosen = np.random.default_rng(seed).permutation(chosen)[:QUICK_ROWS]
+        return encoder.fit(rows, chosen, seed, QUICK_LAYERS, 1, tell)
+    return encoder.fit(rows, chosen, seed, tell=tell)
+
+
+def written(net: encoder.Net, rows: Rows, out: Path, words: WordPiece, tell: Callable[[str], None]) -> dict[str, Any]:
+    """Write FILE and WORDS with their lines of the manifest. -> what they were made from, and how near the forms are."""
+    whole, small = encoder.export(net)
+    facts: dict[str, Any] = {
+        "from": f"{encoder.PACKAGE} {encoder.WEIGHTS[:12]}",
+        "layers": len(net.bert.encoder.layer),
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        **parity(net, rows, whole, small, words),
+    }
+    facts["sha256"] = registry.put(FILE, small, {"facts": dict(facts)}, out)
+    pieces = {"pieces": np.array(list(words.number)), "version": np.array(facts["sha256"][:12])}
+    registry.save(WORDS, pieces, {"facts": {"of": FILE}}, out)
+    tell(f"encoder: {len(small) / 1e6:.1f} MB; {facts}")
+    return facts
+
+
+def parity(net: encoder.Net, rows: Rows, whole: bytes, small: bytes, words: WordPiece) -> dict[str, Any]:
+    """On how many of COMPARED segments the forms give the same class, and how often each is right (they were trained on)."""
+    chosen = np.random.default_rng(0).permutation(len(rows.label))[:COMPARED]
+    by_torch = encoder.logits(net, rows, chosen).argmax(axis=1)
+    by_form = {}
+    for name, model in (("float", whole), ("int8", small)):
+        running = Encoder(model, words, name)
+        by_form[name] = np.array([running.run(rows.pieces[at], rows.known[at]) for at in chosen]).argmax(axis=1)
+    label = rows.label[chosen]
+    return {
+        "onnx as torch": float((by_form["float"] == by_torch).mean()),
+        "int8 as float": float((by_form["int8"] == by_form["float"]).mean()),
+        "accuracy float": float((by_form["float"] == label).mean()),
+        "accuracy int8": float((by_form["int8"] == label).mean()),
+    }

@@ -1,0 +1,100 @@
+"""The second look: at what is in doubt alone, the same for blocks of a kind, and never silently left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tracewinnow
+from tracewinnow.models.denoiser.encoder import Encoder
+from tracewinnow.transforms import reread as again
+from tracewinnow.transforms.reading import read
+from tracewinnow.transforms.reread import DOUBT, doubtful, encoder, fused, reread
+from tracewinnow.transforms.score import score
+
+LOG = ["alpha starts", "beta fails", "alpha starts", "", "gamma rests", "beta fails"]
+FAILED = [
+    "numpy==1.26.4",
+    "Traceback (most recent call last):",
+    '  File "/app/t.py", line 3, in f',
+    "ValueError: bad shape",
+]
+
+
+@pytest.fixture(autouse=True)
+def _anew() -> Iterator[None]:
+    again._load.cache_clear()
+    yield
+    again._load.cache_clear()
+
+
+def opinions(*likeliest: float) -> np.ndarray:
+    """Probabilities whose last class has the given one."""
+    return np.array([[(1 - one) / 3] * 3 + [one] for one in likeliest], np.float32)
+
+
+def test_blocks_in_doubt_come_with_the_greatest_doubt_first() -> None:
+    reading = read(LOG)
+    blocks, kinds = doubtful(reading, opinions(0.6, 0.4, 0.5, 0.3, DOUBT + 0.01, 0.4))
+    assert [lines.tolist() for lines in blocks] == [[1], [5], [2], [0]]  # the blank line is not read
+    assert kinds[0] == kinds[1] != kinds[2] == kinds[3]
+
+
+def test_a_kind_is_read_once_where_it_first_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, model = read(LOG), encoder()
+    assert isinstance(model, Encoder)
+    asked: list[str] = []
+    logits = model.logits
+
+    def spy(passages: Sequence[tuple[str, str, str]], known: np.ndarray) -> np.ndarray:
+        asked.extend(one[0] for one in passages)
+        return logits(passages, known)
+
+    monkeypatch.setattr(model, "logits", spy)
+    p = opinions(0.6, 0.4, 0.5, 0.3, 0.99, 0.4)
+    told = reread(model, reading, score(reading.view), p)
+    assert asked == ["beta fails", "alpha starts"]
+    np.testing.assert_array_equal(told[[3, 4]], p[[3, 4]])
+    np.testing.assert_array_equal(told[1], told[5])
+    np.testing.assert_allclose(told.sum(axis=1), 1, atol=1e-5)
+    monkeypatch.setattr(again, "MOST", 1)
+    asked.clear()
+    fewer = reread(model, reading, score(reading.view), p)
+    assert asked == ["beta fails"]
+    np.testing.assert_array_equal(fewer[[0, 2]], p[[0, 2]])
+
+
+def test_nothing_in_doubt_is_nothing_read() -> None:
+    reading = read(LOG)
+    p = opinions(*[0.9] * 6)
+    assert reread(None, reading, score(reading.view), p) is p  # type: ignore[arg-type]
+    empty = read([])
+    assert reread(None, empty, np.zeros(0, np.float32), np.zeros((0, 4), np.float32)).shape == (0, 4)  # type: ignore[arg-type]
+
+
+def test_two_alike_opinions_stay_what_they_are() -> None:
+    p = opinions(0.4, 0.7)
+    np.testing.assert_allclose(fused(p, np.log(p)), p, atol=1e-5)
+
+
+def test_the_result_names_the_encoder() -> None:
+    model = encoder()
+    assert isinstance(model, Encoder)
+    result = tracewinnow.winnow("\n".join(FAILED))
+    assert result.versions["encoder"] == model.version
+    assert not [note for note in result.notes if note.stage == "denoise"]
+
+
+def test_without_it_the_linear_model_answers_and_the_result_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEWINNOW_DENOISER", "linear")
+    result = tracewinnow.winnow("\n".join(FAILED))
+    assert "encoder" not in result.versions
+    assert result.versions["denoiser"] != "rules"
+    assert [note.reason for note in result.notes if note.stage == "denoise"] == ["TRACEWINNOW_DENOISER says linear"]
+
+
+def test_an_absent_file_is_a_reason(tmp_path: Path) -> None:
+    assert "encoder.onnx" in str(encoder(tmp_path))

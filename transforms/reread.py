@@ -1,0 +1,93 @@
+"""A second look: the encoder reads the blocks over whose class the linear model is in doubt, and the two are heard together."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from tracewinnow.models import registry
+from tracewinnow.models.denoiser.encoder import Encoder
+from tracewinnow.models.denoiser.wordpiece import WordPiece
+from tracewinnow.transforms.features import probabilities
+from tracewinnow.transforms.passages import known_of, passage
+from tracewinnow.transforms.reading import Reading
+from tracewinnow.transforms.score import Floats, sorted_groups
+
+FILE, WORDS = "encoder.onnx", "words.npz"
+LINEAR = "linear"  # the value of TRACEWINNOW_DENOISER that leaves the second look out
+DOUBT = 0.7  # probability of the likeliest class below which a block is read
+MOST = 64  # kinds of blocks of a trace that are read, those in most doubt first: a third of a second on two cores
+SHARE = 0.5  # of the encoder in the sum of logarithms
+
+_loading = threading.Lock()
+
+
+def reread(encoder: Encoder, reading: Reading, rules: Floats, p: Floats) -> Floats:
+    """Probabilities of the classes, alike within a block: float32[n, 4] -> float32[n, 4]. rules: float32[n], score of the rules.
+
+    Blocks of the same templates are one kind, read where it first stands.
+    """
+    blocks, kinds = doubtful(reading, p) if len(p) else ([], [])
+    if not blocks:
+        return p
+    chosen = list(dict.fromkeys(kinds))[:MOST]
+    at = {kind: number for number, kind in enumerate(chosen)}
+    first: dict[bytes, npt.NDArray[np.int64]] = {}
+    for lines, kind in zip(blocks, kinds, strict=True):
+        if kind in at and (kind not in first or lines[0] < first[kind][0]):
+            first[kind] = lines
+    known = known_of(reading.view, rules)
+    passages = [passage(reading.templates, reading.view.template, first[kind].tolist()) for kind in chosen]
+    said = encoder.logits(passages, np.array([known[first[kind]].max(axis=0) for kind in chosen]))
+    told: Floats = p.copy()
+    for lines, kind in zip(blocks, kinds, strict=True):
+        if kind in at:
+            told[lines] = fused(p[lines[:1]], said[at[kind]][None])
+    return told
+
+
+def doubtful(reading: Reading, p: Floats) -> tuple[list[npt.NDArray[np.int64]], list[bytes]]:
+    """Lines of each block in doubt that is not blank, and its kind; those in most doubt first, of equals the first."""
+    order, starts = sorted_groups(reading.view.block)
+    first = order[starts[:-1]]
+    sure = p[first].max(axis=1, initial=0)
+    found = [int(b) for b in np.lexsort((first, sure)) if sure[b] < DOUBT]
+    blocks = [order[starts[b] : starts[b + 1]].astype(np.int64) for b in found]
+    blocks = [lines for lines in blocks if any(reading.shown[line].strip() for line in lines.tolist())]
+    return blocks, [reading.view.template[lines].tobytes() for lines in blocks]
+
+
+def fused(linear: npt.NDArray[np.floating], said: Floats, share: float = SHARE) -> Floats:
+    """Both opinions, as a weighted mean of logarithms. linear: float[n, 4], probabilities; said: float32[n, 4], log-odds."""
+    logs = (1 - share) * np.log(np.maximum(linear, 1e-9)) + share * np.log(np.maximum(probabilities(said), 1e-9))
+    return probabilities(np.asarray(logs, np.float32))
+
+
+def prepare() -> None:
+    """Begin to load the encoder beside what comes before it; does not block."""
+    if not _load.cache_info().currsize:
+        threading.Thread(target=encoder, daemon=True).start()
+
+
+def encoder(folder: Path = registry.FOLDER) -> Encoder | str:
+    """The shipped encoder, or why there is none. Loads once a process, in some tenths of a second."""
+    with _loading:
+        return _load(folder)
+
+
+@functools.lru_cache(maxsize=2)
+def _load(folder: Path) -> Encoder | str:
+    if os.environ.get("TRACEWINNOW_DENOISER") == LINEAR:
+        return "TRACEWINNOW_DENOISER says linear"
+    try:
+        model, words = registry.content(FILE, folder), registry.arrays(WORDS, folder)
+        return Encoder(model, WordPiece(words["pieces"].tolist()), str(words["version"]))
+    except ImportError:
+        return "ONNX Runtime is not installed: pip install 'tracewinnow[winnow]'"
+    except Exception as wrong:  # noqa: BLE001 - the runtime raises its own kinds; the linear model answers whatever it is
+        return f"the encoder cannot be loaded: {wrong}"

@@ -16,6 +16,7 @@ from tracewinnow.pipelines.records import WindowKey
 from tracewinnow.pipelines.sinks import WriteDeadLettersFn, WriteTraceFn
 from tracewinnow.pipelines.windows import FireWindows
 from tracewinnow.transforms.dofns import Stages
+from tracewinnow.transforms.trace import Trace
 
 
 def archive(records: beam.PCollection, settings: Settings) -> beam.PCollection:
@@ -28,6 +29,7 @@ def archive(records: beam.PCollection, settings: Settings) -> beam.PCollection:
 def build(keys: beam.PCollection, settings: Settings) -> None:
     """Keys of windows -> traces in the stores; windows that cannot be read or staged -> dead letters."""
     windows = keys | "ReadWindow" >> beam.ParDo(ReadWindowFn(settings)).with_outputs(FAILED, main="traces")
+    windows.traces.element_type = Trace
     _ = windows[FAILED] | "WriteUnread" >> beam.ParDo(WriteDeadLettersFn(settings))
     staged = windows.traces | "Stages" >> Stages(settings.stage)
     for stage, failed in zip(("Denoise", "Compress", "Rank"), staged.failed, strict=True):

@@ -25,6 +25,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
+from tracewinnow.transforms.kernels import kernel as compiled_kernel
 from tracewinnow.transforms.roles import LABELLED, LINE_LABEL, OPENS, ROLE, STATE, TABLE
 
 MOST = 512  # lines of a block; what follows opens the next
@@ -92,14 +93,21 @@ def outline(
     columns(judged, column)
     labelled = np.flatnonzero(role & LABELLED)
     if len(labelled):
-        lines = map(judged.__getitem__, labelled.tolist())
         deep = np.empty(len(labelled), np.int32)
-        columns([line[found.end() :] if (found := LINE_LABEL.match(line)) else line for line in lines], deep)
+        columns(messages([judged[line] for line in labelled.tolist()]), deep)
         column[labelled] = deep
     for line in np.flatnonzero((role >= DECORATION) & (role < DECORATION + 3)).tolist():
         wide = len(judged[line].strip())
         width[line] = wide if wide >= WIDE else 0
     return Outline(role, column, width, trouble, rank)
+
+
+def messages(labelled: list[str]) -> list[str]:
+    """Lines without what logging sets before their message."""
+    compiled = compiled_kernel("_labels")
+    if compiled is not None:
+        return list(compiled.without_label(labelled, LINE_LABEL.match))
+    return [line[found.end() :] if (found := LINE_LABEL.match(line)) else line for line in labelled]
 
 
 def blocks(outline: Outline) -> npt.NDArray[np.int64]:

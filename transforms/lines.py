@@ -11,6 +11,8 @@ import json
 import re
 from collections.abc import Sequence
 
+from tracewinnow.transforms.kernels import kernel
+
 LONGEST = 4000  # characters of a line that are looked at; of longer ones the head and the tail
 HEAD = 3000
 
@@ -111,6 +113,18 @@ def visible(lines: Sequence[str]) -> list[str]:
 
     A line longer than LONGEST keeps its head and tail, with a mark that names how many characters lie between.
     """
+    compiled = kernel("_lines")
+    if compiled is None:
+        return cleaned(lines)
+    shown = list(lines)
+    some = compiled.uncommon(shown, LONGEST)  # the others are shown as they came
+    for number, line in zip(some, cleaned([shown[number] for number in some]), strict=True):
+        shown[number] = line
+    return shown
+
+
+def cleaned(lines: Sequence[str]) -> list[str]:
+    """The same, looking for everything in every line: what a line becomes does not hang on the others."""
     if not lines:
         return []
     shown = [line if len(line) <= LONGEST else shorten(line) for line in lines]
@@ -137,6 +151,9 @@ def visible(lines: Sequence[str]) -> list[str]:
 
 def judged(shown: Sequence[str]) -> list[str]:
     """What the rules look at: the visible text without time stamps and rank prefixes of the program's own logging."""
+    compiled = kernel("_lines")
+    if compiled is not None:
+        return list(compiled.without_own(list(shown), OWN.match))
     return [line[found.end() :] if (found := OWN.match(line)) else line for line in shown]
 
 

@@ -14,6 +14,7 @@ from tracewinnow.transforms import lines as text_lines
 from tracewinnow.transforms import signals
 from tracewinnow.transforms.blocks import blocks, outline
 from tracewinnow.transforms.classify import TROUBLE
+from tracewinnow.transforms.kernels import kernel
 from tracewinnow.transforms.mask import masker
 from tracewinnow.transforms.roles import role_of
 from tracewinnow.transforms.score import Repeats, View, first_lines, repeats
@@ -107,6 +108,9 @@ def kinds_of(
 
 def shape_of(line: str) -> bytes:
     """What signals.look sees of a line, less which digits they are: what hangs on these is looked at again, see signals_of."""
+    compiled = kernel("_signals")
+    if compiled is not None and line.isascii():
+        return bytes(compiled.shape(line, signals.LOOKED_AT, signals.TAIL))
     return _encode(signals.ends(line)).translate(DIGITS)
 
 

@@ -16,6 +16,7 @@ MEASUREMENTS = {
     "unbiased": ["bench.unbiased", "--json"],
     "logger": ["bench.logger", "--json"],
     "stores": ["bench.stores"],
+    "bad_input": ["bench.bad_input", "--json"],
     "latency": ["bench.latency", "--json"],
     "pipeline": ["bench.pipeline", "--json", "--bootstrap", os.environ.get("TRACEWINNOW_BOOTSTRAP", "")],
 }

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tracewinnow.schemas.errors import BadInput, BadUse
+from tracewinnow.transforms.pieces import is_binary
 
 RANGE_BYTES = 64 << 20  # of a plain file in one task
 HEAD_BYTES = 4096  # what tells one file from another that takes its place
-BINARY_SHARE = 0.05  # of control characters: text in any 8-bit encoding has next to none, random bytes have 0.1
-CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\b\a\x1b"))
 GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
 STAMP = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)")
 
@@ -101,7 +100,7 @@ def tasks(path: Path, job_id: str | None, done: int = 0, base_ns: int | None = N
     size = path.stat().st_size
     with open_plain(resolved) as file:
         head = file.read(1 << 16)
-    if kind == "plain" and _is_binary(head[:HEAD_BYTES]):
+    if kind == "plain" and is_binary(head[:HEAD_BYTES]):
         raise BadInput("binary-file", f"{path} holds binary data, not text")
     base = base_ns if base_ns is not None else first_time(head) or path.stat().st_mtime_ns
     job = job_id or path.name.split(".")[0] or path.name
@@ -116,14 +115,6 @@ def tasks(path: Path, job_id: str | None, done: int = 0, base_ns: int | None = N
         return
     for start in range(done, size, RANGE_BYTES):
         yield Task(resolved, kind, job, start, min(size, start + RANGE_BYTES), base, digest, True)
-
-
-def _is_binary(head: bytes) -> bool:
-    """Whether a file that begins so is no text. A log that was cut while it was written may begin with zeros."""
-    text = head.lstrip(b"\0")
-    if text[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return False
-    return len(text) - len(text.translate(None, CONTROLS)) > BINARY_SHARE * len(text)
 
 
 def _magic(path: Path, size: int) -> bytes:

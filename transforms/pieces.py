@@ -22,6 +22,18 @@ from tracewinnow.transforms.trace import Trace
 
 SIZE = 32 << 20  # characters of a piece,
 LINES = 500_000  # and its most lines
+HEAD = 4096  # bytes that are looked at to tell text from other data
+BINARY_SHARE = 0.05  # of control characters: text in any 8-bit encoding has next to none, random bytes have 0.1
+CONTROLS = bytes(set(range(32)) - set(b"\t\n\r\f\b\a\x1b"))
+BINARY = "this is binary data, not a log; what is text in it was looked at"
+
+
+def is_binary(head: bytes) -> bool:
+    """Whether data that begins so is no text. A log that was cut while it was written may begin with zeros."""
+    text = head.lstrip(b"\0")
+    if text[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return False
+    return len(text) - len(text.translate(None, CONTROLS)) > BINARY_SHARE * len(text)
 
 
 def traces(chunks: Iterable[str | bytes]) -> Iterator[tuple[Trace, str]]:
@@ -34,6 +46,7 @@ def traces(chunks: Iterable[str | bytes]) -> Iterator[tuple[Trace, str]]:
         if isinstance(chunk, bytes):
             if decoder is None:
                 name, errors, note = encoding_of(chunk)
+                note = note or (BINARY if is_binary(chunk[:HEAD]) else "")
                 decoder = codecs.getincrementaldecoder(name)(errors)
             kept.append(decoder.decode(chunk))
             size += len(chunk)

@@ -1,7 +1,7 @@
 """The text model: what a line says by its words, as the logarithm of the odds of each class.
 
 A linear model over hashed n-grams (ngrams.py). One line of a template is worth as much as another, so what it says of a template is
-remembered: the cache is shared by all traces of a process, bounded, and can be saved.
+remembered: the cache is shared by all traces of a process, bounded, and can be saved (cache.py).
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy.typing as npt
 from tracewinnow.models.denoiser.ngrams import hasher
 
 Floats = npt.NDArray[np.float32]
+Known = dict[bytes, Floats]  # template -> float32[4]
 REMEMBERED = 300_000  # templates; about 150 bytes each and their text
 AT_ONCE = 4096  # templates whose grams are in memory together
 
@@ -30,7 +31,7 @@ class TextModel:
     weights: Floats
     bias: Floats
     signals: Floats
-    known: dict[bytes, Floats] = field(default_factory=dict)
+    known: Known = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def logits(self, templates: Sequence[bytes]) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,19 @@ def test_an_encoding_is_noted_on_standard_error() -> None:
     result = run("-", data="Error: größer\n".encode("utf-16"))
     assert result.stdout == "Error: größer\n"
     assert "decoded from UTF-16" in result.stderr
+
+
+def test_binary_data_is_noted_and_what_is_text_in_it_is_found(tmp_path: Path) -> None:
+    (tmp_path / "core").write_bytes(random.Random(0).randbytes(50_000) + b"\nRuntimeError: shard 7 is gone\n")
+    result = run(str(tmp_path / "core"), "--budget", "500")
+    assert result.exit_code == 0
+    assert "Note: this is binary data, not a log" in result.stderr
+    (tmp_path / "cut.log").write_bytes(
+        bytes(10_000) + b"\nRuntimeError: shard 7 is gone\n"
+    )  # after a crash of the machine
+    result = run(str(tmp_path / "cut.log"), "--budget", "500")
+    assert result.stderr == ""
+    assert "RuntimeError: shard 7 is gone" in result.stdout
 
 
 def test_an_empty_log() -> None:

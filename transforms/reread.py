@@ -20,9 +20,10 @@ from tracewinnow.transforms.score import Floats, sorted_groups
 
 FILE, WORDS = "encoder.onnx", "words.npz"
 LINEAR = "linear"  # the value of TRACEWINNOW_DENOISER that leaves the second look out
-DOUBT = 0.7  # probability of the likeliest class below which a block is read
+DOUBT = 0.9  # probability of the likeliest class below which a block is read
 MOST = 64  # kinds of blocks of a trace that are read, those in most doubt first: a third of a second on two cores
-SHARE = 0.5  # of the encoder in the sum of logarithms
+SHARE = 0.4  # of the encoder in the sum of logarithms
+TOGETHER = 1.15  # two opinions are surer than one: what brings the probabilities back to how often they are right
 
 _loading = threading.Lock()
 
@@ -65,7 +66,7 @@ def doubtful(reading: Reading, p: Floats) -> tuple[list[npt.NDArray[np.int64]], 
 def fused(linear: npt.NDArray[np.floating], said: Floats, share: float = SHARE) -> Floats:
     """Both opinions, as a weighted mean of logarithms. linear: float[n, 4], probabilities; said: float32[n, 4], log-odds."""
     logs = (1 - share) * np.log(np.maximum(linear, 1e-9)) + share * np.log(np.maximum(probabilities(said), 1e-9))
-    return probabilities(np.asarray(logs, np.float32))
+    return probabilities(np.asarray(TOGETHER * logs, np.float32))
 
 
 def prepare() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from tracewinnow.models.denoiser.training.passages import Floats, Ints, Rows, ro
 from tracewinnow.models.denoiser.wordpiece import WordPiece
 from tracewinnow.transforms.reread import FILE, WORDS
 
+UNUSED = "[unused"  # pieces that the pre-trained vocabulary holds free; those of other scripts go, too, for their size
 COMPARED = 500  # segments on which the forms are compared
 QUICK_LAYERS, QUICK_ROWS = 1, 320
 
@@ -66,6 +69,11 @@ def fitted(rows: Rows, chosen: Ints, seed: int, quick: bool, tell: Callable[[str
 
 def written(net: encoder.Net, rows: Rows, out: Path, words: WordPiece, tell: Callable[[str], None]) -> dict[str, Any]:
     """Write FILE and WORDS with their lines of the manifest. -> what they were made from, and how near the forms are."""
+    kept = np.array(
+        [n for piece, n in words.number.items() if piece.isascii() and not piece.startswith(UNUSED)], np.int64
+    )
+    encoder.cut(net, kept)
+    rows, words = renumbered(rows, words, kept), WordPiece([list(words.number)[number] for number in kept.tolist()])
     whole, small = encoder.export(net)
     facts: dict[str, Any] = {
         "from": f"{encoder.PACKAGE} {encoder.WEIGHTS[:12]}",
@@ -79,6 +87,16 @@ def written(net: encoder.Net, rows: Rows, out: Path, words: WordPiece, tell: Cal
     registry.save(WORDS, pieces, {"facts": {"of": FILE}}, out)
     tell(f"encoder: {len(small) / 1e6:.1f} MB; {facts}")
     return facts
+
+
+def renumbered(rows: Rows, words: WordPiece, kept: Ints) -> Rows:
+    """The rows in a vocabulary that was cut; a piece that is gone is unknown."""
+    table = np.full(len(words.number), np.flatnonzero(kept == words.unknown)[0], np.int64)
+    table[kept] = np.arange(len(kept))
+    pieces = [copy.copy(one) for one in rows.pieces]
+    for one in pieces:
+        one.ids = table[one.ids]
+    return dataclasses.replace(rows, pieces=pieces)
 
 
 def parity(net: encoder.Net, rows: Rows, whole: bytes, small: bytes, words: WordPiece) -> dict[str, Any]:

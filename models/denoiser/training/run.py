@@ -16,7 +16,7 @@ import scipy
 import sklearn
 
 from tracewinnow.models import registry
-from tracewinnow.models.denoiser.training import card, corpus, evaluate, labels
+from tracewinnow.models.denoiser.training import card, corpus, evaluate, harmless, labels
 from tracewinnow.models.denoiser.training.dataset import Study, study
 from tracewinnow.models.denoiser.training.fit import FOLDS, HEAD_C, SIGNAL_SCALE, TEXT_C, Lines, arrays, fit, lines_of
 from tracewinnow.transforms.judge import FILE
@@ -72,6 +72,7 @@ def train(
     facts = made_from(found, lines, seed, quick)
     packed = arrays(everything, hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12])
     facts["sha256"] = registry.save(FILE, packed, {"facts": facts}, out)
+    harmless.save(found, out)
     said = None
     if encode:
         from tracewinnow.models.denoiser.training import encoding

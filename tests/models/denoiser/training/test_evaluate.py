@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tracewinnow.models.denoiser.training.evaluate import Judged, calibration, figures, interval
+from tracewinnow.models.denoiser.training.evaluate import (
+    Judged,
+    calibration,
+    failures,
+    figures,
+    heard,
+    interval,
+    paired,
+)
 
 
 def judged(said: list[int], label: list[int], sure: float = 0.7) -> Judged:
@@ -14,7 +22,7 @@ def judged(said: list[int], label: list[int], sure: float = 0.7) -> Judged:
     probability[np.arange(n), said] = sure
     return Judged(
         probability, np.array(label), np.arange(n) // 2, np.array(["a", "b"] * n)[:n],
-        np.arange(n) == 0, np.arange(n) == n - 1,
+        np.arange(n) == 0, np.arange(n) == n - 1, np.array([f"line {number} | `x`" for number in range(n)], object),
     )  # fmt: skip
 
 
@@ -41,3 +49,23 @@ def test_an_interval_holds_its_figure_and_repeats() -> None:
     low, high = found["accuracy"]
     assert low < figures(some)["accuracy"] < high
     assert found["accuracy"] == interval(some, draws=100)["accuracy"]
+
+
+def test_failures_are_the_surest_mistakes_of_the_source_asked_for() -> None:
+    found = failures(judged(said=[0, 0, 1, 3, 2, 2], label=[0, 1, 1, 3, 3, 3]), source="a")
+    assert [(one["label"], one["said"], one["line"]) for one in found] == [("n", "m", "line 4 | `x`")]
+
+
+def test_a_gain_over_itself_is_none() -> None:
+    one = judged(said=[0, 0, 1, 3], label=[0, 1, 1, 3])
+    assert paired(one, one, draws=5)["accuracy"] == [0, 0, 0]
+
+
+def test_the_encoder_is_heard_where_the_linear_model_is_in_doubt() -> None:
+    one = judged(said=[0, 0, 1, 3], label=[0, 1, 1, 3])
+    one.probability[1] = [0.3, 0.3, 0.2, 0.2]
+    said = np.zeros((4, 4), np.float32)
+    said[:, 2] = 5
+    both = heard(one, said, doubt=0.5)
+    assert both.probability[1].argmax() == 2
+    np.testing.assert_array_equal(both.probability[[0, 2, 3]], one.probability[[0, 2, 3]])

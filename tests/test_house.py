@@ -94,3 +94,7 @@ def test_nothing_of_this_machine_is_in_the_repository() -> None:
 def test_scripts_named_in_the_docs_are_there(page: Path) -> None:
     for script in re.findall(r"\binfra/[\w./-]+\.(?:sh|py|yaml)\b", page.read_text()):
         assert (ROOT / script).is_file(), f"{page.name} names {script}, which is not there"
+
+
+def test_a_measurement_run_as_a_script_hides_no_module_of_python() -> None:
+    assert not {file.stem for file in (ROOT / "bench").glob("*.py")} & sys.stdlib_module_names

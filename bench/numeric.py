@@ -1,6 +1,6 @@
 """What numbers cost in stage 2: CPU an event, bytes a sample beside protobuf, tokens beside JSON and the codec's tables.
 
-    python -m bench.numbers [--steps 600] [--ranks 4] [--layers 48] [--json]
+    python -m bench.numeric [--steps 600] [--ranks 4] [--layers 48] [--json]
 
 Events as a job of several ranks sends them in one window: at each step the gradient norms (the same on all ranks, as after an
 all-reduce) and weight norms of every layer in float32, three metrics, a span; a memory reading every ten steps; a sparse

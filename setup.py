@@ -10,7 +10,10 @@ ROOT = Path(__file__).parent
 FOLDERS = ["schemas", "codec", "models", "transforms", "logger", "stores", "pipelines", "serving"]
 DATA = [
     "py.typed",
-    *(f"**/*.{end}" for end in ("pyi", "proto", "json", "txt", "bin", "binpb", "html", "css", "js", "md", "npz", "onnx")),
+    *(
+        f"**/*.{end}"
+        for end in ("pyi", "proto", "json", "txt", "bin", "binpb", "html", "css", "js", "md", "npz", "onnx")
+    ),
 ]
 TRAINING = ["scenes/**", "labels/**", "recordings/**", "EVALUATION.md"]  # of a checkout, not of a wheel
 COMPILE = ["-O3", "-fwrapv", "-ffp-contract=off"]

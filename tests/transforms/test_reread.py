@@ -60,11 +60,15 @@ def test_a_kind_is_read_once_where_it_first_stands(monkeypatch: pytest.MonkeyPat
     np.testing.assert_array_equal(told[[3, 4]], p[[3, 4]])
     np.testing.assert_array_equal(told[1], told[5])
     np.testing.assert_allclose(told.sum(axis=1), 1, atol=1e-5)
-    monkeypatch.setattr(again, "MOST", 1)
+    monkeypatch.setattr(again, "MOST_OF_SHORT", 1)
     asked.clear()
     fewer = reread(model, reading, score(reading.view), p)
     assert asked == ["beta fails"]
     np.testing.assert_array_equal(fewer[[0, 2]], p[[0, 2]])
+    monkeypatch.setattr(again, "SHORT", len(LOG))
+    asked.clear()
+    reread(model, reading, score(reading.view), p)
+    assert asked == ["beta fails", "alpha starts"]
 
 
 def test_nothing_in_doubt_is_nothing_read() -> None:

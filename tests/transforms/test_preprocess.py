@@ -67,7 +67,7 @@ def test_the_crash_the_numbers_and_the_cause_stand_in_the_text() -> None:
     assert result.events_before == len(trace().lines) + 2500
     assert (result.job_id, result.revision, result.bytes_before) == ("job-1", 3, 123_456)
     assert result.job.outcome == "crashed"
-    assert set(result.versions) == {"tracewinnow", "stages", "tokenizer", "denoiser", "harmless"}
+    assert set(result.versions) == {"tracewinnow", "stages", "tokenizer", "denoiser", "harmless", "encoder"}
 
 
 def test_segments_carry_times_and_ranks() -> None:

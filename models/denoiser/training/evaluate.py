@@ -150,7 +150,7 @@ def interval(judged: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, lis
         drawn = np.concatenate([members[log] for log in rng.choice(logs, len(logs)).tolist()])
         for name, value in figures(judged.taken(drawn)).items():
             found.setdefault(name, []).append(value)
-    return {name: np.nanpercentile(values, [2.5, 97.5]).tolist() for name, values in found.items()}
+    return {name: spread(values) for name, values in found.items()}
 
 
 def heard(judged: Judged, said: npt.NDArray[np.float32], share: float = SHARE, doubt: float = DOUBT) -> Judged:
@@ -174,7 +174,13 @@ def paired(one: Judged, other: Judged, draws: int = DRAWS, seed: int = 0) -> dic
         for name in PAIRED:
             found[name].append(after[name] - before[name])
     whole = {name: figures(other)[name] - figures(one)[name] for name in PAIRED}
-    return {name: [whole[name], *np.nanpercentile(values, [2.5, 97.5]).tolist()] for name, values in found.items()}
+    return {name: [whole[name], *spread(values)] for name, values in found.items()}
+
+
+def spread(values: list[float]) -> list[float]:
+    """Where 95 % of the values lie, those that are numbers; NaN where none is."""
+    some = [value for value in values if value == value]
+    return [float(one) for one in np.percentile(some, [2.5, 97.5])] if some else [float("nan")] * 2
 
 
 def weighed(judged: Judged, weight: float) -> Judged:

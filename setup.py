@@ -16,7 +16,7 @@ DATA = [
     ),
 ]
 TRAINING = ["scenes/**", "labels/**", "recordings/**", "EVALUATION.md"]  # of a checkout, not of a wheel
-COMPILE = ["-O3", "-fwrapv", "-ffp-contract=off"]
+COMPILE = ["-O3", "-g0", "-fwrapv", "-ffp-contract=off"]  # what debuggers read would be ten times the code
 if os.environ.get("TRACEWINNOW_SANITIZE"):
     COMPILE = ["-O1", "-g", "-fwrapv", "-ffp-contract=off", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"]
 

@@ -2,8 +2,8 @@
 
     python -m bench.pipeline --bootstrap HOST:PORT [--events 100000,1000000] [--json]
 
-Events are log lines of 1 KB in batches of 200, from 50 jobs, one line in ten new; at the end each job says that it stops. Needs
-a real broker (infra/local/kafka): the embedded one holds 5 MiB a partition. The pipeline runs as processes of its own, as a user
+Events are log lines of 1 KB in batches of 200, from 50 jobs, drawn from 5,000 lines that are all of a kind of their own; at the end
+each job says that it stops. Needs a real broker (infra/local/kafka): the embedded one holds 5 MiB a partition. The pipeline runs as processes of its own, as a user
 would run it; peak_mb is the largest one's. cpu_seconds: of all of them, their start included; broker_seconds: of the broker, where
 its process is given by --broker-pid.
 """
@@ -52,7 +52,7 @@ WORDS = [
 
 
 def line(rng: random.Random, number: int) -> bytes:
-    """A log line of about 1 KB; one in ten is of a template of its own."""
+    """A log line of about 1 KB: six words drawn at random, so that hardly two have one template; one in ten holds a new word."""
     words = rng.choices(WORDS, k=6)
     if number % 10 == 0:
         words = ["".join(rng.choices("abcdefghijklmnop", k=6))]

@@ -3,9 +3,9 @@
     python -m bench.pipeline --bootstrap HOST:PORT [--events 100000,1000000] [--json]
 
 Events are log lines of 1 KB in batches of 200, from 50 jobs, drawn from 5,000 lines that are all of a kind of their own; at the end
-each job says that it stops. Needs a real broker (infra/local/kafka): the embedded one holds 5 MiB a partition. The pipeline runs as processes of its own, as a user
-would run it; peak_mb is the largest one's. cpu_seconds: of all of them, their start included; broker_seconds: of the broker, where
-its process is given by --broker-pid.
+each job says that it stops. Needs a real broker (infra/local/kafka): the embedded one holds 5 MiB a partition. The pipeline runs as
+processes of its own, as a user would run it; peak_mb is the largest one's. cpu_seconds: of all of them, their start included;
+broker_seconds: of the broker, where its process is given by --broker-pid.
 """
 
 from __future__ import annotations

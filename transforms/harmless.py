@@ -19,7 +19,7 @@ from tracewinnow.models import registry
 from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.reference import Names, Reference
-from tracewinnow.transforms.score import View, sorted_groups
+from tracewinnow.transforms.score import View, block_largest
 from tracewinnow.transforms.signals import BIT
 
 FILE = "harmless.npz"
@@ -112,11 +112,9 @@ def quiet_blocks(view: View, known: Flags) -> Flags:
 
 def anywhere(view: View, flags: Flags) -> Flags:
     """Whether a line of the block around each line has the flag: bool[n]."""
-    found = np.zeros(len(flags), bool)
-    if flags.any():
-        order, starts = sorted_groups(view.block)
-        found[order] = np.repeat(np.logical_or.reduceat(flags[order], starts[:-1]), np.diff(starts))
-    return found
+    if not flags.any():  # the usual case, and the blocks need not be sorted for it
+        return np.zeros(len(flags), bool)
+    return np.asarray(block_largest(view.block, flags.astype(np.float32)) > 0)
 
 
 def member(names: Names, asked: Names) -> Flags:

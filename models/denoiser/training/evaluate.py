@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,12 +142,8 @@ def calibration(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_
 
 def interval(judged: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, list[float]]:
     """95 % intervals of the figures, by drawing whole logs with replacement."""
-    logs = np.unique(judged.log)
-    members = {log: np.flatnonzero(judged.log == log) for log in logs.tolist()}
-    rng = np.random.default_rng(seed)
     found: dict[str, list[float]] = {}
-    for _ in range(draws):
-        drawn = np.concatenate([members[log] for log in rng.choice(logs, len(logs)).tolist()])
+    for drawn in drawings(judged, draws, seed):
         for name, value in figures(judged.taken(drawn)).items():
             found.setdefault(name, []).append(value)
     return {name: spread(values) for name, values in found.items()}
@@ -164,17 +160,22 @@ def heard(judged: Judged, said: npt.NDArray[np.float32], share: float = SHARE, d
 
 def paired(one: Judged, other: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, list[float]]:
     """How much `other` is better on the same segments: difference and its 95 % interval, by drawing whole logs."""
-    logs = np.unique(one.log)
-    members = {log: np.flatnonzero(one.log == log) for log in logs.tolist()}
-    rng = np.random.default_rng(seed)
     found: dict[str, list[float]] = {name: [] for name in PAIRED}
-    for _ in range(draws):
-        drawn = np.concatenate([members[log] for log in rng.choice(logs, len(logs)).tolist()])
+    for drawn in drawings(one, draws, seed):
         before, after = figures(one.taken(drawn)), figures(other.taken(drawn))
         for name in PAIRED:
             found[name].append(after[name] - before[name])
-    whole = {name: figures(other)[name] - figures(one)[name] for name in PAIRED}
-    return {name: [whole[name], *spread(values)] for name, values in found.items()}
+    before, after = figures(one), figures(other)
+    return {name: [after[name] - before[name], *spread(values)] for name, values in found.items()}
+
+
+def drawings(judged: Judged, draws: int, seed: int) -> Iterator[Ints]:
+    """Numbers of the segments of as many logs as there are, drawn with replacement, `draws` times."""
+    logs = np.unique(judged.log)
+    members = {log: np.flatnonzero(judged.log == log) for log in logs.tolist()}
+    rng = np.random.default_rng(seed)
+    for _ in range(draws):
+        yield np.concatenate([members[log] for log in rng.choice(logs, len(logs)).tolist()])
 
 
 def spread(values: list[float]) -> list[float]:

@@ -13,7 +13,6 @@ from apache_beam.utils.windowed_value import WindowedValue
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.records import WindowKey
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
-from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
 from tracewinnow.stores.archive import Archive, ArchivedBatch, Window, plan_parts
 from tracewinnow.stores.errors import CorruptObject, TooLarge
 from tracewinnow.stores.objects import open_objects
@@ -36,7 +35,7 @@ def read_window(archive: Archive, key: WindowKey, settings: Settings) -> Iterato
     for part, window in enumerate(windows):
         yield from window.conflicts
         yield assemble(
-            (TelemetryBatch.FromString(batch.data) for batch in window.batches),
+            (batch.data for batch in window.batches),
             window_start_ns=key[1],
             window_end_ns=key[1] + settings.window_ns,
             part=part,

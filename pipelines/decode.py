@@ -15,6 +15,7 @@ from tracewinnow.schemas import validate
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
 from tracewinnow.schemas.errors import BadInput
 from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
+from tracewinnow.transforms.events import Survey, survey
 from tracewinnow.version import VERSION
 
 DEAD = "dead"
@@ -40,6 +41,15 @@ def dead_letter(record: Record, stage: str, bad: BadInput) -> DeadLetter:
 def payload(record: Record, batch: TelemetryBatch) -> bytes:
     """The batch as its sender wrote it, so that a copy has the same bytes; no protobuf message starts with the 0 of a frame."""
     return batch.SerializeToString(deterministic=True) if record.value[:1] == b"\0" else record.value
+
+
+def _plain(found: Survey, now_ns: int) -> bool:
+    """Whether nothing can be wrong with the events."""
+    return (
+        0 < found.events <= validate.EVENTS
+        and validate.in_time(found.earliest_ns, found.latest_ns, now_ns)
+        and not found.holds("layers", "sparse")
+    )
 
 
 class DecodeFn(beam.DoFn):
@@ -68,13 +78,17 @@ class DecodeFn(beam.DoFn):
                 if not record.value and DAMAGED in headers:
                     raise BadInput("damaged-file", headers[DAMAGED].decode("utf-8", "replace"))
                 batch = validate.decode(record.value, headers, self.registry)
-                validate.check(batch, now_ns)
+                data = payload(record, batch)
+                found = survey(batch, data)
+                validate.check_head(batch, now_ns)
+                if not _plain(found, now_ns):
+                    validate.check_events(batch, now_ns)
             except BadInput as bad:
                 self.dead.inc()
                 yield beam.pvalue.TaggedOutput(DEAD, dead_letter(record, "Decode", bad))
                 continue
             self.batches.inc()
-            self.events.inc(len(batch.events))
+            self.events.inc(found.events)
             self.bytes.inc(len(record.value))
             yield Accepted(
                 batch.job_id,
@@ -82,6 +96,6 @@ class DecodeFn(beam.DoFn):
                 batch.process_uuid,
                 batch.sequence,
                 batch.created_ns,
-                payload(record, batch),
-                any(event.HasField("stop") or event.HasField("crash") for event in batch.events),
+                data,
+                found.holds("stop", "crash"),
             )

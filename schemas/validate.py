@@ -96,6 +96,12 @@ def check(batch: TelemetryBatch, now_ns: int) -> None:
 
     An accelerator, a stream or a kind of event that is not given is no fault; text may be any bytes.
     """
+    check_head(batch, now_ns)
+    check_events(batch, now_ns)
+
+
+def check_head(batch: TelemetryBatch, now_ns: int) -> None:
+    """The part of `check` that looks at no event."""
     if not batch.job_id:
         raise BadInput("missing-job-id", "job_id is empty: name the job")
     if len(batch.job_id) > JOB_ID_BYTES or len(batch.job_id.encode()) > JOB_ID_BYTES:
@@ -111,8 +117,17 @@ def check(batch: TelemetryBatch, now_ns: int) -> None:
     if batch.accelerator not in _ACCELERATORS:
         known = ", ".join(f"{number} {name}" for name, number in Accelerator.items())
         raise BadInput("unknown-accelerator", f"accelerator {batch.accelerator} is none of {known}")
+    _check_time("created_ns", batch.created_ns, now_ns + FUTURE_NS, batch.host)
+
+
+def in_time(earliest_ns: int, latest_ns: int, now_ns: int) -> bool:
+    """Whether events between these times are neither before the year 2000 nor after now."""
+    return earliest_ns >= YEAR_2000_NS and latest_ns <= now_ns + FUTURE_NS
+
+
+def check_events(batch: TelemetryBatch, now_ns: int) -> None:
+    """The part of `check` that looks at each event. Of log lines, from 1 to EVENTS of them, `in_time` says the same."""
     latest_ns = now_ns + FUTURE_NS
-    _check_time("created_ns", batch.created_ns, latest_ns, batch.host)
     count = len(batch.events)
     if not count:
         raise BadInput("empty-batch", "the batch has no events")

@@ -11,7 +11,6 @@ from datetime import datetime, timezone
 import numpy as np
 
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
-from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
 from tracewinnow.serving.warehouse import Warehouse
 from tracewinnow.stores.archive import PART_BYTES, Archive, plan_parts
 from tracewinnow.stores.errors import CorruptObject
@@ -91,7 +90,7 @@ def read_trace(archive: Archive, job_id: str, start_ns: int, part: int = 0) -> T
         has = "one part, number 0" if len(parts) == 1 else f"{len(parts)} parts, numbered from 0"
         raise BadUse(f"Window {window_name(start_ns)} of {job_id!r} has {has}; there is no part {part}")
     return assemble(
-        (TelemetryBatch.FromString(batch.data) for batch in archive.read(job_id, start_ns, names=parts[part]).batches),
+        (batch.data for batch in archive.read(job_id, start_ns, names=parts[part]).batches),
         window_start_ns=start_ns,
         part=part,
         revision=len(entries),

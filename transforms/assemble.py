@@ -21,6 +21,7 @@ from tracewinnow.schemas.telemetry_pb2 import (
 )
 from tracewinnow.schemas.trace_pb2 import JobState, ProcessRange
 from tracewinnow.transforms.collect import Collector, series_of, spans_of, sparse_of
+from tracewinnow.transforms.events import Logs, logs
 from tracewinnow.transforms.trace import Trace
 
 KILL_TOLD_WITHIN_NS = 5_000_000_000
@@ -98,6 +99,15 @@ class _Lines:
         self.levels: list[int] = []
         self.events: list[str] = []
 
+    def extend(self, logs: Logs) -> int:
+        """Log events of one line each; -> bytes of their text."""
+        self.text += logs.texts
+        self.times += logs.times
+        self.ranks += logs.ranks
+        self.levels += logs.levels
+        self.events += [""] * len(logs.texts)
+        return logs.size
+
     def add_logs(self, events: Sequence[Event], batch_rank: int) -> int:
         """Log events that follow each other; -> bytes of their text."""
         logs = [event.log for event in events]
@@ -110,11 +120,7 @@ class _Lines:
             for text, time_ns, rank, level in zip(texts, times, ranks, levels, strict=True):
                 self.add(text, time_ns, rank, level, "")
         else:
-            self.text += texts
-            self.times += times
-            self.ranks += ranks
-            self.levels += levels
-            self.events += [""] * len(texts)
+            self.extend(Logs(texts, times, ranks, levels, 0))
         return sum(map(len, raw))
 
     def add(self, text: str, time_ns: int, rank: int, level: int, event: str) -> None:
@@ -137,7 +143,7 @@ class _Lines:
 
 
 def assemble(
-    batches: Iterable[TelemetryBatch],
+    batches: Iterable[TelemetryBatch | bytes],
     *,
     window_start_ns: int = 0,
     window_end_ns: int = 0,
@@ -146,17 +152,22 @@ def assemble(
 ) -> Trace:
     """Put the events of one job in order: by (time_ns, rank, process_uuid, sequence, place in the batch).
 
-    batches: distinct by (process_uuid, sequence). A log event of several lines becomes several lines; start, stop and
-    crash become lines that name them; numeric events become series and summaries. Raises ValueError for a vector of a
-    dtype outside the contract (validation refuses those before).
+    batches: distinct by (process_uuid, sequence), parsed or as they were sent. A log event of several lines becomes several lines;
+    start, stop and crash become lines that name them; numeric events become series and summaries. Raises ValueError for a vector of
+    a dtype outside the contract (validation refuses those before), DecodeError for bytes that are no batch.
     """
-    ordered = sorted(batches, key=lambda b: (b.rank if b.HasField("rank") else -1, b.process_uuid, b.sequence))
+    sent = sorted(map(_parsed, batches), key=lambda s: (_rank(s[0]), s[0].process_uuid, s[0].sequence))
+    ordered = [batch for batch, _ in sent]
     lines, numbers, job = _Lines(), Collector(), JobState()
     crashes: list[_Crash] = []
     size = 0
-    for batch in ordered:
-        batch_rank = batch.rank if batch.HasField("rank") else -1
+    for batch, data in sent:
+        batch_rank = _rank(batch)
         _describe(job, batch)
+        found = logs(data, batch_rank) if data else None
+        if found is not None:
+            size += lines.extend(found)
+            continue
         kinds = [event.WhichOneof("kind") for event in batch.events]
         if kinds.count("log") == len(kinds):  # as nearly all batches are
             size += lines.add_logs(batch.events, batch_rank)
@@ -208,6 +219,14 @@ def assemble(
         processes=list(_ranges(sorted(ordered, key=lambda b: (b.process_uuid, b.sequence)))),
         job=job,
     )
+
+
+def _parsed(batch: TelemetryBatch | bytes) -> tuple[TelemetryBatch, bytes]:
+    return (TelemetryBatch.FromString(batch), batch) if isinstance(batch, bytes) else (batch, b"")
+
+
+def _rank(batch: TelemetryBatch) -> int:
+    return batch.rank if batch.HasField("rank") else -1
 
 
 def _describe(job: JobState, batch: TelemetryBatch) -> None:

@@ -1,4 +1,4 @@
-"""The compiled twins of what lines.py, blocks.py, signals.py and reading.py do in Python."""
+"""The compiled twins of what lines.py, blocks.py, signals.py, events.py and reading.py do in Python."""
 
 from __future__ import annotations
 

@@ -98,12 +98,24 @@ def kinds_of(
 
     Remembered from log to log, but never so that a log changes what another one gives: signals hang on the shape of the line.
     """
-    found = []
-    for template, line in zip(templates, first_lines(numbers).tolist(), strict=True):
-        kind, shape = _known.get(template), shape_of(judged[line])
-        found.append(kind if kind is not None and kind.shape == shape else _look(template, kind, judged[line], shape))
-    signal, role, name, varies, _ = zip(*found, strict=True) if found else ((),) * 5
-    return np.array(signal, np.uint64), np.array(role, np.uint8), np.array(name, np.uint64), np.array(varies, bool)
+    lines = [judged[line] for line in first_lines(numbers).tolist()]
+    n = len(templates)
+    signal, role, name, varies = (
+        np.empty(n, np.uint64),
+        np.empty(n, np.uint8),
+        np.empty(n, np.uint64),
+        np.empty(n, np.uint8),
+    )
+    compiled = kernel("_signals")
+    strange = range(n)
+    if compiled is not None:
+        strange = compiled.recall(_known, templates, lines, signals.LOOKED_AT, signals.TAIL, signal, role, name, varies)
+    for place in strange:
+        kind, shape = _known.get(templates[place]), shape_of(lines[place])
+        if kind is None or kind.shape != shape:
+            kind = _look(templates[place], kind, lines[place], shape)
+        signal[place], role[place], name[place], varies[place] = kind[:4]
+    return signal, role, name, varies.astype(bool)
 
 
 def shape_of(line: str) -> bytes:

@@ -101,3 +101,37 @@ def grams(texts):
         i += 1
         begins[i] = used
     return numbers[:used].copy(), starts
+
+
+def sums(texts, const float[:, ::1] weights):
+    """See ngrams.sums."""
+    cdef Py_ssize_t most = 0, i = 0, size, k, n
+    cdef const uint8_t* data
+    cdef const float* row
+    cdef double a, b, c, d  # one after the other, so that the reference gives the same bits
+    cdef bytes text
+    if weights.shape[0] != 1 << BITS or weights.shape[1] != 4:
+        raise ValueError(f"weights have the shape {weights.shape[0]}, {weights.shape[1]}, not {1 << BITS}, 4")
+    for text in texts:
+        most = max(most, min(len(text), <Py_ssize_t>MOST))
+    numbers = np.empty(5 * most + 1, np.int32)
+    cdef int32_t[::1] found = numbers
+    total, counts = np.zeros((len(texts), 4), np.float32), np.zeros(len(texts), np.int64)
+    cdef float[:, ::1] out = total
+    cdef int64_t[::1] many = counts
+    for text in texts:
+        data = text
+        size = min(len(text), <Py_ssize_t>MOST)
+        with nogil:
+            n = one(data, size, &found[0])
+            a = b = c = d = 0
+            for k in range(n):
+                row = &weights[found[k], 0]
+                a += row[0]
+                b += row[1]
+                c += row[2]
+                d += row[3]
+            out[i, 0], out[i, 1], out[i, 2], out[i, 3] = <float>a, <float>b, <float>c, <float>d
+            many[i] = n
+        i += 1
+    return total, counts

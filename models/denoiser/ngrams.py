@@ -10,9 +10,11 @@ not meet by design, only by chance.
 from __future__ import annotations
 
 import functools
+import importlib
+import itertools
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,8 @@ BUCKETS = 1 << BITS
 LONGEST_WORD = 40  # bytes of a word that are cut into runs
 MOST = 4096  # bytes of a text that are read
 
+Floats = npt.NDArray[np.float32]
+Sums = tuple[Floats, npt.NDArray[np.int64]]
 Grams = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]
 
 
@@ -82,17 +86,38 @@ def reference(texts: Sequence[bytes], /) -> Grams:
     return np.array(numbers, np.int32), np.array(starts, np.int64)
 
 
-@functools.lru_cache(maxsize=1)
+def reference_sums(texts: Sequence[bytes], weights: Floats, /) -> Sums:
+    """`sums` in Python, over the grams of the reference."""
+    numbers, starts = reference(texts)
+    found = np.zeros((len(texts), weights.shape[1]), np.float32)
+    for n, (first, end) in enumerate(itertools.pairwise(starts.tolist())):
+        if end > first:  # not reduced: numpy adds in an order of its own
+            found[n] = np.add.accumulate(weights[numbers[first:end]], axis=0, dtype=np.float64)[-1]
+    return found, np.diff(starts)
+
+
+def sums(texts: Sequence[bytes], weights: Floats) -> Sums:
+    """Sum of the weights of each text's grams, float32[n, 4], and how many grams it has, int64[n]. weights: float32[BUCKETS, 4]."""
+    compiled = _kernel()
+    found: Sums = (reference_sums if compiled is None else compiled.sums)(texts, weights)
+    return found
+
+
 def hasher() -> Hasher:
     """The kernel, or the reference where the environment says TRACEWINNOW_PURE=1. Raises ImportError where it was not built."""
+    compiled = _kernel()
+    found: Hasher = reference if compiled is None else compiled.grams
+    return found
+
+
+@functools.lru_cache(maxsize=1)
+def _kernel() -> Any:
     if os.environ.get("TRACEWINNOW_PURE") == "1":
-        return reference
+        return None
     try:
-        from tracewinnow.models.denoiser._ngrams import grams
+        return importlib.import_module("tracewinnow.models.denoiser._ngrams")
     except ImportError as missing:
         raise ImportError(
             "the compiled kernel tracewinnow.models.denoiser._ngrams is missing. Build it with "
             "`python setup.py build_ext --inplace` or install a wheel; TRACEWINNOW_PURE=1 runs the slow Python reference instead."
         ) from missing
-    kernel: Hasher = grams
-    return kernel

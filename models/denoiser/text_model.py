@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.models.denoiser.ngrams import hasher
+from tracewinnow.models.denoiser.ngrams import sums
 
 Floats = npt.NDArray[np.float32]
 Known = dict[bytes, Floats]  # template -> float32[4]
@@ -48,12 +48,6 @@ class TextModel:
 
     def unseen(self, templates: Sequence[bytes]) -> Floats:
         """The same, without the cache."""
-        numbers, starts = hasher()(templates)
-        found = np.tile(self.bias, (len(templates), 1))
-        sizes = np.diff(starts)
-        some = np.flatnonzero(sizes)
-        if len(some):
-            found[some] += np.add.reduceat(self.weights[numbers], starts[some]) / np.sqrt(sizes[some])[:, None].astype(
-                np.float32
-            )
-        return found
+        found, grams = sums(templates, self.weights)
+        scale = np.sqrt(np.maximum(grams, 1)).astype(np.float32)
+        return np.asarray(self.bias + found / scale[:, None], np.float32)

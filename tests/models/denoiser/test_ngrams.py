@@ -28,6 +28,24 @@ def test_kernel_and_reference_agree(texts: list[bytes]) -> None:
         np.testing.assert_array_equal(one, other)
 
 
+WEIGHTS = np.random.default_rng(4).normal(size=(ngrams.BUCKETS, 4)).astype(np.float32)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(TEXTS, max_size=4))
+def test_sums_of_weights_agree_to_the_last_bit(texts: list[bytes]) -> None:
+    texts.append(b"one two three " * 400)
+    found, counts = ngrams.sums(texts, WEIGHTS)
+    wanted, sizes = ngrams.reference_sums(texts, WEIGHTS)
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(counts, sizes)
+
+
+def test_sums_refuse_weights_of_another_shape() -> None:
+    with pytest.raises(ValueError, match="shape"):
+        ngrams.sums([b"a"], WEIGHTS[:5])
+
+
 @pytest.mark.parametrize("hasher", HASHERS)
 def test_texts_are_lowered_and_blanks_only_part_words(hasher: ngrams.Hasher) -> None:
     numbers, starts = hasher([b"Out of MEMORY", b"out \t of  memory ", b"outofmemory"])
@@ -51,18 +69,19 @@ def test_no_texts(hasher: ngrams.Hasher) -> None:
 
 
 def test_environment_chooses_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    ngrams.hasher.cache_clear()
+    ngrams._kernel.cache_clear()
     monkeypatch.setenv("TRACEWINNOW_PURE", "1")
     assert ngrams.hasher() is ngrams.reference
-    ngrams.hasher.cache_clear()
+    assert ngrams.sums([b"a b"], WEIGHTS)[1].tolist() == [6]
+    ngrams._kernel.cache_clear()
     monkeypatch.delenv("TRACEWINNOW_PURE")
     assert ngrams.hasher() is kernel
 
 
 def test_a_missing_kernel_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    ngrams.hasher.cache_clear()
+    ngrams._kernel.cache_clear()
     monkeypatch.delenv("TRACEWINNOW_PURE", raising=False)
     monkeypatch.setitem(sys.modules, "tracewinnow.models.denoiser._ngrams", None)
     with pytest.raises(ImportError, match="build_ext --inplace"):
         ngrams.hasher()
-    ngrams.hasher.cache_clear()
+    ngrams._kernel.cache_clear()

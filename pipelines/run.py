@@ -9,6 +9,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.worker.statesampler import DEFAULT_SAMPLING_PERIOD_MS, StateSampler
 
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
 
@@ -17,6 +18,12 @@ RUNNERS = {
     "prism": ["--runner=PrismRunner", "--streaming"],
     "dataflow": ["--runner=DataflowRunner", "--streaming"],
 }
+
+
+SAMPLED_MS = 10
+# A run ends when Beam's sampler of states wakes for the last time, up to 200 ms later by default, and no pipeline option sets it.
+if StateSampler.__init__.__defaults__ == (DEFAULT_SAMPLING_PERIOD_MS,):  # as in every Beam that we know
+    StateSampler.__init__.__defaults__ = (SAMPLED_MS,)
 
 
 class _Constructor(FnApiRunner):

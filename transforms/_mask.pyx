@@ -3,7 +3,7 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint16_t
-from libc.string cimport memchr, memcmp
+from libc.string cimport memchr, memcmp, memcpy
 
 # One byte of flags for each byte value.
 cdef enum:
@@ -193,6 +193,28 @@ cdef Py_ssize_t _quoted(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept n
     return 0
 
 
+cdef inline Py_ssize_t _number(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) noexcept nogil:
+    """End of a number, with its exponent. s[i] is a digit of it."""
+    cdef Py_ssize_t j
+    while True:
+        i += 1
+        while i < n and _is(s[i], DIGIT):
+            i += 1
+        if not (i + 1 < n and _is(s[i], JOINS) and _is(s[i + 1], DIGIT)):
+            break
+        i += 1
+    if i + 1 < n and (s[i] == 101 or s[i] == 69):
+        j = i + 1
+        if s[j] == 43 or s[j] == 45:
+            j += 1
+        if j < n and _is(s[j], DIGIT):
+            while j < n and _is(s[j], DIGIT):
+                j += 1
+            if not (j < n and _is(s[j], WORD)):
+                i = j
+    return i
+
+
 cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nogil:
     cdef Py_ssize_t i = 0, j, k, o = 0, line = 0  # line: where the line starts in out
     cdef Py_ssize_t slash = -1, end = -1  # the next slash and the next line end
@@ -232,10 +254,14 @@ cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nog
                 i = k
                 continue
             if not any_of & DIGIT:  # a plain word goes over in one go
-                while i < j:
-                    out[o] = s[i]
-                    o += 1
-                    i += 1
+                memcpy(out + o, s + i, j - i)
+                o += j - i
+                i = j
+                continue
+            if not any_of & LETTER:
+                i = _number(s, j - 1, n)
+                out[o] = 35
+                o += 1
                 continue
         if c == 10:
             while o > line and out[o - 1] == 32:
@@ -268,17 +294,7 @@ cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nog
             i += 1
             c = s[i]
         if _is(c, DIGIT):
-            while i < n and (_is(s[i], DIGIT) or (_is(s[i], JOINS) and i + 1 < n and _is(s[i + 1], DIGIT))):
-                i += 1
-            if i + 1 < n and (s[i] == 101 or s[i] == 69):  # an exponent
-                j = i + 1
-                if s[j] == 43 or s[j] == 45:
-                    j += 1
-                if j < n and _is(s[j], DIGIT):
-                    while j < n and _is(s[j], DIGIT):
-                        j += 1
-                    if not (j < n and _is(s[j], WORD)):
-                        i = j
+            i = _number(s, i, n)
             out[o] = 35
             o += 1
             continue

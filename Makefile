@@ -2,6 +2,7 @@ SHELL := bash
 PYTHON ?= python3
 EXTRAS ?= dev
 VENV := .venv
+FOLDERS := schemas codec models transforms logger stores pipelines serving src
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
@@ -14,12 +15,13 @@ setup: $(VENV)/.done-$(EXTRAS)
 $(VENV)/.done-$(EXTRAS): pyproject.toml setup.py $(wildcard */*.pyx */*/*.pyx */*/*.h)
 	@if [ -n "$(UV)" ]; then \
 	  [ -x $(BIN)/python ] || $(UV) venv --quiet --python $(PYTHON) $(VENV); \
-	  $(UV) pip install --quiet --python $(BIN)/python -e '.[$(EXTRAS)]'; \
+	  $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python -e '.[$(EXTRAS)]'; \
 	else \
 	  [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); \
 	  $(BIN)/python -m pip --version > /dev/null 2>&1 || $(BIN)/python -m ensurepip > /dev/null; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'; \
 	fi
+	@$(BIN)/python -m compileall -q $(FOLDERS)  # a third of a second of each start where the environment keeps Python from doing it
 	@touch $@
 
 demo:
@@ -41,7 +43,7 @@ bench: setup
 types:
 	@rm -rf build/types && mkdir -p build/types/tracewinnow
 	@ln -s $(CURDIR)/src/tracewinnow/* build/types/tracewinnow/
-	@for d in schemas codec models transforms logger stores pipelines serving; do [ ! -d $$d ] || ln -s $(CURDIR)/$$d build/types/tracewinnow/$$d; done
+	@for d in $(filter-out src,$(FOLDERS)); do [ ! -d $$d ] || ln -s $(CURDIR)/$$d build/types/tracewinnow/$$d; done
 
 lint: setup types
 	$(BIN)/ruff check .

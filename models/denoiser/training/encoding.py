@@ -22,8 +22,10 @@ from tracewinnow.models.denoiser.training.passages import Floats, Ints, Rows, ro
 from tracewinnow.models.denoiser.wordpiece import WordPiece
 from tracewinnow.transforms.reread import FILE, WORDS
 
-UNUSED = "[unused"  # pieces that the pre-trained vocabulary holds free; those of other scripts go, too, for their size
+COMMON = 14_000  # pieces of the pre-trained vocabulary that stay, the most frequent; behind them only what the labelled logs hold
+UNUSED = "[unused"  # pieces that it holds free; those of other scripts go, too, for their size
 COMPARED = 500  # segments on which the forms are compared
+ROWS = 20_000  # that one fit reads, so that three take an hour on two cores: all labelled logs, and of the scenes as many as fit
 QUICK_LAYERS, QUICK_ROWS = 1, 320
 
 
@@ -44,7 +46,7 @@ def train(
     """
     words = WordPiece(encoder.vocabulary())
     rows = rows_of(study, lines, words)
-    of_row = group[rows.first]
+    of_row, written_for = group[rows.first], lines.source[rows.first] == "scenes"
     judged = np.flatnonzero(np.isin(of_row, names))
     largest = max(names, key=lambda name: int((of_row == name).sum()))
     said = np.zeros((len(of_row), 4), np.float32)
@@ -52,11 +54,18 @@ def train(
         if part:
             ours = np.isin(of_row, part)
             tell(f"encoder, without {', '.join(part)}")
-            net = fitted(rows, np.flatnonzero(~ours), seed, quick, tell)
+            net = fitted(rows, thinned(np.flatnonzero(~ours), written_for, seed), seed, quick, tell)
             said[ours] = encoder.logits(net, rows, np.flatnonzero(ours))
     tell("encoder, of everything")
-    net = fitted(rows, np.arange(len(of_row)), seed, quick, tell)
+    net = fitted(rows, thinned(np.arange(len(of_row)), written_for, seed), seed, quick, tell)
     return said[judged], written(net, rows, out, words, tell)
+
+
+def thinned(chosen: Ints, written_for: npt.NDArray[np.bool_], seed: int) -> Ints:
+    """At most ROWS of the rows, ascending; those of scenes, which were written for training and are the most, are drawn."""
+    scenes, others = chosen[written_for[chosen]], chosen[~written_for[chosen]]
+    some = np.random.default_rng(seed).permutation(scenes)[: max(0, ROWS - len(others))]
+    return np.sort(np.concatenate([others, some]))
 
 
 def fitted(rows: Rows, chosen: Ints, seed: int, quick: bool, tell: Callable[[str], None]) -> encoder.Net:
@@ -69,9 +78,7 @@ def fitted(rows: Rows, chosen: Ints, seed: int, quick: bool, tell: Callable[[str
 
 def written(net: encoder.Net, rows: Rows, out: Path, words: WordPiece, tell: Callable[[str], None]) -> dict[str, Any]:
     """Write FILE and WORDS with their lines of the manifest. -> what they were made from, and how near the forms are."""
-    kept = np.array(
-        [n for piece, n in words.number.items() if piece.isascii() and not piece.startswith(UNUSED)], np.int64
-    )
+    kept = pieces_kept(rows, words)
     encoder.cut(net, kept)
     rows, words = renumbered(rows, words, kept), WordPiece([list(words.number)[number] for number in kept.tolist()])
     whole, small = encoder.export(net)
@@ -87,6 +94,19 @@ def written(net: encoder.Net, rows: Rows, out: Path, words: WordPiece, tell: Cal
     registry.save(WORDS, pieces, {"facts": {"of": FILE}}, out)
     tell(f"encoder: {len(small) / 1e6:.1f} MB; {facts}")
     return facts
+
+
+def pieces_kept(rows: Rows, words: WordPiece) -> Ints:
+    """Numbers of the pieces that stay, ascending. A word whose piece goes is read in smaller ones: every letter stays."""
+    seen = set(np.concatenate([one.ids for one in rows.pieces]).tolist())
+    found = [
+        n
+        for piece, n in words.number.items()
+        if piece.isascii()
+        and not piece.startswith(UNUSED)
+        and (n < COMMON or n in seen or len(piece.removeprefix("##")) == 1)
+    ]
+    return np.array(found, np.int64)
 
 
 def renumbered(rows: Rows, words: WordPiece, kept: Ints) -> Rows:

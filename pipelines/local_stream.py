@@ -30,6 +30,7 @@ from tracewinnow.stores.objects import open_objects
 LOG = logging.getLogger(__name__)
 NS_PER_MS = 1_000_000
 BUILD_WINDOWS = 50  # in one request: what is built again after a kill
+LEAST_WINDOWS = 8  # in one request, where others are busy
 BUILD_TRIES = 3
 POLL_SECONDS = 0.3
 
@@ -195,8 +196,12 @@ class LocalStream:
         due = [key for key in self.state.due() if key not in building]
         one_by_one = any(key in self.failures for key in due)  # one of a request broke it: find which
         submitted = False
-        # A part for each builder: one that is busy now will be free.
-        most = 1 if one_by_one else min(BUILD_WINDOWS, -(-len(due) // len(self.builders.each)))
+        # A part for each builder: one that is busy now will be free. But to begin a request takes as long as a window or two.
+        most = min(
+            BUILD_WINDOWS, max(-(-len(due) // len(self.builders.each)), LEAST_WINDOWS if self.builders.free == 1 else 1)
+        )
+        if one_by_one:
+            most = 1
         while due and self.builders.free:
             keys, due = due[:most], due[most:]
             for key in keys:

@@ -1,11 +1,13 @@
 """Broker to sinks: events a second through the whole pipeline, beside a bare consumer loop in the same run.
 
-    python -m bench.pipeline --bootstrap HOST:PORT [--events 100000,1000000] [--json]
+    python -m bench.pipeline --bootstrap HOST:PORT [--events 100000,1000000] [--kinds 5000] [--json]
 
-Events are log lines of 1 KB in batches of 200, from 50 jobs, drawn from 5,000 lines that are all of a kind of their own; at the end
-each job says that it stops. Needs a real broker (infra/local/kafka): the embedded one holds 5 MiB a partition. The pipeline runs as
-processes of its own, as a user would run it; peak_mb is the largest one's. cpu_seconds: of all of them, their start included;
-broker_seconds: of the broker, where its process is given by --broker-pid.
+Events are log lines of 1 KB in batches of 200, from 50 jobs, drawn from 5,000 lines; at the end each job says that it stops. By
+default every one of the 5,000 is of a kind of its own, which is the worst case: each process that builds traces has to look at all
+kinds once. With --kinds 200 they are as those of most jobs: of few kinds, with other numbers. Needs a real broker
+(infra/local/kafka): the embedded one holds 5 MiB a partition. The pipeline runs as processes of its own, as a user would run it;
+peak_mb is the largest one's. cpu_seconds: of all of them, their start included; broker_seconds: of the broker, where its process is
+given by --broker-pid.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from tracewinnow.schemas.telemetry_pb2 import ACCELERATOR_GPU, TelemetryBatch
 
-JOBS, BATCH, LINE_BYTES, PARTITIONS = 50, 200, 1000, 8
+JOBS, BATCH, LINES, LINE_BYTES, PARTITIONS = 50, 200, 5000, 1000, 8
 WINDOW_NS = 60 * 10**9  # as `tracewinnow stream` has it by default
 WORDS = [
     "step",
@@ -51,18 +53,19 @@ WORDS = [
 ]
 
 
-def line(rng: random.Random, number: int) -> bytes:
-    """A log line of about 1 KB: six words drawn at random, so that hardly two have one template; one in ten holds a new word."""
-    words = rng.choices(WORDS, k=6)
-    if number % 10 == 0:
-        words = ["".join(rng.choices("abcdefghijklmnop", k=6))]
+def line(rng: random.Random, number: int, kind: int) -> bytes:
+    """A log line of about 1 KB: six words that hang on the kind, hardly two of which are alike; in one of ten a word of its own."""
+    of_kind = random.Random(kind)
+    words = of_kind.choices(WORDS, k=6)
+    if kind % 10 == 0:
+        words = ["".join(of_kind.choices("abcdefghijklmnop", k=6))]
     clock = f"10:{number // 60 % 60:02d}:{number % 60:02d},{number % 1000:03d}"
     head = f"2026-01-05 {clock} INFO trainer.{words[0]}: {' '.join(words)} step={number} "
     body = " ".join(f"{name}={rng.random():.6f}" for name in WORDS * 4)
     return (head + body)[:LINE_BYTES].encode()
 
 
-def produce(bootstrap: str, topic: str, events: int) -> None:
+def produce(bootstrap: str, topic: str, events: int, kinds: int = LINES) -> None:
     """Fill a new topic; blocks until the broker has everything."""
     admin = AdminClient({"bootstrap.servers": bootstrap})
     admin.create_topics([NewTopic(topic, PARTITIONS, 1)])[topic].result(30)
@@ -75,7 +78,7 @@ def produce(bootstrap: str, topic: str, events: int) -> None:
         }
     )
     rng = random.Random(3)
-    pool = [line(rng, n) for n in range(5000)]
+    pool = [line(rng, n, n % kinds) for n in range(LINES)]
     processes = [uuid.UUID(int=rng.getrandbits(128)).hex for _ in range(JOBS)]
     begin = time.time_ns() - 3600 * 10**9
     begin -= begin % WINDOW_NS  # so that a run of any size has windows of the same kind
@@ -160,13 +163,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--events", default="100000,1000000", help=f"multiples of {BATCH * JOBS}")
+    parser.add_argument("--kinds", type=int, default=LINES, help=f"1 to {LINES}")
     parser.add_argument("--broker-pid", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found = []
     for events in (int(n) for n in options.events.split(",")):
         topic = f"bench-{uuid.uuid4().hex[:8]}"
-        produce(options.bootstrap, topic, events)
+        produce(options.bootstrap, topic, events, options.kinds)
         bare = bare_loop(options.bootstrap, topic, events + JOBS)
         broker = cpu_of(options.broker_pid)
         run = pipeline(options.bootstrap, topic)
@@ -175,6 +179,7 @@ def main() -> None:
         found.append(
             {
                 "events": events,
+                "kinds": options.kinds,
                 "events_per_second": round(events / run["seconds"]),
                 "bare_events_per_second": round(events / bare),
                 "ratio": round(bare / run["seconds"], 3),

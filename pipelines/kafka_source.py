@@ -23,6 +23,11 @@ CLAIM_RECORDS = 100  # at most this many in an element; with batches of 512 KiB,
 CLAIM_BYTES = 8 << 20  # but no further poll once an element holds this much
 IDLE_SECONDS = 2.0
 
+# (broker, topic, partition) -> the offset at which a reader of this process stands, and since when nothing came there. A runner
+# makes a new reader for every bundle, so none lives long enough to know by itself that its partition is idle; and one idle
+# partition would hold the watermark of all.
+_quiet: dict[tuple[str, str, int], tuple[int, float]] = {}
+
 
 class Position(CheckpointMark):
     """The next offset of one partition. Committing is for lag dashboards and for a new job: the archive holds the data."""
@@ -67,6 +72,9 @@ class KafkaReader(UnboundedReader):
         self.watermark_ms = 0
         self.warm = False
         self.idle_since = time.monotonic()
+        self.place = (source.bootstrap, source.topic, source.partition)
+        if _quiet.get(self.place, (None,))[0] != offset:
+            _quiet[self.place] = (offset, self.idle_since)
         self.consumer = kafka_client.borrow(source.bootstrap, source.topic, source.partition, offset)
 
     def start(self) -> bool:
@@ -107,6 +115,7 @@ class KafkaReader(UnboundedReader):
         self.current = records
         self.watermark_ms = max(self.watermark_ms, min(r.timestamp_ms for r in records))
         self.idle_since = time.monotonic()
+        _quiet[self.place] = (self.offset, self.idle_since)
         return True
 
     def get_current(self) -> list[Record]:
@@ -122,7 +131,8 @@ class KafkaReader(UnboundedReader):
             return MAX_TIMESTAMP
         disorder_ms = self.source.disorder_ms
         watermark_ms = self.watermark_ms - disorder_ms
-        if time.monotonic() - self.idle_since > IDLE_SECONDS and self._caught_up():
+        _, quiet_since = _quiet[self.place]
+        if time.monotonic() - quiet_since > IDLE_SECONDS and self._caught_up():
             watermark_ms = max(watermark_ms, int(time.time() * 1000) - disorder_ms)
             self.watermark_ms = watermark_ms + disorder_ms
         return Timestamp(micros=max(0, watermark_ms) * 1000)

@@ -1,4 +1,4 @@
-"""The compiled twins of what lines.py, blocks.py, signals.py, events.py and reading.py do in Python."""
+"""The compiled twins of what lines.py, mask.py, blocks.py, signals.py, events.py, tokens.py and reading.py do in Python."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from types import ModuleType
 
 
-@functools.lru_cache(maxsize=8)
+@functools.lru_cache(maxsize=16)
 def kernel(name: str) -> ModuleType | None:
     """A compiled module of this folder, or None where the environment says TRACEWINNOW_PURE=1: the reference does it then.
 

@@ -18,10 +18,10 @@ Quoted phrases keep their words: in msg="connection refused" they are the messag
 
 from __future__ import annotations
 
-import functools
-import os
 import re
 from typing import Protocol
+
+from tracewinnow.transforms.kernels import kernel
 
 WORD = rb"[0-9A-Za-z_\x80-\xff]"
 PATH = rb"[0-9A-Za-z_.+@%~\-]"
@@ -94,20 +94,8 @@ def reference(data: bytes) -> bytes:
     return b"\n".join(RULES.sub(_replace, line).strip(b" ") for line in data.split(b"\n"))
 
 
-@functools.lru_cache(maxsize=1)
 def masker() -> Masker:
-    """The kernel, or the reference where the environment says TRACEWINNOW_PURE=1.
-
-    Raises ImportError, with what to do, where the kernel was not built: a silent fallback would be 50 times slower.
-    """
-    if os.environ.get("TRACEWINNOW_PURE") == "1":
-        return reference
-    try:
-        from tracewinnow.transforms._mask import mask
-    except ImportError as missing:
-        raise ImportError(
-            "the compiled kernel tracewinnow.transforms._mask is missing. Build it with `python setup.py build_ext --inplace` "
-            "or install a wheel; TRACEWINNOW_PURE=1 runs the slow Python reference instead."
-        ) from missing
-    kernel: Masker = mask
-    return kernel
+    """The kernel, or the reference where the environment says so; see kernels.kernel."""
+    compiled = kernel("_mask")
+    found: Masker = reference if compiled is None else compiled.mask
+    return found

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.util
 import itertools
 import json
-import os
 import re
 from binascii import a2b_base64
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
+
+from tracewinnow.transforms.kernels import kernel
 
 if TYPE_CHECKING:
     import tiktoken
@@ -37,31 +36,14 @@ def count(text: str) -> int:
 
 
 def _count(piece: str) -> int:
-    if (kernel := _kernel()) is not None:
+    if (compiled := kernel("_tokens")) is not None:
         try:
-            found: int = kernel.count(piece, _known, _look_up)
+            found: int = compiled.count(piece, _known, _look_up)
         except UnicodeEncodeError:  # half a surrogate pair, which the encoder replaces
             found = -1
         if found >= 0:
             return found
     return _by_encoder(piece)
-
-
-@functools.lru_cache(maxsize=1)
-def _kernel() -> ModuleType | None:
-    """Counts what logs are made of 20 times as fast as the encoder. None where the environment says TRACEWINNOW_PURE=1.
-
-    Raises ImportError, with what to do, where it was not built.
-    """
-    if os.environ.get("TRACEWINNOW_PURE") == "1":
-        return None
-    try:
-        return importlib.import_module("tracewinnow.transforms._tokens")
-    except ImportError as missing:
-        raise ImportError(
-            "the compiled kernel tracewinnow.transforms._tokens is missing. Build it with `python setup.py build_ext --inplace` "
-            "or install a wheel; TRACEWINNOW_PURE=1 does without."
-        ) from missing
 
 
 def _by_encoder(text: str) -> int:
@@ -143,8 +125,8 @@ def read() -> tuple[str, dict[bytes, int]]:
     # A JSON parser would build 150,000 dictionaries that nobody needs. The entries stand in order of rank.
     config, _ = json.JSONDecoder().raw_decode(raw[raw.index(b"{", raw.index(b'"config"')) :][:10_000].decode())
     size = config["default_vocab_size"] - config["default_num_special_tokens"]
-    if (kernel := _kernel()) is not None:
-        return config["pattern"], kernel.vocabulary(raw, b'"token_bytes"', size)
+    if (compiled := kernel("_tokens")) is not None:
+        return config["pattern"], compiled.vocabulary(raw, b'"token_bytes"', size)
     words = re.findall(rb'"token_bytes"\s*:\s*"([^"]*)"', raw)
     return config["pattern"], {a2b_base64(word): rank for rank, word in enumerate(words[:size])}
 

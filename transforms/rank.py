@@ -24,6 +24,8 @@ LEVELS = ((50, 1.5), (40, 1.0), (30, 0.3), (20, 0.0), (1, -1.0))  # of Python's 
 EVENTS = {"crash": 20.0, "stop": 3.0, "start": 1.0}
 WORD = re.compile(r"\w{2,}")
 LARGEST_TOKEN = 16  # characters; a log of more of them for each token cannot fit
+WORDS = 2  # of a template, and of its first BEGIN bytes, that say how a line begins
+BEGIN = 200
 LARGEST_SHARE = 3  # a line may take one part in three of the budget; what is longer is shortened
 
 
@@ -126,9 +128,18 @@ def rank(
         and sum(map(costs.tokens, range(len(size)))) <= budget
     ):
         return np.ones(len(size), bool), costs  # all of it fits
-    blank = (reading.view.bits & np.uint64(BIT["blank"])) != 0
-    repeats = reading.repeats
-    calm = (reading.view.bits & TROUBLE) == 0
+    view, repeats = reading.view, reading.repeats
+    blank = (view.bits & np.uint64(BIT["blank"])) != 0
+    calm = (view.bits & TROUBLE) == 0
     paid = worth(value, repeats.nth, np.diff(repeats.starts)[repeats.group], repeats.copy, calm)
     marker = marker_tokens(len(reading.shown))
-    return choose(paid, size, blank, costs.said, costs.tokens, marker, budget, kept), costs
+
+    kinds: dict[int, bytes] = {}  # of templates
+
+    def kind(line: int) -> bytes:
+        template = int(view.template[line])
+        if template not in kinds:
+            kinds[template] = b" ".join(reading.templates[template][:BEGIN].split(None, WORDS)[:WORDS])
+        return kinds[template]
+
+    return choose(paid, size, blank, view.block, kind, costs.said, costs.tokens, marker, budget, kept), costs

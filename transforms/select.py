@@ -1,7 +1,13 @@
-"""Fill a token budget with lines: the likeliest evidence first, what it costs considered, never more than the budget."""
+"""Fill a token budget with lines: the likeliest evidence first, what it costs considered, never more than the budget.
+
+What a line is worth hangs on what was chosen before it: evidence stands together, so a line beside a chosen one is worth more; and
+of many lines that begin alike (tests that were skipped, a finding for each file) one more says little, so it is worth less.
+"""
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +17,15 @@ COST = 0.6  # exponent of a line's tokens in its price: 0 would take the likelie
 REPEATS = 0.35  # log-odds that a line loses each time the number of its repeats doubles,
 FREE = 5  # from this many on
 COPY = 6.0  # log-odds that a line loses because another rank said it before
+BESIDE = (
+    1.0  # log-odds that a line wins next to a chosen one, up to what that is worth by itself; less farther away, to
+)
+REACH = 4  # lines before and behind;
+WIDER = 400  # that begins behind so many tokens of the likeliest lines, wherever they stand
+ALIKE = 1.0  # log-odds that a line loses each time the number of chosen blocks with a line that begins alike doubles,
+MANY = 4  # from this many on
 CLOSE = 4  # longest gap, in lines, that is looked at to be closed
+GAIN = [BESIDE * (1 - (abs(i) - 1) / REACH) if i else 0.0 for i in range(-REACH, REACH + 1)]
 LONG = 2.0  # characters a token, until lines were counted
 GIVE_UP = 300  # candidates in a row that did not fit
 
@@ -33,10 +47,100 @@ def worth(
     return np.asarray(score - loss, np.float32)
 
 
+class Queue:
+    """The lines by what each is worth now, the best first.
+
+    A line of a kind of which many blocks were chosen waits with others of its kind, and one entry of the queue stands for them:
+    when the kind loses worth, that one is weighed again, and not all its lines.
+    """
+
+    def __init__(
+        self,
+        price: npt.NDArray[np.float64],
+        candidates: npt.NDArray[np.int64],
+        block: npt.NDArray[np.int64],
+        kind: Callable[[int], bytes],
+    ) -> None:
+        """price, block: of every line, log-odds less the cost; kind: how a line begins, b"" where it does not count."""
+        self._price: list[float] = price.tolist()
+        self._block, self._kind = block, kind
+        order = candidates[np.argsort(-price[candidates], kind="stable")]
+        none = [b""] * len(order)  # or the kind for which the entry stands
+        # In order, so it is a heap.
+        self._heap: list[tuple[float, int, bytes]] = list(
+            zip((-price[order]).tolist(), order.tolist(), none, strict=True)
+        )
+        self._waiting: dict[bytes, list[tuple[float, int]]] = {}  # heaps, too
+        self._narrow: list[int] = []  # chosen lines that did not raise what stands beside them
+        self._won: dict[int, float] = {}  # by a chosen line beside it
+        self._chosen: set[tuple[bytes, int]] = set()  # kinds, with the block that each stands in
+        self._blocks: dict[bytes, int] = {}  # of each kind
+        self._many: set[bytes] = set()  # kinds of which MANY blocks were chosen
+
+    def pop(self) -> int:
+        """The line that is worth most; -1 where none is left. A line comes again when it is worth more."""
+        while self._heap:
+            worth, line, stands_for = heapq.heappop(self._heap)
+            if not self._many:
+                return line
+            kind = stands_for or self._kind(line)
+            if kind not in self._many or (not stands_for and (kind, int(self._block[line])) in self._chosen):
+                return line
+            waiting = self._waiting.setdefault(kind, [])
+            if not stands_for:
+                heapq.heappush(waiting, (worth, line))
+                if waiting[0][1] == line:
+                    self._enter(kind, waiting)
+            elif waiting and worth >= waiting[0][0] + self._loss(kind):
+                line = heapq.heappop(waiting)[1]
+                self._enter(kind, waiting)
+                return line
+            else:
+                self._enter(kind, waiting)
+        return -1
+
+    def chose(self, line: int) -> None:
+        """Tell that a line was chosen: what begins alike is worth less from now on."""
+        kind = self._kind(line)
+        if kind:
+            place = (kind, int(self._block[line]))
+            if place not in self._chosen:
+                self._chosen.add(place)
+                self._blocks[kind] = self._blocks.get(kind, 0) + 1
+                if self._blocks[kind] >= MANY:
+                    self._many.add(kind)
+        self._narrow.append(line)
+
+    def widen(self) -> None:
+        """What stands beside the lines that were chosen so far is worth more from now on."""
+        for line in self._narrow:
+            self._raise(line)
+        self._narrow.clear()
+
+    def _raise(self, line: int) -> None:
+        first = max(0, line - REACH)
+        price, won = self._price[line], self._won
+        for beside, own in enumerate(self._price[first : line + REACH + 1], first):
+            if own < price:
+                gain = min(GAIN[beside - line + REACH], price - own)
+                if gain > won.get(beside, 0.0):
+                    won[beside] = gain
+                    heapq.heappush(self._heap, (-own - gain, beside, b""))
+
+    def _enter(self, kind: bytes, waiting: list[tuple[float, int]]) -> None:
+        if waiting:
+            heapq.heappush(self._heap, (waiting[0][0] + self._loss(kind), waiting[0][1], kind))
+
+    def _loss(self, kind: bytes) -> float:
+        return ALIKE * math.log2(2 + self._blocks[kind] - MANY)
+
+
 def choose(
     value: npt.NDArray[np.float32],
     size: npt.NDArray[np.int64],
     blank: npt.NDArray[np.bool_],
+    block: npt.NDArray[np.int64],
+    kind: Callable[[int], bytes],
     text: Callable[[int], str],
     tokens: Callable[[int], int],
     marker: int,
@@ -45,21 +149,27 @@ def choose(
 ) -> npt.NDArray[np.bool_]:
     """Which lines to keep: bool[n].
 
-    value: log-odds; size: bytes of each line, an estimate of its tokens until it is looked at; text and tokens: of a line, asked
-    only for candidates; marker: tokens of the mark that a gap costs. kept: lines kept already, and paid for by the caller.
+    value: log-odds; size: bytes of each line, an estimate of its tokens until it is looked at; block: of each line; kind: how a
+    line begins, b"" where it does not matter; text and tokens: of a line; these three are asked only for candidates. marker: tokens
+    of the mark that a gap costs. kept: lines kept already, and paid for by the caller.
     A line whose text is kept already is not taken twice; a blank line only beside a kept one.
     """
     n = len(value)
     chosen = np.zeros(n + 2, bool)  # shifted by one, so that every line has two neighbours
     if kept is not None:
         chosen[1:-1] = kept
-    price = value - COST * np.log(size / 3 + 4)
+    price = np.asarray(value - COST * np.log(size / 3 + 4), np.float64)
     most = min(n, 4 * budget + 1000)
     best = np.argpartition(-price, most - 1)[:most] if most < n else np.arange(n)
-    order = best[np.argsort(-price[best], kind="stable")]
+    queue = Queue(price, best, block, kind)
     used, missed, long = marker, 0, LONG
-    seen = {text(i) for i in np.flatnonzero(chosen[1:-1]).tolist()}
-    for i in order.tolist():
+    seen = set[str]()
+    for i in np.flatnonzero(chosen[1:-1]).tolist():
+        seen.add(text(i))
+        queue.chose(i)
+    if seen:
+        queue.widen()
+    while (i := queue.pop()) >= 0:
         if chosen[i + 1]:
             continue
         left, right = chosen[i], chosen[i + 2]
@@ -84,6 +194,9 @@ def choose(
         chosen[i + 1] = True
         used += cost
         seen.add(text(i))
+        queue.chose(i)
+        if used >= WIDER:
+            queue.widen()
         for step in (1, -1):  # a gap that costs no more than its mark is shown
             used -= closed(chosen, i + 1, step, tokens, marker)
     return chosen[1:-1]

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from tracewinnow.models import registry
 from tracewinnow.transforms.classify import ACTIONABLE
 from tracewinnow.transforms.score import Floats, View, block_largest
-from tracewinnow.transforms.signals import BIT
+from tracewinnow.transforms.signals import BIT, holds
 
 FILE = "outcome.npz"
 SLOPE, MARGIN = 4.0, 1.0  # the shift of a line's log-odds: SLOPE for each unit of the run's below -MARGIN,
@@ -47,22 +47,23 @@ LOUD = bits_of(
 PROGRESS = bits_of("step", "lifecycle", "passed", "fetch", "build")
 
 # What is said at the end of a run that completed, where it is not said of a server or a process that was put away.
-DONE = re.compile(r"\b(?:finish(?:ed|ing)|complet(?:e|ed|ion)|done|success\w*|succeeded|passed|pass|ok)\b|[✓✔]", re.I)
-SAVED = re.compile(
-    r"\b(?:sav(?:ed|ing)|wrote|written|export(?:ed|ing)|upload(?:ed|ing)|push(?:ed|ing)|publish(?:ed|ing)|creat(?:ed|ing)|stored"
-    r"|archiv\w+|report)\b",
-    re.I,
+ENDED_WELL = tuple(
+    frozenset(words.split())
+    for words in (
+        "finished finishing complete completed completion done success successful successfully succeeded passed pass ok ✓ ✔",
+        "saved saving wrote written exported exporting uploaded uploading pushed pushing published publishing created creating"
+        " stored archived archiving report",
+        "total final overall elapsed took duration summary result results wall runtime best finally average mean",
+    )
 )
-TOTAL = re.compile(
-    r"\b(?:total|final|overall|elapsed|took|duration|summary|results?|wall|runtime|best|finally|average|mean)\b", re.I
-)
+WORD = re.compile(r"\w+|[✓✔]")
+CODES = ("code", "status", "rc", "exit", "return", "signal", "0:0")  # one of them stands where a code does
 ZERO = re.compile(
     r"(?:exit(?:ed|code)?|exit[ _-]?(?:code|status)|status|code|rc|returned?)\b[\"']?[ :=(]*(?:with )?(?:code |status )?0\b(?!\.)"
-    r"|\b0:0\b",
-    re.I,
+    r"|\b0:0\b"
 )
-PUT_AWAY = re.compile(r"shut|stop|clos(?:ed|ing)|clean|terminat|disconnect|server process", re.I)
-CODE = re.compile(r"\b(?:exit ?code|code|status|rc|signal)\b[\"']?[ :=(]*-?[1-9]\d{0,2}\b", re.I)  # not zero
+PUT_AWAY = re.compile(r"shut|stop|clos(?:ed|ing)|clean|terminat|disconnect|server process")
+CODE = re.compile(r"\b(?:exit ?code|code|status|rc|signal)\b[\"']?[ :=(]*-?[1-9]\d{0,2}\b")  # not zero
 OF = re.compile(r"(?<![\d./:-])(\d{1,9}) ?(?:/|of) ?(\d{1,9})(?![\d/:-]|\.\d)")  # 3/10, 3 of 10; no dates
 PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)? ?%\|?")
 
@@ -104,8 +105,9 @@ def quieter(probability: Floats, view: View, outcome: float) -> Floats:
         return probability
     p = np.clip(probability[:, ACTIONABLE], 1e-6, 1 - 1e-6)
     less = 1 / (1 + np.exp(np.log((1 - p) / p) + down))
-    odd = block_largest(view.block, ((view.bits & bits_of("nan_value")) != 0).astype(np.float32)) > 0
-    less = np.where(odd, p, less)
+    odd = (view.bits & bits_of("nan_value")) != 0
+    if odd.any():
+        less = np.where(block_largest(view.block, odd.astype(np.float32)) > 0, p, less)
     found = probability * ((1 - less) / (1 - p))[:, None]
     found[:, ACTIONABLE] = less
     return np.asarray(found, np.float32)
@@ -177,7 +179,7 @@ def standing(
     at = np.flatnonzero(strong)
     last = int(at[-1]) if len(at) else -1
     behind = len(bits) - 1 - last
-    kinds = float(np.log1p(len(np.unique(template[at]))))
+    kinds = float(np.log1p(np.count_nonzero(np.bincount(template[at]))))
     went_on = int(((bits[last + 1 :] & PROGRESS) != 0).sum())
     return [
         float(len(at) > 0),
@@ -201,16 +203,18 @@ def signals_near(bits: npt.NDArray[np.uint64]) -> list[float]:
 
 def words_at_end(text: list[str], bits: npt.NDArray[np.uint64]) -> list[float]:
     """What the last lines say of how the run ended, and whether what they count is complete."""
-    found = []
-    calm = ((bits & LOUD) == 0).tolist()
-    for pattern in (DONE, SAVED, TOTAL, ZERO):
-        hits = [
-            quiet and pattern.search(line) is not None and not PUT_AWAY.search(line)
-            for line, quiet in zip(text, calm, strict=True)
-        ]
-        found += [float(hits[-1]), float(any(hits[-5:])), float(any(hits))]
-    hits = [CODE.search(line) is not None for line in text]
-    found += [float(hits[-1]), float(any(hits[-5:])), float(any(hits))]
+    said: list[list[bool]] = [[] for _ in range(len(ENDED_WELL) + 2)]
+    for line, quiet in zip((line.lower() for line in text), ((bits & LOUD) == 0).tolist(), strict=True):
+        words = set(WORD.findall(line))
+        coded = holds(line, CODES)
+        hits = [not words.isdisjoint(some) for some in ENDED_WELL]
+        hits.append(coded and ZERO.search(line) is not None)
+        if not quiet or (any(hits) and PUT_AWAY.search(line)):
+            hits = [False] * len(hits)
+        hits.append(coded and CODE.search(line) is not None)
+        for column, hit in zip(said, hits, strict=True):
+            column.append(hit)
+    found = [float(any(column[-tail:])) for column in said for tail in (1, 5, LAST)]
     counted = [share for share in map(progress, text) if share is not None]
     return [
         *found,
@@ -222,8 +226,9 @@ def words_at_end(text: list[str], bits: npt.NDArray[np.uint64]) -> list[float]:
 
 def progress(line: str) -> float | None:
     """How far a line says that it is, 0 to 1: `3/10`, `3 of 10`, `30%|`. None where it counts nothing."""
-    shares = [int(a) / int(b) for a, b in OF.findall(line) if int(b) > 1 and int(a) <= int(b)]
-    if "|" in line or "[" in line:
+    counts = OF.findall(line) if "/" in line or "of" in line else []
+    shares = [int(a) / int(b) for a, b in counts if int(b) > 1 and int(a) <= int(b)]
+    if "%" in line and ("|" in line or "[" in line):
         shares += [int(percent) / 100 for percent in PERCENT.findall(line) if int(percent) <= 100]
     return max(shares, default=None)
 

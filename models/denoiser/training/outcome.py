@@ -40,7 +40,7 @@ FLAT = 0.01  # added to a feature's deviation
 BEGINNINGS = 2  # of each log of at least SHORTEST lines, each from a tenth to nine tenths of it,
 SHORTEST = 12
 ENDS_FROM, LEAST_END = 150, 30  # and one end of LEAST_END lines or more, of a log of ENDS_FROM
-WEIGHT = {"whole": 1.0, "beginning": 0.1, "end": 0.5}
+WEIGHT = {"whole": 1.0, "beginning": 0.2, "end": 0.5}
 ITERATIONS = 300
 
 Ints = npt.NDArray[np.int64]
@@ -211,6 +211,7 @@ def judged(found: Study, lines: Lines, runs: Runs) -> dict[str, Any]:
         for kind in ("whole", "beginning"):  # that completed nothing: where the shift begins
             these = (runs.source == source) & (runs.kind == kind) & (runs.failed == 1)
             figures[source][f"{kind}, not complete, shifted"] = evaluate.share(told[these] < -MARGIN)
+        figures[source] = {name: value for name, value in figures[source].items() if value == value}  # JSON knows no NaN
     rows = np.flatnonzero(~np.char.startswith(lines.source, "scenes"))
     rows = rows if len(rows) else np.arange(len(lines.label))
     for when, said in (("before", runs.said), ("after", after)):
@@ -221,7 +222,7 @@ def judged(found: Study, lines: Lines, runs: Runs) -> dict[str, Any]:
 
 
 def outcomes(told: Doubles, failed: Ints) -> dict[str, float]:
-    """How well the outcome of whole logs is told. AUC: nan where all ended alike."""
+    """How well the outcome of whole logs is told. AUC: NaN where all ended alike."""
     both = len(set(failed.tolist())) == 2
     return {
         "completed": float((failed == 0).sum()),

@@ -17,8 +17,10 @@ from tracewinnow.transforms import render, tokens
 from tracewinnow.transforms.classify import LABELS, NOISE
 from tracewinnow.transforms.denoise import Denoised, denoise
 from tracewinnow.transforms.harmless import Shipped, harmless, healthy_share, shipped, shipped_version
-from tracewinnow.transforms.judge import RULES, judge, log_odds
+from tracewinnow.transforms.judge import LEAST, RULES, judge, log_odds
 from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.outcome import Outcome, quieter
+from tracewinnow.transforms.outcome import shipped as outcome_model
 from tracewinnow.transforms.pack import contain
 from tracewinnow.transforms.rank import Costs, adjust, rank
 from tracewinnow.transforms.reading import Reading, read
@@ -30,7 +32,7 @@ from tracewinnow.transforms.series import Summary, summarise
 from tracewinnow.transforms.trace import Trace
 from tracewinnow.version import VERSION
 
-STAGES_VERSION = "rules-5"  # raised when the same input may give another result
+STAGES_VERSION = "rules-6"  # raised when the same input may give another result
 NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
 HEADER_FROM = 300  # tokens of budget from which the marks are explained
 EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,
@@ -81,9 +83,10 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
     healthy = healthy_share(reading, options.reference)
     value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
     for_labels = adjust(base, reading, healthy, "", trace.levels, trace.events) if options.query else value
-    classes = judged(reading, base, healthy, result, closely)
+    classes, failed = judged(reading, base, healthy, result, closely, not goes_on(trace) and not outcome_told(trace))
     if classes is not None and not goes_on(trace):
         value = value + MODEL_WEIGHT * log_odds(classes[:, 0], LEAST_LIKELY)
+        classes = quieter(classes, reading.view, failed)  # the class alone: what is shown first stays as it is
     denoised = denoise(
         reading,
         for_labels,
@@ -106,25 +109,40 @@ def judged(
     healthy: npt.NDArray[np.float32],
     result: PreprocessedTrace,
     closely: bool,
-) -> npt.NDArray[np.float32] | None:
+    untold: bool,
+) -> tuple[npt.NDArray[np.float32] | None, float]:
     """Class probabilities by the trained models, float32[n, 4]; without one None, and the result says why the rules answer.
 
     closely: the encoder reads what the linear model is in doubt about; where nobody looks for a cause it would be time lost.
+    untold: how the run ended is judged. The second is the log-odds that it did not complete, 0 where nobody knows.
     """
     model = judge()
     result.versions["denoiser"] = RULES if isinstance(model, str) else model.version
     if isinstance(model, str):
         result.notes.append(Note(stage="denoise", what="fallback", reason=model))
-        return None
+        return None, 0.0
     classes = model.classes(reading, rules, healthy)
+    failed = not_completed(reading, rules, classes, result) if untold else 0.0
     if not closely:
-        return classes
+        return classes, failed
     reader = encoder()
     if isinstance(reader, str):
         result.notes.append(Note(stage="denoise", what="fallback", reason=reader))
-        return classes
+        return classes, failed
     result.versions["encoder"] = reader.version
-    return reread(reader, reading, rules, classes)
+    return reread(reader, reading, rules, classes), failed
+
+
+def not_completed(
+    reading: Reading, rules: npt.NDArray[np.float32], classes: npt.NDArray[np.float32], result: PreprocessedTrace
+) -> float:
+    """Log-odds that the run did not complete; 0 without a model, and the result says why. classes: by the linear model."""
+    model = outcome_model()
+    result.versions["outcome"] = model.version if isinstance(model, Outcome) else "none"
+    if isinstance(model, Outcome):
+        return model.log_odds(reading.view, reading.shown, log_odds(classes[:, 0], LEAST), rules)
+    result.notes.append(Note(stage="denoise", what="fallback", reason=f"how the run ended is not judged: {model}"))
+    return 0.0
 
 
 def known_harmless(result: PreprocessedTrace) -> Names:
@@ -209,6 +227,12 @@ def went_well(trace: Trace) -> bool:
     """The job said that it ended, and ended with 0."""
     job = trace.job
     return job is not None and job.outcome == "stopped" and job.HasField("exit_code") and job.exit_code == 0
+
+
+def outcome_told(trace: Trace) -> bool:
+    """An event says how the job ended."""
+    job = trace.job
+    return job is not None and (job.outcome == "crashed" or (job.outcome == "stopped" and job.HasField("exit_code")))
 
 
 def content_address(trace: Trace, options: Options, versions: Mapping[str, str]) -> str:

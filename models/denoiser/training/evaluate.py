@@ -69,12 +69,15 @@ def left_out(
     only: list[str],
     tell: Callable[[str], None] = print,
     seed: int = 0,
+    judges: dict[str, Judge] | None = None,
 ) -> Judged:
-    """Every group in `only` predicted by a model that saw none of it. group: str of each labelled line."""
+    """Every group in `only` predicted by a model that saw none of it; it is left in `judges`. group: of each labelled line."""
     parts, rows = [], []
     for name in only:
         ours = np.flatnonzero(group == name)
         judge = fit(study, lines, np.flatnonzero(group != name), seed)
+        if judges is not None:
+            judges[name] = judge
         parts.append(predict(study, lines, judge, ours))
         rows.append(ours)
         tell(f"left out: {name}")

@@ -16,10 +16,10 @@ import scipy
 import sklearn
 
 from tracewinnow.models import registry
-from tracewinnow.models.denoiser.training import card, corpus, evaluate, harmless, labels
+from tracewinnow.models.denoiser.training import card, corpus, evaluate, harmless, labels, outcome
 from tracewinnow.models.denoiser.training.dataset import Study, study
 from tracewinnow.models.denoiser.training.fit import FOLDS, HEAD_C, SIGNAL_SCALE, TEXT_C, Lines, arrays, fit, lines_of
-from tracewinnow.transforms.judge import FILE
+from tracewinnow.transforms.judge import FILE, Judge
 from tracewinnow.version import VERSION
 
 HERE = Path(__file__).parent.parent
@@ -67,12 +67,14 @@ def train(
     if found.missing:
         tell(f"{len(found.missing)} labelled logs are not there, and are left out: first {found.missing[0]}")
     group, names = groups(lines)
-    judged = evaluate.left_out(found, lines, group, names, tell, seed)
+    judges: dict[str, Judge] = {}
+    judged = evaluate.left_out(found, lines, group, names, tell, seed, judges)
     everything = fit(found, lines, np.arange(len(lines.label)), seed)
     facts = made_from(found, lines, seed, quick)
     packed = arrays(everything, hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12])
     facts["sha256"] = registry.save(FILE, packed, {"facts": facts}, out)
     harmless.save(found, out)
+    facts["outcome"] = outcome.train(found, lines, group, names, judges, out, seed, tell)
     said = None
     if encode:
         from tracewinnow.models.denoiser.training import encoding

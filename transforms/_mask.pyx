@@ -2,8 +2,13 @@
 """Masking of lines to templates, compiled. The grammar and the readable reference are in mask.py; byte for byte the same."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t, uint16_t
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.unicode cimport PyUnicode_DATA, PyUnicode_GET_LENGTH
+from libc.stdint cimport int64_t, uint8_t, uint16_t
 from libc.string cimport memchr, memcmp, memcpy
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_ASCII(object text)
 
 # One byte of flags for each byte value.
 cdef enum:
@@ -332,3 +337,41 @@ def mask(bytes data not None) -> bytes:
     with nogil:
         length = _mask(source, n, target)
     return out[:length]
+
+
+def number(list lines not None, dict index not None, int64_t[::1] numbers not None) -> None:
+    """Number of each line's template: its place in `index`, to which new ones are added. lines: of one line each."""
+    cdef Py_ssize_t i, n, room = 0, length
+    cdef const uint8_t *source
+    cdef uint8_t *target = NULL
+    cdef object line, template, found
+    cdef bytes data
+    if len(lines) != numbers.shape[0]:
+        raise ValueError("as many places as lines")
+    try:
+        for i in range(len(lines)):
+            line = <str?>lines[i]
+            if PyUnicode_IS_ASCII(line):
+                source, n = <const uint8_t *>PyUnicode_DATA(line), PyUnicode_GET_LENGTH(line)
+            else:
+                data = line.encode("utf8", "surrogateescape")
+                source, n = <const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data)
+            if n > room:
+                target = <uint8_t *>_grown(target, n)
+                room = n
+            length = _mask(source, n, target)
+            template = PyBytes_FromStringAndSize(<char *>target, length)
+            found = index.get(template)
+            if found is None:
+                found = len(index)
+                index[template] = found
+            numbers[i] = found
+    finally:
+        PyMem_Free(target)
+
+
+cdef void *_grown(void *memory, Py_ssize_t size) except NULL:
+    cdef void *found = PyMem_Realloc(memory, size)
+    if found is NULL:
+        raise MemoryError(f"{size} bytes for the template of a line")
+    return found

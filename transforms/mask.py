@@ -19,9 +19,6 @@ Quoted phrases keep their words: in msg="connection refused" they are the messag
 from __future__ import annotations
 
 import re
-from typing import Protocol
-
-from tracewinnow.transforms.kernels import kernel
 
 WORD = rb"[0-9A-Za-z_\x80-\xff]"
 PATH = rb"[0-9A-Za-z_.+@%~\-]"
@@ -66,14 +63,6 @@ RULES = re.compile(
 )
 
 
-class Masker(Protocol):
-    """The compiled kernel and the reference; the same bytes for the same bytes."""
-
-    def __call__(self, data: bytes, /) -> bytes:
-        """Template of every line of `data`; as many lines as came in, never more bytes."""
-        ...
-
-
 def _replace(found: re.Match[bytes]) -> bytes:
     kind = found.lastgroup
     if kind == "blank":
@@ -90,12 +79,5 @@ def _replace(found: re.Match[bytes]) -> bytes:
 
 
 def reference(data: bytes) -> bytes:
-    """The masker in Python, to read and to check the kernel against; about 100 times slower."""
+    """The masker in Python, over lines with line ends, to read and to check the kernel (_mask.pyx) against; 100 times slower."""
     return b"\n".join(RULES.sub(_replace, line).strip(b" ") for line in data.split(b"\n"))
-
-
-def masker() -> Masker:
-    """The kernel, or the reference where the environment says so; see kernels.kernel."""
-    compiled = kernel("_mask")
-    found: Masker = reference if compiled is None else compiled.mask
-    return found

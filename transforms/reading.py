@@ -15,11 +15,10 @@ from tracewinnow.transforms import signals
 from tracewinnow.transforms.blocks import blocks, outline
 from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.kernels import kernel
-from tracewinnow.transforms.mask import masker
+from tracewinnow.transforms.mask import reference
 from tracewinnow.transforms.roles import role_of
 from tracewinnow.transforms.score import Repeats, View, first_lines, repeats
 
-CHUNK = 256  # lines that are masked at once: what passes between the steps stays in the processor's cache
 REMEMBERED = 64 << 20  # bytes of templates and shapes
 
 DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
@@ -74,11 +73,13 @@ def read(lines: Sequence[str], ranks: Sequence[int] = ()) -> Reading:
 
 def template_numbers(judged: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[bytes]]:
     """Number of each line's template, and the templates in order of their first line."""
-    mask, index = masker(), dict[bytes, int]()
-    numbers: list[int] = []
-    for start in range(0, len(judged), CHUNK):
-        text = "\n".join(judged[start : start + CHUNK])
-        numbers += [index.setdefault(line, len(index)) for line in mask(_encode(text)).split(b"\n")]
+    index = dict[bytes, int]()
+    compiled = kernel("_mask")
+    if compiled is not None:
+        found = np.empty(len(judged), np.int64)
+        compiled.number(list(judged), index, found)
+        return found, list(index)
+    numbers = [index.setdefault(template, len(index)) for template in map(reference, map(_encode, judged))]
     return np.array(numbers, np.int64), list(index)
 
 

@@ -62,14 +62,16 @@ class Queue:
         kind: Callable[[int], bytes],
     ) -> None:
         """price, block: of every line, log-odds less the cost; kind: how a line begins, b"" where it does not count."""
-        self._price: list[float] = price.tolist()
+        self._price = price
         self._block, self._kind = block, kind
-        order = candidates[np.argsort(-price[candidates], kind="stable")]
-        none = [b""] * len(order)  # or the kind for which the entry stands
-        # In order, so it is a heap.
-        self._heap: list[tuple[float, int, bytes]] = list(
-            zip((-price[order]).tolist(), order.tolist(), none, strict=True)
-        )
+        order = candidates[np.lexsort((candidates, -price[candidates]))]
+        # As they stand at the beginning, and where we are; a heap of them all would cost more than most of them ever do.
+        self._lines: list[int] = order.tolist()
+        self._costs: list[float] = (-price[order]).tolist()
+        self._at = 0
+        self._heap: list[
+            tuple[float, int, bytes]
+        ] = []  # what came later; with the kind for which the entry stands, or none
         self._waiting: dict[bytes, list[tuple[float, int]]] = {}  # heaps, too
         self._narrow: list[int] = []  # chosen lines that did not raise what stands beside them
         self._won: dict[int, float] = {}  # by a chosen line beside it
@@ -79,8 +81,8 @@ class Queue:
 
     def pop(self) -> int:
         """The line that is worth most; -1 where none is left. A line comes again when it is worth more."""
-        while self._heap:
-            worth, line, stands_for = heapq.heappop(self._heap)
+        while self._heap or self._at < len(self._lines):
+            worth, line, stands_for = self._next()
             if not self._many:
                 return line
             kind = stands_for or self._kind(line)
@@ -98,6 +100,14 @@ class Queue:
             else:
                 self._enter(kind, waiting)
         return -1
+
+    def _next(self) -> tuple[float, int, bytes]:
+        if self._at < len(self._lines):
+            first = (self._costs[self._at], self._lines[self._at], b"")
+            if not self._heap or first < self._heap[0]:
+                self._at += 1
+                return first
+        return heapq.heappop(self._heap)
 
     def chose(self, line: int) -> None:
         """Tell that a line was chosen: what begins alike is worth less from now on."""
@@ -119,8 +129,8 @@ class Queue:
 
     def _raise(self, line: int) -> None:
         first = max(0, line - REACH)
-        price, won = self._price[line], self._won
-        for beside, own in enumerate(self._price[first : line + REACH + 1], first):
+        price, won = float(self._price[line]), self._won
+        for beside, own in enumerate(self._price[first : line + REACH + 1].tolist(), first):
             if own < price:
                 gain = min(GAIN[beside - line + REACH], price - own)
                 if gain > won.get(beside, 0.0):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracewinnow.transforms import _labels, _lines, _signals, blocks, kernels, lines, reading, roles, signals
+from tracewinnow.transforms import _labels, _lines, _mask, _signals, blocks, kernels, lines, reading, roles, signals
 
 
 def parts(joined: str) -> list[str]:
@@ -68,7 +68,7 @@ WORDS = parts("error~Failed!~FOO_BAR~E0101~nan~CUDA_ERROR_X~/a/b.c~1.2.3~v1.2~1.
 WORDS += ["x" * 450, "7" * 200]
 
 
-COMPILED = {"_lines": _lines, "_labels": _labels, "_signals": _signals}
+COMPILED = {"_lines": _lines, "_labels": _labels, "_mask": _mask, "_signals": _signals}
 
 
 def made_of(*parts: list[str]) -> st.SearchStrategy[str]:

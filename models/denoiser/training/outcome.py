@@ -211,7 +211,9 @@ def judged(found: Study, lines: Lines, runs: Runs) -> dict[str, Any]:
         for kind in ("whole", "beginning"):  # that completed nothing: where the shift begins
             these = (runs.source == source) & (runs.kind == kind) & (runs.failed == 1)
             figures[source][f"{kind}, not complete, shifted"] = evaluate.share(told[these] < -MARGIN)
-        figures[source] = {name: value for name, value in figures[source].items() if value == value}  # JSON knows no NaN
+        figures[source] = {
+            name: value for name, value in figures[source].items() if value == value
+        }  # JSON knows no NaN
     rows = np.flatnonzero(~np.char.startswith(lines.source, "scenes"))
     rows = rows if len(rows) else np.arange(len(lines.label))
     for when, said in (("before", runs.said), ("after", after)):

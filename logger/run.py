@@ -69,13 +69,22 @@ class Run:
     def log(self, text: object, level: int | str = 20) -> None:
         """Record a line or a block of lines. level: of Python's logging, as number or name."""
         try:
-            data = wire.text_bytes(text if type(text) is str else str(text))
+            if type(text) is str and text.isascii():  # as nearly every line is
+                data = text.encode()
+            else:
+                data = wire.text_bytes(text if type(text) is str else str(text))
             if type(level) is not int:
                 level = arguments.level(level)
             if len(data) > wire.LONGEST_TEXT:
                 self._long(data, wire.API, level, "")
             elif 0 <= level < 256:
-                self._append(spool.LINE, _LEVEL_BYTES[level] + data)
+                lane = self._lane  # as _append does it
+                if (
+                    lane is None
+                    or self._finished
+                    or not lane.append(spool.LINE, _LEVEL_BYTES[level] + data, time.time_ns())
+                ):
+                    self._unwritten(lane)
             else:
                 self._append(spool.EVENT, wire.log(data, wire.API, level))
         except Exception as wrong:  # noqa: BLE001
@@ -218,9 +227,15 @@ class Run:
 
     def _append(self, kind: int, payload: bytes) -> None:
         lane = self._lane
-        if lane is None or self._finished:
-            self.failed("the run has no spool" if lane is None else "the run is finished")
-        elif not lane.append(kind, payload, time.time_ns()):
+        if lane is None or self._finished or not lane.append(kind, payload, time.time_ns()):
+            self._unwritten(lane)
+
+    def _unwritten(self, lane: spool.Writer | None) -> None:
+        if lane is None:
+            self.failed("the run has no spool")
+        elif self._finished:
+            self.failed("the run is finished")
+        else:
             self.failed(f"the spool cannot be written: {lane.error}", counted=True)
 
     def _long(self, data: bytes, stream: int, level: int, logger: str) -> None:

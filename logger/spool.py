@@ -38,6 +38,44 @@ LARGEST = 900 << 10  # body of a record; a batch must stay below Kafka's 1 MiB
 RETRY_SECONDS = 1.0  # after a failed allocation
 
 
+class ReferenceSlot:
+    """A place in a segment. Not safe for use in several threads: the writer's lock is around it."""
+
+    def __init__(self, memory: mmap.mmap | bytearray, at: int, usable: int) -> None:
+        self.memory, self.at, self.usable = memory, at, usable
+
+    def close(self) -> None:
+        """Nothing is written any more."""
+        self.usable = 0
+
+    def open(self, usable: int) -> None:
+        """Let it be written to, up to `usable`."""
+        self.usable = usable
+
+    def put(self, kind: int, payload: bytes, time_ns: int) -> bool:
+        """Write a record; False where there is no room for it."""
+        body = BODY.pack(time_ns, kind) + payload
+        frame = FRAME.pack(len(body), crc32(body)) + body
+        end = self.at + len(frame)
+        if end > self.usable:
+            return False
+        try:
+            # One memcpy under the interpreter lock: no other thread, no signal handler gets between.
+            self.memory[self.at : end] = frame
+            self.at = end
+        except BaseException:  # KeyboardInterrupt right behind the copy: the record stands, and the next goes behind it
+            if self.memory[self.at : end] == frame:
+                self.at = end
+            raise
+        return True
+
+
+try:  # where it was not built a job runs all the same, at two microseconds more for a line
+    from tracewinnow.logger._slot import Slot
+except ImportError:
+    Slot = ReferenceSlot  # type: ignore[misc, assignment]
+
+
 def segment_path(directory: Path, process_uuid: str, lane: str, number: int) -> Path:
     """The file of a lane's segment, numbered from 0."""
     return directory / f"{process_uuid}.{lane}-{number:06d}.spool"
@@ -52,9 +90,9 @@ class Writer:
         self.lost = 0
         self.error = ""  # the last reason for a loss
         self._number = -1
-        self._map: mmap.mmap | None = None
-        self._at = 0
-        self._usable = 0
+        self._new = ReferenceSlot if os.environ.get("TRACEWINNOW_PURE") == "1" else Slot
+        self._slot: Slot | ReferenceSlot = self._new(bytearray(0), 0, 0)
+        self._alone = self._new is not ReferenceSlot  # a record is written in one call, which needs no lock
         self._retry_at = 0.0
         # Re-entrant, because a signal handler or a finalizer may log while this thread is inside append.
         self._lock = threading.RLock()
@@ -63,37 +101,22 @@ class Writer:
 
     def append(self, kind: int, payload: bytes, time_ns: int) -> bool:
         """Whether the record was written. Does not block but for other threads that are inside."""
+        if self._alone and self._slot.put(kind, payload, time_ns):
+            return True
         with self._lock:
             if self._busy:
                 self._deferred.append((kind, payload, time_ns))
                 return True
-            frame = b""
             self._busy = True
             try:
-                body = BODY.pack(time_ns, kind) + payload
-                frame = FRAME.pack(len(body), crc32(body)) + body
-                end = self._at + len(frame)
-                if end > self._usable:
-                    if not self._room(len(frame), kind):
-                        self.lost += 1
-                        return False
-                    end = self._at + len(frame)
-                # One memcpy under the interpreter lock: no other thread, no signal handler gets between.
-                self._map[self._at : end] = frame  # type: ignore[index]
-                self._at = end
-            except BaseException:
-                self._interrupted(frame)
-                raise
+                if not self._slot.put(kind, payload, time_ns) and not self._elsewhere(kind, payload, time_ns):
+                    self.lost += 1
+                    return False
             finally:
                 self._busy = False
         if self._deferred:
             self._append_deferred()
         return True
-
-    def _interrupted(self, frame: bytes) -> None:
-        """A KeyboardInterrupt may come right behind the copy: then the record stands, and the next goes behind it."""
-        if frame and self._map is not None and self._map[self._at : self._at + len(frame)] == frame:
-            self._at += len(frame)
 
     def _append_deferred(self) -> None:
         """What a signal handler or a finalizer of this thread logged meanwhile."""
@@ -104,37 +127,58 @@ class Writer:
                 return
             self.append(*record)
 
-    def _room(self, size: int, kind: int) -> bool:
-        """Make room for a frame; afterwards it fits at self._at."""
-        if size > LARGEST + FRAME.size:
-            self.error = f"an event of {size} bytes; {LARGEST} is the most"
+    def _elsewhere(self, kind: int, payload: bytes, time_ns: int) -> bool:
+        """Write a record for which there is no room: into a new segment, or where room is kept for such as it."""
+        if len(payload) + BODY.size > LARGEST:
+            self.error = f"an event of {len(payload)} bytes; {LARGEST - BODY.size} is the most"
             return False
         if time.monotonic() >= self._retry_at and self._rotate():
-            return True
-        return kind in URGENT and self._map is not None and self._at + size <= len(self._map)
+            return self._slot.put(kind, payload, time_ns)
+        if kind not in URGENT or self._number < 0:
+            return False
+        self._slot.open(self.segment_bytes)
+        try:
+            return self._slot.put(kind, payload, time_ns)
+        finally:
+            self._slot.open(self.segment_bytes - RESERVE)
 
     def _rotate(self) -> bool:
-        path = segment_path(self.directory, self.process_uuid, self.lane, self._number + 1)
+        self._slot.close()  # before there is a successor: a reader that sees one takes this segment for finished
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            try:
-                # Blocks are taken here: writing to the mapping of a file with holes would be SIGBUS on a full disk.
-                os.posix_fallocate(fd, 0, self.segment_bytes)
-                fresh = mmap.mmap(fd, self.segment_bytes)
-            except BaseException:
-                os.unlink(path)
+            fresh = self._fresh()
+        except BaseException as wrong:
+            if self._number >= 0:
+                self._slot.open(self.segment_bytes - RESERVE)
+            if not isinstance(wrong, (OSError, ValueError)):
                 raise
-            finally:
-                os.close(fd)
-        except (OSError, ValueError) as wrong:
             self.error = str(wrong)
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return False
-        fresh[: len(MAGIC)] = MAGIC
         # The former mapping is left to the garbage collector: a forked child may be using its copy.
-        self._map, self._number, self._at = fresh, self._number + 1, len(MAGIC)
-        self._usable = self.segment_bytes - RESERVE
+        self._slot = self._new(fresh, len(MAGIC), self.segment_bytes - RESERVE)
+        self._number += 1
         return True
+
+    def _fresh(self) -> mmap.mmap:
+        """The next segment, begun. Raises OSError."""
+        while True:
+            path = segment_path(self.directory, self.process_uuid, self.lane, self._number + 1)
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                break
+            except FileExistsError:  # an interrupt came right behind its making
+                self._number += 1
+        try:
+            # Blocks are taken here: writing to the mapping of a file with holes would be SIGBUS on a full disk.
+            os.posix_fallocate(fd, 0, self.segment_bytes)
+            found = mmap.mmap(fd, self.segment_bytes)
+            found[: len(MAGIC)] = MAGIC
+        except BaseException:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(fd)
+        return found
 
 
 class Position(NamedTuple):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tracewinnow.logger import spool
+from tracewinnow.logger import _slot, spool
 
 UUID = "0" * 32
 
@@ -43,6 +43,74 @@ def test_what_is_appended_is_read(tmp_path_factory: pytest.TempPathFactory, payl
     for number, record in enumerate(found):
         again = spool.Reader(directory, UUID, "job", record.after)
         assert read_all(again) == payloads[number + 1 :]
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.binary(max_size=300), st.integers(-(2**63), 2**63 - 1)), max_size=20))
+@settings(max_examples=300)
+def test_slot_and_reference_write_the_same(records: list[tuple[int, bytes, int]]) -> None:
+    memories = bytearray(2000), bytearray(2000)
+    compiled, reference = _slot.Slot(memories[0], 7, 1900), spool.ReferenceSlot(memories[1], 7, 1900)
+    for record in records:
+        assert compiled.put(*record) == reference.put(*record)
+    assert compiled.at == reference.at
+    assert memories[0] == memories[1]
+    compiled.close()
+    reference.close()
+    assert not compiled.put(1, b"", 0)
+    assert not reference.put(1, b"", 0)
+    compiled.open(2000)
+    reference.open(2000)
+    assert compiled.put(1, b"x" * 30, 0) == reference.put(1, b"x" * 30, 0)
+    assert memories[0] == memories[1]
+
+
+def test_a_slot_stays_within_its_memory() -> None:
+    for places in ((-1, 5), (6, 5), (0, 11)):
+        with pytest.raises(ValueError, match="no place"):
+            _slot.Slot(bytearray(10), *places)
+    slot = _slot.Slot(bytearray(40), 0, 40)
+    with pytest.raises(ValueError, match="no place"):
+        slot.open(41)
+    assert not slot.put(1, b"x" * 24, 0)
+    assert slot.put(1, b"x" * 23, 0)
+    assert slot.at == 40
+
+
+def test_a_segment_that_was_only_begun_is_passed_over(tmp_path: Path) -> None:
+    """As an interrupt leaves it that comes between the making of the file and what follows."""
+    writer = spool.Writer(tmp_path, UUID, "job")
+    assert writer.append(spool.EVENT, b"one", 1)
+    begun = spool.segment_path(tmp_path, UUID, "job", 1)
+    begun.write_bytes(spool.MAGIC + bytes(1000))
+    writer._slot.close()
+    assert writer.append(spool.EVENT, b"two", 1)
+    assert spool.segment_path(tmp_path, UUID, "job", 2).exists()
+    assert read_all(spool.Reader(tmp_path, UUID, "job")) == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("new", [_slot.Slot, spool.ReferenceSlot])
+def test_threads_and_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: type[spool.ReferenceSlot]) -> None:
+    """What threads append while segments follow each other is read whole by somebody who reads meanwhile."""
+    monkeypatch.setattr(spool, "Slot", new)
+    writer = spool.Writer(tmp_path, UUID, "job", segment_bytes=1)
+    reader = spool.Reader(tmp_path, UUID, "job")
+
+    def work(name: int) -> None:
+        for number in range(1500):
+            assert writer.append(spool.EVENT, b"%d %d " % (name, number) + b"x" * 2000, 1)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    found = []
+    while any(thread.is_alive() for thread in threads):
+        found += read_all(reader)
+    found += read_all(reader)
+    assert reader.corrupt == 0
+    assert reader.position.number > 2
+    for name in range(4):
+        mine = [int(payload.split()[1]) for payload in found if payload.startswith(b"%d " % name)]
+        assert mine == list(range(1500))
 
 
 def test_segments_follow_each_other_and_go_when_they_are_read(tmp_path: Path) -> None:
@@ -161,7 +229,7 @@ def test_full_disk_is_counted_and_the_end_still_fits(tmp_path: Path) -> None:
     code = f"""
 import resource, sys
 from pathlib import Path
-from tracewinnow.logger import spool
+from tracewinnow.logger import _slot, spool
 segment = 2 * spool.LARGEST
 writer = spool.Writer(Path({str(tmp_path)!r}), {UUID!r}, "job", segment)
 assert writer.append(spool.START, b"start", 1)

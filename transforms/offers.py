@@ -38,13 +38,13 @@ class Offer:
     tokens: int
 
 
-def offered(index: int, trace: PreprocessedTrace, query: str) -> list[Offer]:
-    """The segments of one trace, noise left out unless it is asked for, with what each is worth to this reader."""
+def offered(index: int, trace: PreprocessedTrace, query: str, noise: bool = False) -> list[Offer]:
+    """The segments of one trace, noise left out unless `noise` or the query asks for it, with what each is worth to this reader."""
     asked = relevance([s.text for s in trace.segments], query).tolist() if query else [0.0] * len(trace.segments)
     return [
         Offer(index, segment, segment.score + ASKED * share, segment.tokens + 1)
         for segment, share in zip(trace.segments, asked, strict=True)
-        if share >= 0.5 or segment.label != "noise"
+        if noise or share >= 0.5 or segment.label != "noise"
     ]
 
 

@@ -78,6 +78,7 @@ def winnow_pieces(chunks: Iterable[str | bytes], options: Options) -> Preprocess
     previous: tuple[Trace, str] | None = None
     for piece in traces(chunks):
         if previous is not None:
+            previous[0].ends = False
             found.append(_noted(preprocess(previous[0], options), previous[1]))
         previous = piece
     assert previous is not None  # traces() gives at least one
@@ -127,7 +128,8 @@ def merged(found: list[PreprocessedTrace], options: Options) -> PreprocessedTrac
 
 
 def _choose(found: list[PreprocessedTrace], result: PreprocessedTrace, options: Options) -> None:
-    offers = ranked([offer for i, piece in enumerate(found) for offer in offered(i, piece, "")])
+    # As in a log of one piece, the score decides, and not the class: what was taken for noise in one may be the cause.
+    offers = ranked([offer for i, piece in enumerate(found) for offer in offered(i, piece, "", noise=True)])
     head = [render.HEADER] if options.budget >= EXPLAINED_FROM else []
     chosen = choose(offers, found, options.budget - tokens.count("\n".join([*head, ""])))
     while True:

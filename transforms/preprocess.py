@@ -83,7 +83,8 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
     healthy = healthy_share(reading, options.reference)
     value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
     for_labels = adjust(base, reading, healthy, "", trace.levels, trace.events) if options.query else value
-    classes, failed = judged(reading, base, healthy, result, closely, not goes_on(trace) and not outcome_told(trace))
+    untold = trace.ends and not goes_on(trace) and not outcome_told(trace)
+    classes, failed = judged(reading, base, healthy, result, closely, untold)
     if classes is not None and not goes_on(trace):
         value = value + MODEL_WEIGHT * log_odds(classes[:, 0], LEAST_LIKELY)
         classes = quieter(classes, reading.view, failed)  # the class alone: what is shown first stays as it is
@@ -242,6 +243,8 @@ def content_address(trace: Trace, options: Options, versions: Mapping[str, str])
     for numbers in (trace.times_ns, trace.ranks, trace.levels):
         digest.update(b"\0" + np.asarray(numbers, np.int64).tobytes())
     digest.update(repr((trace.events, trace.job_id, trace.window_start_ns, trace.part, trace.accelerator)).encode())
+    if not trace.ends:
+        digest.update(b"goes on")
     for one in trace.series:
         digest.update(repr((one.name, one.statistic, one.rank)).encode())
         digest.update(one.steps.tobytes() + one.values.tobytes() + one.times_ns.tobytes())

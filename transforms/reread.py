@@ -21,7 +21,7 @@ from tracewinnow.transforms.score import Floats, sorted_groups
 FILE, WORDS = "encoder.onnx", "words.npz"
 LINEAR = "linear"  # the value of TRACEWINNOW_DENOISER that leaves the second look out
 DOUBT = 0.9  # probability of the likeliest class below which a block is read
-MOST = 10  # kinds of blocks of a trace that are read, those in most doubt first: some 50 milliseconds on two cores,
+MOST = 8  # kinds of blocks of a trace that are read, those in most doubt first: some 50 milliseconds on two cores,
 SHORT, MOST_OF_SHORT = 1000, 64  # and of a trace of fewer lines, which takes little time otherwise
 SHARE = 0.4  # of the encoder in the sum of logarithms
 TOGETHER = 1.15  # two opinions are surer than one: what brings the probabilities back to how often they are right

@@ -73,3 +73,4 @@ class Trace:
     bytes_before: int = 0
     processes: list[ProcessRange] = field(default_factory=list)
     job: JobState | None = None
+    ends: bool = True  # the log ends with these lines: not those of a piece of a larger one

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.transforms import pieces, tokens
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.pieces import traces, winnow_pieces
+from tracewinnow.transforms.trace import Trace
 
 CAUSE = "OSError: shard 7 is gone"
 ROWS = [
@@ -69,3 +71,27 @@ def test_one_piece_is_told_as_it_is() -> None:
     result = winnow_pieces([LOG], Options(100))
     assert not result.notes
     assert result.tokens_before == tokens.count(LOG.decode())
+
+
+def test_the_class_hides_nothing_in_a_large_log() -> None:
+    """A line that is alone among empty ones is taken for noise; it is all that there is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pieces, "LINES", 1000)
+        result = winnow_pieces(["\n" * 1500 + CAUSE + "\n" * 1500], Options(budget=500))
+    assert CAUSE in result.text
+
+
+def test_only_the_last_piece_is_asked_how_the_run_ended(small: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    stage = pieces.preprocess
+
+    def told(trace: Trace, options: Options) -> PreprocessedTrace:
+        seen.append(trace.ends)
+        result = stage(trace, options)
+        assert ("outcome" in result.versions) == trace.ends
+        return result
+
+    monkeypatch.setattr(pieces, "preprocess", told)
+    winnow_pieces([LOG[at : at + 1000] for at in range(0, len(LOG), 1000)], Options(budget=500))
+    assert len(seen) > 1
+    assert seen == [False] * (len(seen) - 1) + [True]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tracewinnow.models.denoiser.training import corpus, run
+from tracewinnow.models.denoiser.training import corpus
 from tracewinnow.transforms.classify import NOISE
 from tracewinnow.transforms.denoise import denoise
 from tracewinnow.transforms.judge import Judge, judge
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    table = np.array([counts(log) for log in corpus.logs(chosen.data, run.RECORDED)])  # logs, measures, 3
+    table = np.array([counts(log) for log in corpus.logs(chosen.data, corpus.RECORDED)])  # logs, measures, 3
     rng = np.random.default_rng(0)
     drawn = table[rng.integers(0, len(table), (DRAWS, len(table)))].sum(axis=1)
     ratio = drawn[:, :, 1] / np.maximum(drawn[:, :, 0], 1)

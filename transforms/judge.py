@@ -13,6 +13,7 @@ import numpy.typing as npt
 from tracewinnow.models import registry
 from tracewinnow.models.denoiser.text_model import TextModel
 from tracewinnow.transforms import features
+from tracewinnow.transforms.head import PARTS, Head
 from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.score import Floats, View, signal_matrix
 from tracewinnow.transforms.signals import NAMES
@@ -25,11 +26,10 @@ LEAST = 1e-4  # probability
 
 @dataclass(slots=True)
 class Judge:
-    """text: what a line says by its words. weights: float32[features, 4]; bias: float32[4]. version: of the file, 12 hex digits."""
+    """text: what a line says by its words. head: the same, where it stands. version: of the file, 12 hex digits."""
 
     text: TextModel
-    weights: Floats
-    bias: Floats
+    head: Head
     version: str
 
     def classes(self, reading: Reading, rules: Floats, healthy: Floats) -> Floats:
@@ -38,8 +38,11 @@ class Judge:
         if not len(view.bits):
             return np.zeros((0, 4), np.float32)
         words = self.text.logits(reading.templates)[view.template]
-        judged = seen(self.text, view, words, rules, healthy) @ self.weights + self.bias
-        return features.probabilities(features.block_mean(view.block, np.asarray(judged, np.float32)))
+        return self.judged(view, seen(self.text, view, words, rules, healthy))
+
+    def judged(self, view: View, told: Floats) -> Floats:
+        """The same of what the head sees: float32[n, features] -> float32[n, 4]."""
+        return features.probabilities(features.block_mean(view.block, self.head.logits(told)))
 
 
 def seen(text: TextModel, view: View, words: Floats, rules: Floats, healthy: Floats) -> Floats:
@@ -83,6 +86,6 @@ def load(arrays: dict[str, npt.NDArray[np.generic]]) -> Judge:
 
     try:
         text = TextModel(floats("text_weights"), floats("text_bias"), floats("signal_weights"))
-        return Judge(text, floats("weights"), floats("bias"), str(arrays["version"]))
+        return Judge(text, Head(*map(floats, PARTS)), str(arrays["version"]))
     except KeyError as wrong:
         raise registry.ModelUnavailable(f"the denoiser lacks {wrong}") from wrong

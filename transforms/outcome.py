@@ -116,7 +116,7 @@ def quieter(probability: Floats, view: View, outcome: float) -> Floats:
 def features(view: View, shown: Sequence[str], actionable: Floats, rules: Floats) -> Floats:
     """Features of a log: float32[len(names())].
 
-    shown: visible text of each line. actionable: float32[n], log-odds of each line to be actionable, by the linear model. rules:
+    shown: visible text of each line. actionable: float32[n], log-odds of each line to be actionable, by the fast model. rules:
     float32[n], what the rules' score says. Blank lines are left out; a log without any other is all zeros.
     """
     live = np.flatnonzero((view.bits & bits_of("blank")) == 0)

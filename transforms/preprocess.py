@@ -114,7 +114,7 @@ def judged(
 ) -> tuple[npt.NDArray[np.float32] | None, float]:
     """Class probabilities by the trained models, float32[n, 4]; without one None, and the result says why the rules answer.
 
-    closely: the encoder reads what the linear model is in doubt about; where nobody looks for a cause it would be time lost.
+    closely: the encoder reads what the fast model is in doubt about; where nobody looks for a cause it would be time lost.
     untold: how the run ended is judged. The second is the log-odds that it did not complete, 0 where nobody knows.
     """
     model = judge()
@@ -137,7 +137,7 @@ def judged(
 def not_completed(
     reading: Reading, rules: npt.NDArray[np.float32], classes: npt.NDArray[np.float32], result: PreprocessedTrace
 ) -> float:
-    """Log-odds that the run did not complete; 0 without a model, and the result says why. classes: by the linear model."""
+    """Log-odds that the run did not complete; 0 without a model, and the result says why. classes: by the fast model."""
     model = outcome_model()
     result.versions["outcome"] = model.version if isinstance(model, Outcome) else "none"
     if isinstance(model, Outcome):

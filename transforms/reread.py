@@ -1,4 +1,4 @@
-"""A second look: the encoder reads the blocks over whose class the linear model is in doubt, and the two are heard together."""
+"""A second look: the encoder reads the blocks over whose class the fast model is in doubt, and the two are heard together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.score import Floats, sorted_groups
 
 FILE, WORDS = "encoder.onnx", "words.npz"
-LINEAR = "linear"  # the value of TRACEWINNOW_DENOISER that leaves the second look out
+FAST = "fast"  # the value of TRACEWINNOW_DENOISER that leaves the second look out
 DOUBT = 0.9  # probability of the likeliest class below which a block is read
 MOST = 8  # kinds of blocks of a trace that are read, those in most doubt first: some 50 milliseconds on two cores,
 SHORT, MOST_OF_SHORT = 1000, 64  # and of a trace of fewer lines, which takes little time otherwise
@@ -64,9 +64,9 @@ def doubtful(reading: Reading, p: Floats) -> tuple[list[npt.NDArray[np.int64]], 
     return blocks, [reading.view.template[lines].tobytes() for lines in blocks]
 
 
-def fused(linear: npt.NDArray[np.floating], said: Floats, share: float = SHARE) -> Floats:
-    """Both opinions, as a weighted mean of logarithms. linear: float[n, 4], probabilities; said: float32[n, 4], log-odds."""
-    logs = (1 - share) * np.log(np.maximum(linear, 1e-9)) + share * np.log(np.maximum(probabilities(said), 1e-9))
+def fused(fast: npt.NDArray[np.floating], said: Floats, share: float = SHARE) -> Floats:
+    """Both opinions, as a weighted mean of logarithms. fast: float[n, 4], probabilities; said: float32[n, 4], log-odds."""
+    logs = (1 - share) * np.log(np.maximum(fast, 1e-9)) + share * np.log(np.maximum(probabilities(said), 1e-9))
     return probabilities(np.asarray(TOGETHER * logs, np.float32))
 
 
@@ -84,12 +84,12 @@ def encoder(folder: Path = registry.FOLDER) -> Encoder | str:
 
 @functools.lru_cache(maxsize=2)
 def _load(folder: Path) -> Encoder | str:
-    if os.environ.get("TRACEWINNOW_DENOISER") == LINEAR:
-        return "TRACEWINNOW_DENOISER says linear"
+    if os.environ.get("TRACEWINNOW_DENOISER") == FAST:
+        return "TRACEWINNOW_DENOISER says fast"
     try:
         model, words = registry.content(FILE, folder), registry.arrays(WORDS, folder)
         return Encoder(model, WordPiece(words["pieces"].tolist()), str(words["version"]))
     except ImportError:
         return "ONNX Runtime is not installed: pip install 'tracewinnow[winnow]'"
-    except Exception as wrong:  # noqa: BLE001 - the runtime raises its own kinds; the linear model answers whatever it is
+    except Exception as wrong:  # noqa: BLE001 - the runtime raises its own kinds; the fast model answers whatever it is
         return f"the encoder cannot be loaded: {wrong}"

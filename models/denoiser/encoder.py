@@ -1,7 +1,7 @@
-"""The encoder: a small transformer that reads a block with the lines around it, where the linear model is in doubt.
+"""The encoder: a small transformer that reads a block with the lines around it, where the fast model is in doubt.
 
-Run by ONNX Runtime, one passage at a time: what it says of one then does not hang on which others came with it (the int8
-form scales by what is in the batch), and nothing is padded. Several threads, one operator each.
+Run by ONNX Runtime, one passage at a time: nothing is padded, and what it says of one does not hang on which others came with it.
+Several threads, one operator each.
 """
 
 from __future__ import annotations

@@ -95,12 +95,12 @@ def test_the_result_names_the_encoder() -> None:
     assert not [note for note in result.notes if note.stage == "denoise"]
 
 
-def test_without_it_the_linear_model_answers_and_the_result_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TRACEWINNOW_DENOISER", "linear")
+def test_without_it_the_fast_model_answers_and_the_result_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEWINNOW_DENOISER", "fast")
     result = tracewinnow.winnow("\n".join(FAILED))
     assert "encoder" not in result.versions
     assert result.versions["denoiser"] != "rules"
-    assert [note.reason for note in result.notes if note.stage == "denoise"] == ["TRACEWINNOW_DENOISER says linear"]
+    assert [note.reason for note in result.notes if note.stage == "denoise"] == ["TRACEWINNOW_DENOISER says fast"]
 
 
 def test_an_absent_file_is_a_reason(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What each part of the linear model is worth, and whether specialists of a workload are better, every source left out.
+"""What each part of the model is worth, and whether specialists of a workload are better, every source left out.
 
     python -m tracewinnow.models.denoiser.training.ablation --data DIR [--out FILE] [--quick]
 
@@ -28,6 +28,7 @@ from tracewinnow.models.denoiser.training.fit import (
     Ints,
     Lines,
     fit_head,
+    fit_linear,
     fit_text,
     lines_of,
     out_of_fold,
@@ -106,9 +107,9 @@ def specialised(
     for name in np.unique(told).tolist():
         ours = np.flatnonzero(workload[train] == name)
         if len(np.unique(lines.segment[train[ours]])) >= ENOUGH:
-            weights, bias = fit_head(tables[0][ours], lines.label[train[ours]], lines.weight[train[ours]])
+            head = fit_head(tables[0][ours], lines.label[train[ours]], lines.weight[train[ours]])
             at = np.flatnonzero(told == name)
-            found[at] = features.probabilities(tables[1][at] @ weights + bias)
+            found[at] = features.probabilities(head.logits(tables[1][at]))
     return found
 
 
@@ -123,12 +124,13 @@ def variants(
         "rules": by_rules(study, lines, test),
         "words alone": features.probabilities(tables[1][:, words]).astype(np.float64),
     }
-    for variant in ("without context", "without segmenting", "linear model"):
+    for variant in ("without context", "without segmenting", "linear model", "single model"):
         some = kept(variant)
-        weights, bias = fit_head(tables[0][:, some], lines.label[train], lines.weight[train])
-        found[variant] = features.probabilities(tables[1][:, some] @ weights + bias).astype(np.float64)
+        fitted = fit_linear if variant == "linear model" else fit_head
+        head = fitted(tables[0][:, some], lines.label[train], lines.weight[train])
+        found[variant] = features.probabilities(head.logits(tables[1][:, some])).astype(np.float64)
     for name, told in zip(SPECIALISTS, (workload[test], router(lines, workload, train, test)), strict=True):
-        found[name] = specialised(tables, lines, train, workload, told, found["linear model"])
+        found[name] = specialised(tables, lines, train, workload, told, found["single model"])
     return found
 
 
@@ -150,18 +152,22 @@ def ablation(
 
 def report(study: Study, judged: dict[str, evaluate.Judged]) -> dict[str, Any]:
     """Figures by variant, and by workload for the single model and the specialists."""
-    single = judged["linear model"]
+    single = judged["single model"]
     workload = np.array([study.samples[number].workload for number in single.log.tolist()])
     by_workload: dict[str, Any] = {}
     for name in np.unique(workload).tolist():
         ours = np.flatnonzero(workload == name)
-        row: dict[str, Any] = {"linear model": evaluate.figures(single.taken(ours))}
+        row: dict[str, Any] = {"single model": evaluate.figures(single.taken(ours))}
         for variant in SPECIALISTS:
             special = judged[variant].taken(ours)
             row[variant] = evaluate.figures(special)
             row[f"{variant}: gain"] = evaluate.paired(single.taken(ours), special, 200)
         by_workload[name] = row
-    return {"variants": {name: evaluate.figures(one) for name, one in judged.items()}, "by workload": by_workload}
+    return {
+        "variants": {name: evaluate.figures(one) for name, one in judged.items()},
+        "gain over the linear model": evaluate.paired(judged["linear model"], single),
+        "by workload": by_workload,
+    }
 
 
 def main() -> None:

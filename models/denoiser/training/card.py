@@ -30,10 +30,11 @@ def text(figures: dict[str, Any]) -> str:
         [
             "# The denoiser",
             "",
-            "A linear model over hashed n-grams of a line's template says what the line is by its words; a second linear model",
-            "sees that, the same of the lines around, the signals and the score of the rules, how often the template occurs and",
-            "where in the log it stands, and gives the four classes of a segment. This is the baseline of EVALUATION.md.",
-            *(ENCODER if "linear" in figures else ()),
+            "A linear model over hashed n-grams of a line's template says what the line is by its words; a head (a linear model",
+            "and small networks, averaged) sees that, the same of the lines around, the signals and the score of the rules, how",
+            "often the template occurs and where in the log it stands, and gives the four classes of a segment. These two are the",
+            "fast model; with a linear head alone it is the baseline of EVALUATION.md, whose figures stand in ablation.json.",
+            *(ENCODER if "fast" in figures else ()),
             "",
             "Trained on segments that readers labelled (../denoiser/labels/README.md): logs that others wrote (LogChunks CC BY",
             "4.0; CiDiff, AlgoPerf, MLPerf, logreduce-tests and bigscience Apache-2.0; modded-nanogpt MIT), jobs recorded by",
@@ -45,7 +46,7 @@ def text(figures: dict[str, Any]) -> str:
             *table([("all", figures["all"]), *figures["by_source"].items()]),
             "| 95 % interval | " + " | ".join(span(interval[key], key) for key, _ in COLUMNS) + " |",
             "",
-            *(gains(figures) if "linear" in figures else ()),
+            *(gains(figures) if "fast" in figures else ()),
             "Rows are labels, columns what was said (actionable, context, metadata, noise):",
             "",
             "| | a | c | m | n |",
@@ -108,10 +109,10 @@ def table(rows: list[tuple[str, dict[str, float]]]) -> list[str]:
 
 
 def gains(figures: dict[str, Any]) -> list[str]:
-    """What the encoder adds to the linear model, on the same segments."""
-    rows = [("linear alone", figures["linear"]["all"]), ("encoder alone", figures["encoder alone"])]
+    """What the encoder adds to the fast model, on the same segments."""
+    rows = [("fast model alone", figures["fast"]["all"]), ("encoder alone", figures["encoder alone"])]
     return [
-        "The linear model by itself, the encoder by itself, and the gain of both over the linear model with its 95 %",
+        "The fast model by itself, the encoder by itself, and the gain of both over the fast model with its 95 %",
         "interval (whole logs drawn):",
         "",
         *table([*rows, ("both", figures["all"])]),

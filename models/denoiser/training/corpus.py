@@ -8,12 +8,13 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SOURCES = ("logchunks", "cidiff", "algoperf", "mlperf", "logreduce", "bigscience", "nanogpt", "recorded")
+SOURCES = ("logchunks", "cidiff", "algoperf", "mlperf", "logreduce", "bigscience", "nanogpt", "builds", "recorded")
+RECORDED = tuple(Path(__file__).parent.parent / f"recordings/{name}.tar.xz" for name in ("builds", "recorded"))
 
 
 @dataclass(slots=True)
@@ -48,8 +49,8 @@ def lines_of(raw: bytes) -> list[str]:
     return raw.decode("utf8", "surrogateescape").split("\n")
 
 
-def logs(data: Path | None, recorded: Path | None = None, sources: tuple[str, ...] = SOURCES) -> Iterator[Log]:
-    """All logs under `data`, and of `recorded`, what record.py wrote, in a fixed order. What is absent is left out."""
+def logs(data: Path | None, recorded: Sequence[Path] = (), sources: tuple[str, ...] = SOURCES) -> Iterator[Log]:
+    """All logs under `data`, and of `recorded`, jobs of our own, in a fixed order. What is absent is left out."""
     found = {
         "logchunks": logchunks,
         "cidiff": cidiff,
@@ -62,8 +63,9 @@ def logs(data: Path | None, recorded: Path | None = None, sources: tuple[str, ..
     for name, read in found.items():
         if name in sources and data is not None:
             yield from read(data)
-    if recorded is not None and "recorded" in sources:
-        yield from recordings(recorded)
+    for written in recorded:
+        if written.name.split(".")[0] in sources:
+            yield from recordings(written)
 
 
 def log(source: str, project: str, path: Path, outcome: str, **known: Any) -> Log:
@@ -171,7 +173,11 @@ def nanogpt(data: Path) -> Iterator[Log]:
 
 
 def recordings(written: Path) -> Iterator[Log]:
-    """Jobs that record.py ran, some of them broken on purpose. written: its folder, or the same packed by tar and xz."""
+    """Jobs of our own, many of them broken on purpose; the source is the name of the file.
+
+    written: a folder of logs/ and jobs.jsonl, or the same packed by tar and xz.
+    """
+    source = written.name.split(".")[0]
     if written.is_dir():
         files = {str(path.relative_to(written)): path.read_bytes() for path in written.rglob("*") if path.is_file()}
     else:
@@ -185,6 +191,6 @@ def recordings(written: Path) -> Iterator[Log]:
         raw, marked = files[name], [line - 1 for line in record["evidence"]]
         digest = hashlib.sha256(raw).hexdigest()[:16]
         yield Log(
-            "recorded", record["framework"], Path(name), record["outcome"], lines_of(raw), digest, marked,
+            source, record["framework"], Path(name), record["outcome"], lines_of(raw), digest, marked,
             workload=record["workload"],
         )  # fmt: skip

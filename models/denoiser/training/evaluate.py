@@ -59,7 +59,7 @@ class Judged:
 def predict(study: Study, lines: Lines, judge: Judge, rows: Ints) -> Probabilities:
     """Class probabilities of labelled lines: float64[len(rows), 4]."""
     table = table_of(study, lines, judge.text, rows)
-    return probabilities(table @ judge.weights + judge.bias).astype(np.float64)
+    return probabilities(judge.head.logits(table)).astype(np.float64)
 
 
 def left_out(
@@ -153,7 +153,7 @@ def interval(judged: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, lis
 
 
 def heard(judged: Judged, said: npt.NDArray[np.float32], share: float = SHARE, doubt: float = DOUBT) -> Judged:
-    """The same after the encoder was heard where the linear model is in doubt. said: float32[segments, 4], its log-odds."""
+    """The same after the encoder was heard where the fast model is in doubt. said: float32[segments, 4], its log-odds."""
     changed = judged.taken(np.arange(len(judged.label)))
     rows = judged.probability.max(axis=1) < doubt
     changed.probability = judged.probability.copy()

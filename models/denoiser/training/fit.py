@@ -15,11 +15,13 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
 
 from tracewinnow.models.denoiser.ngrams import BUCKETS, hasher
 from tracewinnow.models.denoiser.text_model import TextModel
 from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.transforms import features
+from tracewinnow.transforms.head import PARTS, Head, linear
 from tracewinnow.transforms.judge import Judge, seen
 from tracewinnow.transforms.score import signal_matrix
 from tracewinnow.transforms.signals import NAMES
@@ -30,6 +32,9 @@ ITERATIONS = 60  # of the text model: stopping early is a prior, too
 TEXT_C = 20.0  # inverse strength of the prior, of the text model,
 HEAD_C = 0.01  # and of the head, over features of unit variance
 SIGNAL_SCALE = 0.4  # a signal beside a text whose grams have length 1
+NETS, HIDDEN = 4, 32  # networks of the head, and hidden units of each
+EPOCHS, RATE, DECAY = 8, 2e-3, 4.0
+CUT = 4.0  # standard deviations at which their features are cut off
 FOLDS = 3
 DOUBT = 0.5  # weight of a label over which the reader hesitated
 
@@ -141,20 +146,47 @@ def table_of(study: Study, lines: Lines, text: TextModel, rows: Ints) -> Floats:
     return table
 
 
-def fit_head(table: Floats, label: Ints, weight: npt.NDArray[np.float64]) -> tuple[Floats, Floats]:
-    """Weights float32[features, 4] and bias float32[4] over features as they are."""
+def fit_linear(table: Floats, label: Ints, weight: npt.NDArray[np.float64]) -> Head:
+    """The baseline: a linear model over features as they are."""
     mean, deviation = table.mean(axis=0), table.std(axis=0) + 1e-3
     model = LogisticRegression(C=HEAD_C, max_iter=200, tol=1e-3)
     model.fit((table - mean) / deviation, label, sample_weight=weight)
     weights, bias = whole(model)
     weights = (weights / deviation[:, None]).astype(np.float32)
-    return weights, (bias - mean @ weights).astype(np.float32)
+    return linear(weights, (bias - mean @ weights).astype(np.float32))
+
+
+def fit_head(table: Floats, label: Ints, weight: npt.NDArray[np.float64], seed: int = 0) -> Head:
+    """A linear model and NETS networks of HIDDEN units, averaged; the linear one alone where a class is absent."""
+    head = fit_linear(table, label, weight)
+    if len(np.unique(label)) < len(features.CLASSES):
+        return head
+    mean, deviation = table.mean(axis=0), table.std(axis=0) + 1e-2
+    scaled = np.clip((table - mean) / deviation, -CUT, CUT)
+    nets = [
+        MLPClassifier(
+            (HIDDEN,), alpha=DECAY, batch_size=512, learning_rate_init=RATE, max_iter=EPOCHS, random_state=seed + number
+        )
+        for number in range(NETS)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for net in nets:
+            net.fit(scaled, label, sample_weight=weight)
+    hidden = np.concatenate([net.coefs_[0] for net in nets], axis=1) / deviation[:, None]
+    threshold = np.concatenate([net.intercepts_[0] for net in nets]) - mean @ hidden
+    bias = np.mean([net.intercepts_[1] for net in nets], axis=0)
+    parts = (
+        head.weights / 2, (head.bias + bias) / 2, mean - CUT * deviation, mean + CUT * deviation, hidden, threshold,
+        np.concatenate([net.coefs_[1] for net in nets]) / (2 * NETS),
+    )  # fmt: skip
+    return Head(*(part.astype(np.float32) for part in parts))
 
 
 def fit(study: Study, lines: Lines, rows: Ints, seed: int = 0) -> Judge:
     """The denoiser from some of the labelled lines. The same rows and seed, the same model."""
-    weights, bias = fit_head(out_of_fold(study, lines, rows, seed), lines.label[rows], lines.weight[rows])
-    return Judge(fit_text(lines, rows), weights, bias, "")
+    head = fit_head(out_of_fold(study, lines, rows, seed), lines.label[rows], lines.weight[rows], seed)
+    return Judge(fit_text(lines, rows), head, "")
 
 
 def arrays(judge: Judge, version: str) -> dict[str, npt.NDArray[np.generic]]:
@@ -163,8 +195,7 @@ def arrays(judge: Judge, version: str) -> dict[str, npt.NDArray[np.generic]]:
         "text_weights": judge.text.weights.astype(np.float16),
         "text_bias": judge.text.bias,
         "signal_weights": judge.text.signals,
-        "weights": judge.weights,
-        "bias": judge.bias,
+        **{part: getattr(judge.head, part) for part in PARTS},
         "signal_names": np.array(NAMES),
         "feature_names": np.array(features.names()),
         "version": np.array(version),

@@ -23,7 +23,6 @@ import numpy.typing as npt
 from tracewinnow.models import registry
 from tracewinnow.models.denoiser.training.dataset import Sample, Study
 from tracewinnow.models.denoiser.training.fit import fit, lines_of, seen_of
-from tracewinnow.transforms import features
 from tracewinnow.transforms.classify import ACTIONABLE, TROUBLE, settle, voteless
 from tracewinnow.transforms.harmless import FILE, quiet_blocks, telling
 from tracewinnow.transforms.judge import Judge
@@ -61,9 +60,7 @@ def save(found: Study, out: Path = registry.FOLDER) -> int:
 
 def said_of(found: Study, number: int, judge: Judge) -> npt.NDArray[np.float32]:
     """Class probabilities of the lines of a log, as the stage has them: float32[n, 4]."""
-    told = seen_of(found, judge.text, [number])[number]
-    judged = np.asarray(told @ judge.weights + judge.bias, np.float32)
-    return features.probabilities(features.block_mean(found.samples[number].view.block, judged))
+    return judge.judged(found.samples[number].view, seen_of(found, judge.text, [number])[number])
 
 
 def counted(one: Sample, probability: npt.NDArray[np.float32], quiet: dict[str, Flags]) -> collections.Counter[str]:

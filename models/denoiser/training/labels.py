@@ -1,6 +1,6 @@
 """The labels that readers gave: by content hash, without the text. Joined to the logs again, and how far two readers agree.
 
-    python -m tracewinnow.models.denoiser.training.labels --data DIR [--recorded DIR] [--json]
+    python -m tracewinnow.models.denoiser.training.labels --data DIR [--recorded PATH ...] [--json]
 
 One JSON object a line in labels/*.jsonl: `log`, first 16 hex digits of the SHA-256 of the log's bytes; `lines`, of the segment,
 from 1, like "3-5,9"; `text`, hash of these lines; `template`, hash of their masked form when they were read; `label` and, where
@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tracewinnow.models.denoiser.training.corpus import Log, logs
+from tracewinnow.models.denoiser.training.corpus import RECORDED, Log, logs
 
 FOLDER = Path(__file__).parent.parent / "labels"
 CLASSES = {"a": "actionable", "c": "context", "m": "metadata", "n": "noise"}
@@ -108,7 +108,9 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, help="folder of the logs that others wrote; without it only the labels are counted"
     )
-    parser.add_argument("--recorded", type=Path, help="folder that record.py wrote")
+    parser.add_argument(
+        "--recorded", type=Path, nargs="*", default=RECORDED, help="jobs of our own; those of the repository without it"
+    )
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     found = report(rows())

@@ -3,7 +3,7 @@
     python -m tracewinnow.models.denoiser.training.outcome --data DIR [--out DIR] [--check]
 
 It is fitted on whole logs whose outcome is known, on their ends, and on beginnings of any of them: those completed nothing, and a
-log that just stops must not count as completed. What it sees of a log is what a linear model says that did not see the log's
+log that just stops must not count as completed. What it sees of a log is what a denoiser says that did not see the log's
 source. Each weight is held to its sign. --check writes nothing; it judges each source by models, of lines and of outcomes, that did
 not see it (scenes: half of their folders).
 """
@@ -28,7 +28,6 @@ from tracewinnow.models import registry
 from tracewinnow.models.denoiser.training import evaluate
 from tracewinnow.models.denoiser.training.dataset import Sample, Study
 from tracewinnow.models.denoiser.training.fit import Lines, fit, lines_of
-from tracewinnow.transforms import features
 from tracewinnow.transforms.classify import ACTIONABLE, TROUBLE, settle
 from tracewinnow.transforms.judge import LEAST, Judge, log_odds, seen
 from tracewinnow.transforms.outcome import FILE, MARGIN, Outcome, names, quieter, signed_names
@@ -141,9 +140,7 @@ def cut(view: View, first: int, end: int) -> View:
 
 def classes(judge: Judge, view: View, words: Floats, rules: Floats) -> Floats:
     """Class probabilities as the stage has them: float32[n, 4]. words: float32[n, 4], of the text model."""
-    told = seen(judge.text, view, words, rules, np.zeros(len(rules), np.float32))
-    judged = np.asarray(told @ judge.weights + judge.bias, np.float32)
-    return features.probabilities(features.block_mean(view.block, judged))
+    return judge.judged(view, seen(judge.text, view, words, rules, np.zeros(len(rules), np.float32)))
 
 
 def weights_of(runs: Runs, rows: Ints) -> Doubles:

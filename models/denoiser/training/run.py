@@ -24,7 +24,6 @@ from tracewinnow.version import VERSION
 
 HERE = Path(__file__).parent.parent
 SCENES = HERE / "scenes"
-RECORDED = HERE / "recordings/recorded.tar.xz"
 QUICK = 8  # of so many scenes one, in a quick training,
 QUICK_PARTS = 3  # that are left out one after the other,
 QUICK_DRAWS = 50  # and how many draws for an interval
@@ -32,7 +31,7 @@ QUICK_DRAWS = 50  # and how many draws for an interval
 
 def gather(data: Path | None, quick: bool) -> Study:
     """The labelled logs. data: logs that others wrote, or None for what the repository holds. quick: some scenes alone."""
-    found: Iterator[corpus.Log] = iter(()) if quick else corpus.logs(data, RECORDED)
+    found: Iterator[corpus.Log] = iter(()) if quick else corpus.logs(data, corpus.RECORDED)
     return study(found, labels.FOLDER, sorted(SCENES.rglob("*.txt"))[:: QUICK if quick else 1])
 
 
@@ -92,7 +91,7 @@ def write(
     whole = judged if said is None else evaluate.heard(judged, said)
     figures = evaluate.report(whole, draws)
     if said is not None:
-        figures["linear"] = evaluate.report(judged, draws)
+        figures["fast"] = evaluate.report(judged, draws)
         figures["encoder alone"] = evaluate.figures(evaluate.heard(judged, said, share=1.0, doubt=2.0))
         figures["gain"] = evaluate.paired(judged, whole, draws)
     figures["model"] = facts

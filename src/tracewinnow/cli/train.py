@@ -61,6 +61,6 @@ def denoiser(data: Path | None, out: Path, seed: int, encoder: bool | None, quic
     if encoder is None:
         encoder = there and not quick
         if not encoder:
-            click.echo("The encoder is not trained (see --encoder); the linear model is.", err=True)
+            click.echo("The encoder is not trained (see --encoder); the fast model is.", err=True)
     figures = run.train(data, out, seed, quick, lambda said: click.echo(said, err=True), encoder)
     click.echo(json.dumps(figures) if as_json else card.text(figures))

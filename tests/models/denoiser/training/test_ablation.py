@@ -15,9 +15,15 @@ def test_every_variant_judges_every_segment() -> None:
     lines = lines_of(study)
     group, names = run.groups(lines)
     judged = ablation(study, lines, group, names[:1], tell=lambda said: None)
-    assert {"rules", "words alone", "without context", "without segmenting", "linear model", *SPECIALISTS} == set(
-        judged
-    )
+    assert {
+        "rules",
+        "words alone",
+        "without context",
+        "without segmenting",
+        "linear model",
+        "single model",
+        *SPECIALISTS,
+    } == set(judged)
     for one in judged.values():
         assert one.probability.shape == (len(np.unique(lines.segment[group == names[0]])), 4)
         np.testing.assert_allclose(one.probability.sum(axis=1), 1, atol=1e-4)

@@ -19,7 +19,7 @@ def test_a_quick_training_is_exported_and_loaded(tmp_path: Path) -> None:
     assert facts["onnx as torch"] >= 0.99
     assert facts["int8 as float"] >= 0.95
     assert set(figures["gain"]) >= {"accuracy", "macro_f1"}
-    assert figures["linear"]["all"]["segments"] == figures["all"]["segments"]
+    assert figures["fast"]["all"]["segments"] == figures["all"]["segments"]
     loaded = encoder(tmp_path)
     assert isinstance(loaded, Encoder)
     assert loaded.version == facts["sha256"][:12]

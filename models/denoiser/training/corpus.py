@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = ("logchunks", "cidiff", "algoperf", "mlperf", "logreduce", "bigscience", "nanogpt", "builds", "recorded")
+DENSE = (
+    "builds",
+    "scenes",
+)  # sources of which nearly every line is labelled, not a sample with hard cases over-represented
 RECORDED = tuple(Path(__file__).parent.parent / f"recordings/{name}.tar.xz" for name in ("builds", "recorded"))
 
 

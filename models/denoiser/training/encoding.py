@@ -18,14 +18,13 @@ from tracewinnow.models.denoiser.encoder import Encoder
 from tracewinnow.models.denoiser.training import encoder
 from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.models.denoiser.training.fit import Lines
-from tracewinnow.models.denoiser.training.passages import Floats, Ints, Rows, rows_of
+from tracewinnow.models.denoiser.training.passages import Floats, Ints, Rows, rows_of, thinned
 from tracewinnow.models.denoiser.wordpiece import WordPiece
 from tracewinnow.transforms.reread import FILE, WORDS
 
 COMMON = 14_000  # pieces of the pre-trained vocabulary that stay, the most frequent; behind them only what the labelled logs hold
 UNUSED = "[unused"  # pieces that it holds free; those of other scripts go, too, for their size
 COMPARED = 500  # segments on which the forms are compared
-ROWS = 20_000  # that one fit reads, so that three take an hour on two cores: all labelled logs, and of the scenes as many as fit
 QUICK_LAYERS, QUICK_ROWS = 1, 320
 
 
@@ -42,30 +41,23 @@ def train(
     """Fit and write the encoder. group: of each labelled line; names: the groups that are judged.
 
     -> log-odds for every segment of these groups, float32[segments, 4], by an encoder that saw none of its part; and what the file
-    was made from. Parts are two, because one fit takes half an hour: the largest group, and all the others together.
+    was made from. Parts are two, because one fit takes half an hour: the group of the most logs, and all the others together.
     """
     words = WordPiece(encoder.vocabulary())
     rows = rows_of(study, lines, words)
-    of_row, written_for = group[rows.first], lines.source[rows.first] == "scenes"
+    of_row, source = group[rows.first], lines.source[rows.first]
     judged = np.flatnonzero(np.isin(of_row, names))
-    largest = max(names, key=lambda name: int((of_row == name).sum()))
+    largest = max(names, key=lambda name: len(np.unique(lines.sample[group == name])))
     said = np.zeros((len(of_row), 4), np.float32)
     for part in ([largest], [name for name in names if name != largest]):
         if part:
             ours = np.isin(of_row, part)
             tell(f"encoder, without {', '.join(part)}")
-            net = fitted(rows, thinned(np.flatnonzero(~ours), written_for, seed), seed, quick, tell)
+            net = fitted(rows, thinned(np.flatnonzero(~ours), source, seed), seed, quick, tell)
             said[ours] = encoder.logits(net, rows, np.flatnonzero(ours))
     tell("encoder, of everything")
-    net = fitted(rows, thinned(np.arange(len(of_row)), written_for, seed), seed, quick, tell)
+    net = fitted(rows, thinned(np.arange(len(of_row)), source, seed), seed, quick, tell)
     return said[judged], written(net, rows, out, words, tell)
-
-
-def thinned(chosen: Ints, written_for: npt.NDArray[np.bool_], seed: int) -> Ints:
-    """At most ROWS of the rows, ascending; those of scenes, which were written for training and are the most, are drawn."""
-    scenes, others = chosen[written_for[chosen]], chosen[~written_for[chosen]]
-    some = np.random.default_rng(seed).permutation(scenes)[: max(0, ROWS - len(others))]
-    return np.sort(np.concatenate([others, some]))
 
 
 def fitted(rows: Rows, chosen: Ints, seed: int, quick: bool, tell: Callable[[str], None]) -> encoder.Net:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.models.denoiser.encoder import Pieces
+from tracewinnow.models.denoiser.training.corpus import DENSE
 from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.models.denoiser.training.fit import Lines
 from tracewinnow.models.denoiser.wordpiece import WordPiece
@@ -16,6 +17,7 @@ from tracewinnow.transforms.passages import known_of, passage
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 HEAVIEST = 4.0  # weight of a segment against the mean
+ROWS = 22_000  # that one fit reads, so that three take little more than an hour on two cores; DENSE sources are thinned to fit
 
 
 @dataclass(slots=True)
@@ -51,3 +53,15 @@ def rows_of(study: Study, lines: Lines, words: WordPiece) -> Rows:
         np.minimum(weight / weight.mean(), HEAVIEST).astype(np.float32),
         np.array(first, np.int64),
     )
+
+
+def thinned(chosen: Ints, source: npt.NDArray[np.str_], seed: int) -> Ints:
+    """At most ROWS of the rows, ascending; those of DENSE sources, which are the most, are drawn: as many of each."""
+    draw = np.random.default_rng(seed)
+    parts = [chosen[~np.isin(source[chosen], DENSE)]]
+    left = max(0, ROWS - len(parts[0]))
+    by_size = sorted((chosen[source[chosen] == name] for name in DENSE), key=len)
+    for number, ours in enumerate(by_size):
+        parts.append(draw.permutation(ours)[: left // (len(by_size) - number)])
+        left -= len(parts[-1])
+    return np.sort(np.concatenate(parts))

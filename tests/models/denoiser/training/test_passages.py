@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from tracewinnow.models.denoiser.training import passages
 from tracewinnow.models.denoiser.training.fit import lines_of
-from tracewinnow.models.denoiser.training.passages import HEAVIEST, rows_of
+from tracewinnow.models.denoiser.training.passages import HEAVIEST, rows_of, thinned
 from tracewinnow.models.denoiser.training.run import gather
 from tracewinnow.models.denoiser.wordpiece import WordPiece
 from tracewinnow.transforms.passages import known_names
@@ -28,3 +30,16 @@ def test_rows_are_the_labelled_segments() -> None:
     text = study.templates[int(study.samples[lines.sample[at]].template[lines.line[at]])]
     begin = words(text.decode("utf8", "replace"))[:3]
     assert rows.pieces[5].ids[1 : 1 + len(begin)].tolist() == begin
+
+
+@pytest.mark.parametrize(
+    ("builds", "scenes", "kept"), [(50, 90, (35, 35)), (10, 90, (10, 60)), (90, 10, (60, 10)), (5, 5, (5, 5))]
+)
+def test_sources_of_which_every_line_is_labelled_fill_what_the_others_leave(
+    builds: int, scenes: int, kept: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passages, "ROWS", 100)
+    source = np.array(["builds"] * builds + ["cidiff"] * 30 + ["scenes"] * scenes)
+    found = thinned(np.arange(len(source)), source, 0)
+    assert found.tolist() == sorted(set(found.tolist())) == thinned(np.arange(len(source)), source, 0).tolist()
+    assert [int((source[found] == name).sum()) for name in ("cidiff", "builds", "scenes")] == [30, *kept]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from tracewinnow.models.denoiser.wordpiece import WordPiece
 from tracewinnow.transforms.features import probabilities
 from tracewinnow.transforms.passages import known_of, passage
 from tracewinnow.transforms.reading import Reading
-from tracewinnow.transforms.score import Floats, sorted_groups
+from tracewinnow.transforms.score import Floats, View, sorted_groups
 
 FILE, WORDS = "encoder.onnx", "words.npz"
 FAST = "fast"  # the value of TRACEWINNOW_DENOISER that leaves the second look out
@@ -34,10 +35,10 @@ def reread(encoder: Encoder, reading: Reading, rules: Floats, p: Floats) -> Floa
 
     Blocks of the same templates are one kind, read where it first stands.
     """
-    blocks, kinds = doubtful(reading, p) if len(p) else ([], [])
+    blocks, kinds = doubtful(reading.view, reading.shown, p) if len(p) else ([], [])
     if not blocks:
         return p
-    chosen = list(dict.fromkeys(kinds))[: MOST_OF_SHORT if len(p) < SHORT else MOST]
+    chosen = chosen_kinds(kinds, len(p))
     at = {kind: number for number, kind in enumerate(chosen)}
     first: dict[bytes, npt.NDArray[np.int64]] = {}
     for lines, kind in zip(blocks, kinds, strict=True):
@@ -53,15 +54,20 @@ def reread(encoder: Encoder, reading: Reading, rules: Floats, p: Floats) -> Floa
     return told
 
 
-def doubtful(reading: Reading, p: Floats) -> tuple[list[npt.NDArray[np.int64]], list[bytes]]:
+def chosen_kinds(kinds: list[bytes], lines: int) -> list[bytes]:
+    """Those that are read of a trace of so many lines. kinds: of its blocks in doubt, those in most doubt first."""
+    return list(dict.fromkeys(kinds))[: MOST_OF_SHORT if lines < SHORT else MOST]
+
+
+def doubtful(view: View, shown: Sequence[str], p: Floats) -> tuple[list[npt.NDArray[np.int64]], list[bytes]]:
     """Lines of each block in doubt that is not blank, and its kind; those in most doubt first, of equals the first."""
-    order, starts = sorted_groups(reading.view.block)
+    order, starts = sorted_groups(view.block)
     first = order[starts[:-1]]
     sure = p[first].max(axis=1, initial=0)
     found = [int(b) for b in np.lexsort((first, sure)) if sure[b] < DOUBT]
     blocks = [order[starts[b] : starts[b + 1]].astype(np.int64) for b in found]
-    blocks = [lines for lines in blocks if any(reading.shown[line].strip() for line in lines.tolist())]
-    return blocks, [reading.view.template[lines].tobytes() for lines in blocks]
+    blocks = [lines for lines in blocks if any(shown[line].strip() for line in lines.tolist())]
+    return blocks, [view.template[lines].tobytes() for lines in blocks]
 
 
 def fused(fast: npt.NDArray[np.floating], said: Floats, share: float = SHARE) -> Floats:

@@ -38,7 +38,7 @@ def opinions(*likeliest: float) -> np.ndarray:
 
 def test_blocks_in_doubt_come_with_the_greatest_doubt_first() -> None:
     reading = read(LOG)
-    blocks, kinds = doubtful(reading, opinions(0.6, 0.4, 0.5, 0.3, DOUBT + 0.01, 0.4))
+    blocks, kinds = doubtful(reading.view, reading.shown, opinions(0.6, 0.4, 0.5, 0.3, DOUBT + 0.01, 0.4))
     assert [lines.tolist() for lines in blocks] == [[1], [5], [2], [0]]  # the blank line is not read
     assert kinds[0] == kinds[1] != kinds[2] == kinds[3]
 

@@ -16,7 +16,7 @@ import scipy
 import sklearn
 
 from tracewinnow.models import registry
-from tracewinnow.models.denoiser.training import card, corpus, evaluate, harmless, labels, outcome
+from tracewinnow.models.denoiser.training import card, corpus, evaluate, harmless, labels, outcome, reach
 from tracewinnow.models.denoiser.training.dataset import Study, study
 from tracewinnow.models.denoiser.training.fit import FOLDS, HEAD_C, SIGNAL_SCALE, TEXT_C, Lines, arrays, fit, lines_of
 from tracewinnow.transforms.judge import FILE, Judge
@@ -74,23 +74,33 @@ def train(
     facts["sha256"] = registry.save(FILE, packed, {"facts": facts}, out)
     harmless.save(found, out)
     facts["outcome"] = outcome.train(found, lines, group, names, judges, out, seed, tell)
-    said = None
+    said, read = None, None
     if encode:
         from tracewinnow.models.denoiser.training import encoding
 
         said, facts["encoder"] = encoding.train(found, lines, group, names, out, seed, quick, tell)
-    figures = write(judged, said, facts, out, QUICK_DRAWS if quick else evaluate.DRAWS)
+        read = reach.segments_read(found, lines, group, names, judges)
+    figures = write(judged, said, read, facts, out, QUICK_DRAWS if quick else evaluate.DRAWS)
     tell(f"written to {out} after {time.monotonic() - start:.0f} s")
     return figures
 
 
 def write(
-    judged: evaluate.Judged, said: npt.NDArray[np.float32] | None, facts: dict[str, Any], out: Path, draws: int
+    judged: evaluate.Judged,
+    said: npt.NDArray[np.float32] | None,
+    read: npt.NDArray[np.bool_] | None,
+    facts: dict[str, Any],
+    out: Path,
+    draws: int,
 ) -> dict[str, Any]:
-    """Figures, card and plot. said: float32[segments, 4], log-odds by an encoder that did not see them, or None without one."""
+    """Figures, card and plot. said: float32[segments, 4], log-odds by an encoder that did not see them, or None without one.
+
+    read: bool[segments], whether it reads the segment where it reads no more of a log than it may.
+    """
     whole = judged if said is None else evaluate.heard(judged, said)
     figures = evaluate.report(whole, draws)
-    if said is not None:
+    if said is not None and read is not None:
+        figures["as shipped"] = evaluate.figures(reach.only(read, whole, judged))
         figures["fast"] = evaluate.report(judged, draws)
         figures["encoder alone"] = evaluate.figures(evaluate.heard(judged, said, share=1.0, doubt=2.0))
         figures["gain"] = evaluate.paired(judged, whole, draws)

@@ -1,0 +1,30 @@
+"""What the encoder reads of labelled logs is what it would read of them in the pipeline."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracewinnow.models.denoiser.training import evaluate, reach
+from tracewinnow.models.denoiser.training.fit import fit, lines_of, seen_of
+from tracewinnow.models.denoiser.training.run import gather, groups
+from tracewinnow.transforms import reread
+
+
+def test_it_reads_what_is_in_doubt() -> None:
+    study = gather(None, quick=True)
+    lines = lines_of(study)
+    group, names = groups(lines)
+    ours = np.flatnonzero(group == names[0])
+    judge = fit(study, lines, np.flatnonzero(group != names[0]))
+    read = reach.segments_read(study, lines, group, names[:1], {names[0]: judge})
+    judged = evaluate.segments(study, lines, evaluate.predict(study, lines, judge, ours), ours)
+    assert len(read) == len(judged.label)
+    assert 0.2 < read.mean() < 1  # the logs are short: nearly all that is in doubt
+    number = int(lines.sample[ours[0]])
+    p = judge.judged(study.samples[number].view, seen_of(study, judge.text, [number])[number])
+    assert read[0] == (p[lines.line[ours[0]]].max() < reread.DOUBT)
+    worse = judged.taken(np.arange(len(read)))
+    worse.probability = np.full_like(judged.probability, 0.25)
+    mixed = reach.only(read, worse, judged)
+    np.testing.assert_array_equal(mixed.probability[read], 0.25)
+    np.testing.assert_array_equal(mixed.probability[~read], judged.probability[~read])

@@ -143,14 +143,14 @@ class Writer:
             self._slot.open(self.segment_bytes - RESERVE)
 
     def _rotate(self) -> bool:
-        self._slot.close()  # before there is a successor: a reader that sees one takes this segment for finished
+        # Before there is a successor: a reader that sees one takes this segment for finished. An interrupt may leave one, too:
+        # then it stays closed, and the next append makes the next.
+        self._slot.close()
         try:
             fresh = self._fresh()
-        except BaseException as wrong:
+        except (OSError, ValueError) as wrong:
             if self._number >= 0:
                 self._slot.open(self.segment_bytes - RESERVE)
-            if not isinstance(wrong, (OSError, ValueError)):
-                raise
             self.error = str(wrong)
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return False

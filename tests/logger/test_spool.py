@@ -89,6 +89,31 @@ def test_a_segment_that_was_only_begun_is_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("new", [_slot.Slot, spool.ReferenceSlot])
+def test_after_an_interrupt_the_next_segment_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: type[spool.ReferenceSlot]
+) -> None:
+    """The former one stays closed, whether or not a successor was left: a reader may have seen one."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(spool, "Slot", new)
+    writer = spool.Writer(tmp_path, UUID, "job", segment_bytes=1)
+    assert writer.append(spool.EVENT, b"one", 1)
+    big = b"x" * (spool.LARGEST - 100)
+    assert writer.append(spool.EVENT, big, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            writer.append(spool.EVENT, big, 1)
+    first = spool.segment_path(tmp_path, UUID, "job", 0)
+    before = first.read_bytes()
+    assert writer.append(spool.EVENT, b"two", 1)
+    assert first.read_bytes() == before
+    assert read_all(spool.Reader(tmp_path, UUID, "job")) == [b"one", big, b"two"]
+
+
+@pytest.mark.parametrize("new", [_slot.Slot, spool.ReferenceSlot])
 def test_threads_and_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: type[spool.ReferenceSlot]) -> None:
     """What threads append while segments follow each other is read whole by somebody who reads meanwhile."""
     monkeypatch.setattr(spool, "Slot", new)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import numpy as np
+
 from tracewinnow.transforms.kernels import kernel
 
 NAMES = (
@@ -28,6 +30,13 @@ NAMES = (
     "rule", "header", "indented", "blank", "short", "long",
 )  # fmt: skip
 BIT = {name: 1 << i for i, name in enumerate(NAMES)}
+
+
+def bits_of(*names: str) -> np.uint64:
+    """The signals of these names, as bits: for arrays of what lines say."""
+    found: np.uint64 = np.uint64(sum(BIT[name] for name in names))
+    return found
+
 
 # Signal -> words, lower case. A trailing * stands for any ending.
 WORDS = {

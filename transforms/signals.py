@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from tracewinnow.transforms.kernels import kernel
+from tracewinnow.kernels import kernel
 
 NAMES = (
     # words that say that something went wrong
@@ -200,7 +200,7 @@ _words = _Words()
 
 def said(text: str) -> int:
     """Signals of the words of a text."""
-    compiled = kernel("_signals")
+    compiled = kernel("transforms._signals")
     if compiled is not None and text.isascii():
         return int(compiled.words(text, _words))
     bits = 0
@@ -211,7 +211,7 @@ def said(text: str) -> int:
 
 def versioned(text: str) -> bool:
     """Whether three numbers stand with dots between them."""
-    compiled = kernel("_signals")
+    compiled = kernel("transforms._signals")
     return bool(compiled.version(text)) if compiled is not None and text.isascii() else VERSION.search(text) is not None
 
 

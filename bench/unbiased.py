@@ -22,7 +22,7 @@ from tracewinnow.transforms.denoise import denoise
 from tracewinnow.transforms.judge import Judge, judge
 from tracewinnow.transforms.reading import read
 from tracewinnow.transforms.score import score
-from tracewinnow.transforms.signals import BIT
+from tracewinnow.transforms.signals import bits_of
 
 MEASURES = ("lines", "warnings", "bytes")
 DRAWS = 2000
@@ -41,7 +41,7 @@ def counts(log: corpus.Log) -> list[list[float]]:
     found = []
     for value in (
         np.ones(n),
-        ((reading.view.bits & np.uint64(BIT["warning"])) != 0).astype(float),
+        ((reading.view.bits & bits_of("warning")) != 0).astype(float),
         np.array([len(line) for line in log.lines], float),
     ):
         found.append(

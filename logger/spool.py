@@ -91,7 +91,7 @@ class Writer:
         self.error = ""  # the last reason for a loss
         self._number = -1
         self._new = ReferenceSlot if os.environ.get("TRACEWINNOW_PURE") == "1" else Slot
-        self._slot: Slot | ReferenceSlot = self._new(bytearray(0), 0, 0)
+        self._slot: Slot | ReferenceSlot = self._new(bytearray(0), 0, 0)  # at 0: none, and none is opened again
         self._alone = self._new is not ReferenceSlot  # a record is written in one call, which needs no lock
         self._retry_at = 0.0
         # Re-entrant, because a signal handler or a finalizer may log while this thread is inside append.
@@ -134,7 +134,7 @@ class Writer:
             return False
         if time.monotonic() >= self._retry_at and self._rotate():
             return self._slot.put(kind, payload, time_ns)
-        if kind not in URGENT or self._number < 0:
+        if kind not in URGENT or not self._slot.at:
             return False
         self._slot.open(self.segment_bytes)
         try:
@@ -143,14 +143,14 @@ class Writer:
             self._slot.open(self.segment_bytes - RESERVE)
 
     def _rotate(self) -> bool:
-        self._slot.close()  # before there is a successor: a reader that sees one takes this segment for finished
+        # Before there is a successor: a reader that sees one takes this segment for finished. An interrupt may leave one, too:
+        # then it stays closed, and the next append makes the next.
+        self._slot.close()
         try:
             fresh = self._fresh()
-        except BaseException as wrong:
-            if self._number >= 0:
+        except (OSError, ValueError) as wrong:
+            if self._slot.at:
                 self._slot.open(self.segment_bytes - RESERVE)
-            if not isinstance(wrong, (OSError, ValueError)):
-                raise
             self.error = str(wrong)
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return False
@@ -167,6 +167,9 @@ class Writer:
                 fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
                 break
             except FileExistsError:  # an interrupt came right behind its making
+                self._slot = self._new(bytearray(0), 0, 0)  # the former one has a successor
+                with path.open("r+b") as begun:  # where it is empty a reader would wait for its beginning
+                    begun.write(MAGIC)
                 self._number += 1
         try:
             # Blocks are taken here: writing to the mapping of a file with holes would be SIGBUS on a full disk.

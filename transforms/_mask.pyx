@@ -328,17 +328,6 @@ cdef Py_ssize_t _mask(const uint8_t *s, Py_ssize_t n, uint8_t *out) noexcept nog
     return o
 
 
-def mask(bytes data not None) -> bytes:
-    """Template of every line; as many lines as came in."""
-    cdef Py_ssize_t n = PyBytes_GET_SIZE(data), length
-    cdef bytes out = PyBytes_FromStringAndSize(NULL, n)
-    cdef const uint8_t *source = <const uint8_t *>PyBytes_AS_STRING(data)
-    cdef uint8_t *target = <uint8_t *>PyBytes_AS_STRING(out)
-    with nogil:
-        length = _mask(source, n, target)
-    return out[:length]
-
-
 def number(list lines not None, dict index not None, int64_t[::1] numbers not None) -> None:
     """Number of each line's template: its place in `index`, to which new ones are added. lines: of one line each."""
     cdef Py_ssize_t i, n, room = 0, length

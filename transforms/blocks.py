@@ -17,15 +17,13 @@ and so have the lines of no rank. A block lies within one lane and has at most M
 
 from __future__ import annotations
 
-import functools
-import os
 from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.kernels import kernel as compiled_kernel
+from tracewinnow.kernels import kernel as compiled_kernel
 from tracewinnow.transforms.roles import LABELLED, LINE_LABEL, OPENS, ROLE, STATE, TABLE
 
 MOST = 512  # lines of a block; what follows opens the next
@@ -51,21 +49,14 @@ _FIXED = {
 }
 
 
-@functools.lru_cache(maxsize=1)
 def kernel() -> ModuleType:
     """The compiled loops, or the reference where the environment says TRACEWINNOW_PURE=1. Raises ImportError where not built."""
-    if os.environ.get("TRACEWINNOW_PURE") == "1":
-        from tracewinnow.transforms import blocks_reference
+    compiled = compiled_kernel("transforms._blocks")
+    if compiled is not None:
+        return compiled
+    from tracewinnow.transforms import blocks_reference
 
-        return blocks_reference
-    try:
-        from tracewinnow.transforms import _blocks
-    except ImportError as missing:
-        raise ImportError(
-            "the compiled kernel tracewinnow.transforms._blocks is missing. Build it with `python setup.py build_ext --inplace` "
-            "or install a wheel; TRACEWINNOW_PURE=1 runs the slow Python reference instead."
-        ) from missing
-    return _blocks
+    return blocks_reference
 
 
 @dataclass(slots=True)
@@ -104,7 +95,7 @@ def outline(
 
 def messages(labelled: list[str]) -> list[str]:
     """Lines without what logging sets before their message."""
-    compiled = compiled_kernel("_labels")
+    compiled = compiled_kernel("transforms._labels")
     if compiled is not None:
         return list(compiled.without_label(labelled, LINE_LABEL.match))
     return [line[found.end() :] if (found := LINE_LABEL.match(line)) else line for line in labelled]

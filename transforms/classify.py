@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.transforms.score import Repeats, View, sorted_groups
-from tracewinnow.transforms.signals import BIT
+from tracewinnow.transforms.signals import bits_of
 
 LABELS = ("actionable", "context", "metadata", "noise")
 ACTIONABLE, CONTEXT, METADATA, NOISE = range(4)
@@ -23,24 +23,15 @@ ACTIONABLE_WEIGHT = 2.0
 OFTEN = 20  # times that a line of progress is said before most of them are noise,
 LATEST = 5  # but these
 
-TROUBLE = np.uint64(
-    sum(
-        BIT[name]
-        for name in (
-            "exception", "error", "error_label", "fatal", "failed", "failed_loud", "refusal", "timeout", "nonfinite", "hardware",
-            "summary", "exit", "verdict", "failed_test", "raised", "traceback", "assertion",
-        )
-    )
+TROUBLE = bits_of(
+    "exception", "error", "error_label", "fatal", "failed", "failed_loud", "refusal", "timeout", "nonfinite", "hardware",
+    "summary", "exit", "verdict", "failed_test", "raised", "traceback", "assertion",
 )  # fmt: skip
-LOUD = np.uint64(
-    sum(BIT[name] for name in ("exception", "error_label", "fatal", "failed_loud", "raised", "traceback", "timeout"))
-)
+LOUD = bits_of("exception", "error_label", "fatal", "failed_loud", "raised", "traceback", "timeout")
 SURE = 0.8
-HARMLESS = np.uint64(
-    BIT["passed"] | BIT["fetch"] | BIT["build"] | BIT["handled"] | BIT["warning"] | BIT["rule"] | BIT["blank"]
-)
-TELLS_MOMENT = np.uint64(BIT["step"] | BIT["lifecycle"] | BIT["command"] | BIT["header"] | BIT["place"])
-TELLS_JOB = np.uint64(BIT["setting"] | BIT["version"])
+HARMLESS = bits_of("passed", "fetch", "build", "handled", "warning", "rule", "blank")
+TELLS_MOMENT = bits_of("step", "lifecycle", "command", "header", "place")
+TELLS_JOB = bits_of("setting", "version")
 
 
 def classify(
@@ -68,7 +59,7 @@ def classify(
     harmless = (view.bits & HARMLESS) != 0
     label = np.full(n, CONTEXT, np.int8)
     label[job & (count <= 3) & ~moment] = METADATA
-    label[(harmless & ~moment) | ((count > 20) & ~moment) | ((view.bits & np.uint64(BIT["blank"])) != 0)] = NOISE
+    label[(harmless & ~moment) | ((count > 20) & ~moment) | ((view.bits & bits_of("blank")) != 0)] = NOISE
     label[went_on(moment, repeats)] = NOISE
     label[harmless & moment & (count > 3)] = NOISE
     margin = np.abs(top - limit)

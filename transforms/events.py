@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from tracewinnow.kernels import kernel
 from tracewinnow.schemas.telemetry_pb2 import Event, TelemetryBatch
-from tracewinnow.transforms.kernels import kernel
 
 KINDS = Event.DESCRIPTOR.oneofs_by_name["kind"].fields
 BIT: dict[str | None, int] = {None: 1}  # an event of no kind that we know
@@ -37,7 +37,7 @@ class Logs(NamedTuple):
 
 def survey(batch: TelemetryBatch, data: bytes) -> Survey:
     """How many events of which kinds and times. data: the message of which `batch` was parsed."""
-    compiled = kernel("_events")
+    compiled = kernel("transforms._events")
     found = compiled.survey(data) if compiled is not None else None
     if found is not None:
         return Survey(*found)
@@ -52,6 +52,6 @@ def logs(data: bytes, batch_rank: int) -> Logs | None:
 
     batch_rank: of the lines that give no rank of their own. data: of a batch that was parsed, so all strings but texts are UTF-8.
     """
-    compiled = kernel("_events")
+    compiled = kernel("transforms._events")
     found = compiled.logs(data, batch_rank) if compiled is not None else None
     return Logs(*found) if found is not None else None

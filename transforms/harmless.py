@@ -20,17 +20,15 @@ from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.reference import Names, Reference
 from tracewinnow.transforms.score import View, block_largest
-from tracewinnow.transforms.signals import BIT
+from tracewinnow.transforms.signals import bits_of
 
 FILE = "harmless.npz"
 USUAL = 0.5  # share of healthy runs from which what they print is noise,
 QUIET = 0.3  # and from which it is not actionable
 WORDS, LETTERS = 4, 20  # least literal text of a template that can be known: "Error: #" may be anything
-CORE = np.uint64(int(TROUBLE) & ~BIT["traceback"])  # the header of a traceback does not tell which
-RAISED = np.uint64(BIT["raised"] | BIT["exception"])
-ENDED = np.uint64(
-    BIT["exit"] | BIT["verdict"] | BIT["summary"] | BIT["failed_test"]
-)  # of this run, whatever it was in others
+CORE = TROUBLE & ~bits_of("traceback")  # the header of a traceback does not tell which
+RAISED = bits_of("raised", "exception")
+ENDED = bits_of("exit", "verdict", "summary", "failed_test")  # of this run, whatever it was in others
 WORD = re.compile(rb"[A-Za-z]{3,}")
 MASKED = re.compile(rb"#|[\"'`]\*[\"'`]|\*/")
 

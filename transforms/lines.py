@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from tracewinnow.transforms.kernels import kernel
+from tracewinnow.kernels import kernel
 
 LONGEST = 4000  # characters of a line that are looked at; of longer ones the head and the tail
 HEAD = 3000
@@ -113,7 +113,7 @@ def visible(lines: Sequence[str]) -> list[str]:
 
     A line longer than LONGEST keeps its head and tail, with a mark that names how many characters lie between.
     """
-    compiled = kernel("_lines")
+    compiled = kernel("transforms._lines")
     if compiled is None:
         return cleaned(lines)
     shown = list(lines)
@@ -151,7 +151,7 @@ def cleaned(lines: Sequence[str]) -> list[str]:
 
 def judged(shown: Sequence[str]) -> list[str]:
     """What the rules look at: the visible text without time stamps and rank prefixes of the program's own logging."""
-    compiled = kernel("_lines")
+    compiled = kernel("transforms._lines")
     if compiled is not None:
         return list(compiled.without_own(list(shown), OWN.match))
     return [line[found.end() :] if (found := OWN.match(line)) else line for line in shown]

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from tracewinnow.models import registry
 from tracewinnow.transforms.classify import ACTIONABLE
 from tracewinnow.transforms.score import Floats, View, block_largest
-from tracewinnow.transforms.signals import BIT, holds
+from tracewinnow.transforms.signals import bits_of, holds
 
 FILE = "outcome.npz"
 SLOPE, MARGIN = 4.0, 1.0  # the shift of a line's log-odds: SLOPE for each unit of the run's below -MARGIN,
@@ -32,13 +32,6 @@ NEAR = 20.0  # lines: how fast what stands before the end loses weight
 SUREST = 6.0  # log-odds at which a line's are cut off
 
 FINAL = ("exit", "verdict", "summary", "raised", "failed_test")
-
-
-def bits_of(*names: str) -> np.uint64:
-    """The signals of these names, as bits."""
-    found: np.uint64 = np.uint64(sum(BIT[name] for name in names))
-    return found
-
 
 LOUD = bits_of(
     "exception", "error_label", "fatal", "failed_loud", "raised", "traceback", "timeout", "exit", "verdict", "summary",

@@ -16,7 +16,7 @@ from tracewinnow.transforms.lines import shorten
 from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.render import clean, marker_tokens
 from tracewinnow.transforms.select import choose, worth
-from tracewinnow.transforms.signals import BIT
+from tracewinnow.transforms.signals import bits_of
 
 HEALTHY = 7.0  # log-odds below zero of a line that every healthy run prints
 ASKED = 4.0  # log-odds that a line wins when it holds every word of the query
@@ -129,7 +129,7 @@ def rank(
     ):
         return np.ones(len(size), bool), costs  # all of it fits
     view, repeats = reading.view, reading.repeats
-    blank = (view.bits & np.uint64(BIT["blank"])) != 0
+    blank = (view.bits & bits_of("blank")) != 0
     calm = (view.bits & TROUBLE) == 0
     paid = worth(value, repeats.nth, np.diff(repeats.starts)[repeats.group], repeats.copy, calm)
     marker = marker_tokens(len(reading.shown))

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tracewinnow.kernels import kernel
 from tracewinnow.transforms import lines as text_lines
 from tracewinnow.transforms import signals
 from tracewinnow.transforms.blocks import blocks, outline
 from tracewinnow.transforms.classify import TROUBLE
-from tracewinnow.transforms.kernels import kernel
 from tracewinnow.transforms.mask import reference
 from tracewinnow.transforms.roles import role_of
 from tracewinnow.transforms.score import Repeats, View, first_lines, repeats
@@ -74,7 +74,7 @@ def read(lines: Sequence[str], ranks: Sequence[int] = ()) -> Reading:
 def template_numbers(judged: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[bytes]]:
     """Number of each line's template, and the templates in order of their first line."""
     index = dict[bytes, int]()
-    compiled = kernel("_mask")
+    compiled = kernel("transforms._mask")
     if compiled is not None:
         found = np.empty(len(judged), np.int64)
         compiled.number(list(judged), index, found)
@@ -107,7 +107,7 @@ def kinds_of(
         np.empty(n, np.uint64),
         np.empty(n, np.uint8),
     )
-    compiled = kernel("_signals")
+    compiled = kernel("transforms._signals")
     strange = range(n)
     if compiled is not None:
         strange = compiled.recall(_known, templates, lines, signals.LOOKED_AT, signals.TAIL, signal, role, name, varies)
@@ -121,7 +121,7 @@ def kinds_of(
 
 def shape_of(line: str) -> bytes:
     """What signals.look sees of a line, less which digits they are: what hangs on these is looked at again, see signals_of."""
-    compiled = kernel("_signals")
+    compiled = kernel("transforms._signals")
     if compiled is not None and line.isascii():
         return bytes(compiled.shape(line, signals.LOOKED_AT, signals.TAIL))
     return _encode(signals.ends(line)).translate(DIGITS)

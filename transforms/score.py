@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.signals import BIT, NAMES
+from tracewinnow.transforms.signals import NAMES, bits_of
 from tracewinnow.transforms.weights import OWN, SURROUNDED
 
 Floats = npt.NDArray[np.float32]
@@ -63,7 +63,7 @@ def first_lines(template: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def surroundings(view: View, own: Floats) -> dict[str, Floats]:
     """Features of a line's neighbours. own: float32[n], log-odds of each line by itself."""
     n = len(own)
-    blank = (view.bits & np.uint64(BIT["blank"])) != 0
+    blank = (view.bits & bits_of("blank")) != 0
     strength = np.where(blank, 0, 1 / (1 + np.exp(-own))).astype(np.float32)
     found: dict[str, Floats] = {}
     for reach in (1, 4, 16):
@@ -76,7 +76,7 @@ def surroundings(view: View, own: Floats) -> dict[str, Floats]:
         found[f"mean_{reach}"] = ((total[high] - total[low]) / (high - low)).astype(np.float32)
     found["relative"] = strength / max(float(strength.max(initial=0)), 1e-9)
     found["block"] = block_largest(view.block, strength)
-    bad = np.flatnonzero(((view.bits & np.uint64(BIT["exit"])) != 0) & ((view.bits & np.uint64(BIT["none"])) == 0))
+    bad = np.flatnonzero(((view.bits & bits_of("exit")) != 0) & ((view.bits & bits_of("none")) == 0))
     # Distance in lines that say something new: what eight ranks print alike must not push the cause away.
     said = repeats(view).nth
     place = np.cumsum(1 / (1 + said)).astype(np.float32)

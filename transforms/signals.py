@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tracewinnow.transforms.kernels import kernel
+import numpy as np
+
+from tracewinnow.kernels import kernel
 
 NAMES = (
     # words that say that something went wrong
@@ -28,6 +30,13 @@ NAMES = (
     "rule", "header", "indented", "blank", "short", "long",
 )  # fmt: skip
 BIT = {name: 1 << i for i, name in enumerate(NAMES)}
+
+
+def bits_of(*names: str) -> np.uint64:
+    """The signals of these names, as bits: for arrays of what lines say."""
+    found: np.uint64 = np.uint64(sum(BIT[name] for name in names))
+    return found
+
 
 # Signal -> words, lower case. A trailing * stands for any ending.
 WORDS = {
@@ -191,7 +200,7 @@ _words = _Words()
 
 def said(text: str) -> int:
     """Signals of the words of a text."""
-    compiled = kernel("_signals")
+    compiled = kernel("transforms._signals")
     if compiled is not None and text.isascii():
         return int(compiled.words(text, _words))
     bits = 0
@@ -202,7 +211,7 @@ def said(text: str) -> int:
 
 def versioned(text: str) -> bool:
     """Whether three numbers stand with dots between them."""
-    compiled = kernel("_signals")
+    compiled = kernel("transforms._signals")
     return bool(compiled.version(text)) if compiled is not None and text.isascii() else VERSION.search(text) is not None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracewinnow.transforms.kernels import kernel
+from tracewinnow.kernels import kernel
 
 if TYPE_CHECKING:
     import tiktoken
@@ -36,7 +36,7 @@ def count(text: str) -> int:
 
 
 def _count(piece: str) -> int:
-    if (compiled := kernel("_tokens")) is not None:
+    if (compiled := kernel("transforms._tokens")) is not None:
         try:
             found: int = compiled.count(piece, _known, _look_up)
         except UnicodeEncodeError:  # half a surrogate pair, which the encoder replaces
@@ -125,7 +125,7 @@ def read() -> tuple[str, dict[bytes, int]]:
     # A JSON parser would build 150,000 dictionaries that nobody needs. The entries stand in order of rank.
     config, _ = json.JSONDecoder().raw_decode(raw[raw.index(b"{", raw.index(b'"config"')) :][:10_000].decode())
     size = config["default_vocab_size"] - config["default_num_special_tokens"]
-    if (compiled := kernel("_tokens")) is not None:
+    if (compiled := kernel("transforms._tokens")) is not None:
         return config["pattern"], compiled.vocabulary(raw, b'"token_bytes"', size)
     words = re.findall(rb'"token_bytes"\s*:\s*"([^"]*)"', raw)
     return config["pattern"], {a2b_base64(word): rank for rank, word in enumerate(words[:size])}

@@ -9,15 +9,14 @@ not meet by design, only by chance.
 
 from __future__ import annotations
 
-import functools
-import importlib
 import itertools
-import os
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from tracewinnow.kernels import kernel
 
 BITS = 17
 BUCKETS = 1 << BITS
@@ -98,26 +97,13 @@ def reference_sums(texts: Sequence[bytes], weights: Floats, /) -> Sums:
 
 def sums(texts: Sequence[bytes], weights: Floats) -> Sums:
     """Sum of the weights of each text's grams, float32[n, 4], and how many grams it has, int64[n]. weights: float32[BUCKETS, 4]."""
-    compiled = _kernel()
+    compiled = kernel("models.denoiser._ngrams")
     found: Sums = (reference_sums if compiled is None else compiled.sums)(texts, weights)
     return found
 
 
 def hasher() -> Hasher:
     """The kernel, or the reference where the environment says TRACEWINNOW_PURE=1. Raises ImportError where it was not built."""
-    compiled = _kernel()
+    compiled = kernel("models.denoiser._ngrams")
     found: Hasher = reference if compiled is None else compiled.grams
     return found
-
-
-@functools.lru_cache(maxsize=1)
-def _kernel() -> Any:
-    if os.environ.get("TRACEWINNOW_PURE") == "1":
-        return None
-    try:
-        return importlib.import_module("tracewinnow.models.denoiser._ngrams")
-    except ImportError as missing:
-        raise ImportError(
-            "the compiled kernel tracewinnow.models.denoiser._ngrams is missing. Build it with "
-            "`python setup.py build_ext --inplace` or install a wheel; TRACEWINNOW_PURE=1 runs the slow Python reference instead."
-        ) from missing

@@ -76,16 +76,66 @@ def test_a_slot_stays_within_its_memory() -> None:
     assert slot.at == 40
 
 
-def test_a_segment_that_was_only_begun_is_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", [b"", spool.MAGIC + bytes(1000)])
+def test_a_segment_that_was_only_begun_is_passed_over(tmp_path: Path, left: bytes) -> None:
     """As an interrupt leaves it that comes between the making of the file and what follows."""
     writer = spool.Writer(tmp_path, UUID, "job")
     assert writer.append(spool.EVENT, b"one", 1)
     begun = spool.segment_path(tmp_path, UUID, "job", 1)
-    begun.write_bytes(spool.MAGIC + bytes(1000))
+    begun.write_bytes(left)
     writer._slot.close()
     assert writer.append(spool.EVENT, b"two", 1)
     assert spool.segment_path(tmp_path, UUID, "job", 2).exists()
     assert read_all(spool.Reader(tmp_path, UUID, "job")) == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("new", [_slot.Slot, spool.ReferenceSlot])
+def test_after_an_interrupt_the_next_segment_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: type[spool.ReferenceSlot]
+) -> None:
+    """The former one stays closed, whether or not a successor was left: a reader may have seen one."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(spool, "Slot", new)
+    writer = spool.Writer(tmp_path, UUID, "job", segment_bytes=1)
+    assert writer.append(spool.EVENT, b"one", 1)
+    big = b"x" * (spool.LARGEST - 100)
+    assert writer.append(spool.EVENT, big, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            writer.append(spool.EVENT, big, 1)
+    first = spool.segment_path(tmp_path, UUID, "job", 0)
+    before = first.read_bytes()
+    assert writer.append(spool.EVENT, b"two", 1)
+    assert first.read_bytes() == before
+    assert read_all(spool.Reader(tmp_path, UUID, "job")) == [b"one", big, b"two"]
+
+
+@pytest.mark.parametrize("new", [_slot.Slot, spool.ReferenceSlot])
+@pytest.mark.parametrize("segments", [0, 1])
+def test_a_segment_with_a_successor_is_not_written_to_when_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: type[spool.ReferenceSlot], segments: int
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(spool, "Slot", new)
+    writer = spool.Writer(tmp_path, UUID, "job")
+    for _ in range(segments):
+        assert writer.append(spool.EVENT, b"one", 1)
+    spool.segment_path(tmp_path, UUID, "job", segments).write_bytes(b"")  # left by an interrupt
+    writer._slot.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        assert not writer.append(spool.EVENT, b"lost", 1)
+        assert not writer.append(spool.CRASH, b"lost", 1)
+    assert (writer.lost, os.strerror(errno.ENOSPC) in writer.error) == (2, True)
+    writer._retry_at = 0.0
+    assert writer.append(spool.EVENT, b"two", 1)
+    assert read_all(spool.Reader(tmp_path, UUID, "job")) == [b"one"] * segments + [b"two"]
 
 
 @pytest.mark.parametrize("new", [_slot.Slot, spool.ReferenceSlot])

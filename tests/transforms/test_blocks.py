@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tracewinnow import kernels
 from tracewinnow.transforms import _blocks, blocks_reference, reading
 from tracewinnow.transforms import blocks as b
 from tracewinnow.transforms.blocks import MOST, REACH, Outline, blocks, segments
@@ -190,27 +191,27 @@ def test_columns_of_kernel_and_reference_agree(lines: list[str]) -> None:
 
 
 def test_the_environment_chooses_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    b.kernel.cache_clear()
+    kernels.kernel.cache_clear()
     try:
         assert b.kernel() is _blocks
-        b.kernel.cache_clear()
+        kernels.kernel.cache_clear()
         monkeypatch.setenv("TRACEWINNOW_PURE", "1")
         assert b.kernel() is blocks_reference
         lines, parts = whole(SAMPLES["python, chained"])
         assert cut(lines, of(lines)) == parts
     finally:
-        b.kernel.cache_clear()
+        kernels.kernel.cache_clear()
 
 
 def test_a_missing_kernel_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    b.kernel.cache_clear()
+    kernels.kernel.cache_clear()
     monkeypatch.setitem(sys.modules, "tracewinnow.transforms._blocks", None)
     monkeypatch.delattr("tracewinnow.transforms._blocks", raising=False)
     try:
         with pytest.raises(ImportError, match="build_ext --inplace"):
             b.kernel()
     finally:
-        b.kernel.cache_clear()
+        kernels.kernel.cache_clear()
 
 
 def test_time_is_linear() -> None:

@@ -9,8 +9,9 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracewinnow import kernels
 from tracewinnow.schemas.telemetry_pb2 import Event, LogLine, TelemetryBatch
-from tracewinnow.transforms import events, kernels
+from tracewinnow.transforms import events
 from tracewinnow.transforms.assemble import assemble
 from tracewinnow.transforms.events import BIT, Survey, logs, survey
 
@@ -81,7 +82,7 @@ def test_any_bytes(batch: TelemetryBatch, other: TelemetryBatch, rng: random.Ran
         if data:
             data[rng.randrange(len(data))] = rng.randrange(256)
     data = data[: rng.randrange(len(data) + 1)] if rng.random() < 0.3 else data
-    kernel = kernels.kernel("_events")
+    kernel = kernels.kernel("transforms._events")
     assert kernel is not None
     kernel.survey(bytes(data))
     kernel.logs(bytes(data), -1)
@@ -101,7 +102,7 @@ def test_any_bytes(batch: TelemetryBatch, other: TelemetryBatch, rng: random.Ran
     ],
 )
 def test_what_is_said_twice_is_left_to_protobuf(twice: bytes) -> None:
-    kernel = kernels.kernel("_events")
+    kernel = kernels.kernel("transforms._events")
     assert kernel is not None
     data = b"\x7a" + bytes([len(twice)]) + twice
     assert kernel.logs(data, 0) is None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracewinnow.transforms import _labels, _lines, _mask, _signals, blocks, kernels, lines, reading, roles, signals
+from tracewinnow.transforms import _blocks, _labels, _lines, _mask, _signals, blocks, lines, reading, roles, signals
 
 
 def parts(joined: str) -> list[str]:
@@ -68,7 +68,13 @@ WORDS = parts("error~Failed!~FOO_BAR~E0101~nan~CUDA_ERROR_X~/a/b.c~1.2.3~v1.2~1.
 WORDS += ["x" * 450, "7" * 200]
 
 
-COMPILED = {"_lines": _lines, "_labels": _labels, "_mask": _mask, "_signals": _signals}
+COMPILED = {
+    "transforms._blocks": _blocks,
+    "transforms._labels": _labels,
+    "transforms._lines": _lines,
+    "transforms._mask": _mask,
+    "transforms._signals": _signals,
+}
 
 
 def made_of(*parts: list[str]) -> st.SearchStrategy[str]:
@@ -133,7 +139,7 @@ def test_lines_that_are_shown_as_they_came_need_no_look(raw: list[str]) -> None:
 def test_a_log_is_read_alike_by_both(raw: list[str]) -> None:
     raw = [line.replace("\n", " ") for line in raw]
     with pytest.MonkeyPatch.context() as patch:
-        found = read_with(patch, raw, lambda name: COMPILED[name])
+        found = read_with(patch, raw, COMPILED.__getitem__)
         assert found == read_with(patch, raw, lambda name: None)
 
 
@@ -151,20 +157,6 @@ def read_with(patch: pytest.MonkeyPatch, raw: list[str], kernel: Callable[[str],
         one.view.block.tolist(),
         one.view.rank.tolist(),
     )
-
-
-def test_the_reference_answers_where_the_environment_asks_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    kernels.kernel.cache_clear()
-    monkeypatch.setenv("TRACEWINNOW_PURE", "1")
-    assert kernels.kernel("_lines") is None
-    kernels.kernel.cache_clear()
-    monkeypatch.delenv("TRACEWINNOW_PURE")
-    assert kernels.kernel("_lines") is _lines
-
-
-def test_a_kernel_that_was_not_built_says_what_to_do() -> None:
-    with pytest.raises(ImportError, match="build_ext"):
-        kernels.kernel("_missing")
 
 
 INTRO = parts(

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tracewinnow import kernels
 from tracewinnow.models.denoiser import ngrams
 from tracewinnow.models.denoiser._ngrams import grams as kernel
 
@@ -69,19 +70,19 @@ def test_no_texts(hasher: ngrams.Hasher) -> None:
 
 
 def test_environment_chooses_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    ngrams._kernel.cache_clear()
+    kernels.kernel.cache_clear()
     monkeypatch.setenv("TRACEWINNOW_PURE", "1")
     assert ngrams.hasher() is ngrams.reference
     assert ngrams.sums([b"a b"], WEIGHTS)[1].tolist() == [6]
-    ngrams._kernel.cache_clear()
+    kernels.kernel.cache_clear()
     monkeypatch.delenv("TRACEWINNOW_PURE")
     assert ngrams.hasher() is kernel
 
 
 def test_a_missing_kernel_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    ngrams._kernel.cache_clear()
+    kernels.kernel.cache_clear()
     monkeypatch.delenv("TRACEWINNOW_PURE", raising=False)
     monkeypatch.setitem(sys.modules, "tracewinnow.models.denoiser._ngrams", None)
     with pytest.raises(ImportError, match="build_ext --inplace"):
         ngrams.hasher()
-    ngrams._kernel.cache_clear()
+    kernels.kernel.cache_clear()

@@ -126,8 +126,8 @@ def variants(
     }
     for variant in ("without context", "without segmenting", "linear model", "single model"):
         some = kept(variant)
-        fitted = fit_linear if variant == "linear model" else fit_head
-        head = fitted(tables[0][:, some], lines.label[train], lines.weight[train])
+        known = tables[0][:, some], lines.label[train], lines.weight[train]
+        head = fit_linear(*known) if variant == "linear model" else fit_head(*known, seed)
         found[variant] = features.probabilities(head.logits(tables[1][:, some])).astype(np.float64)
     for name, told in zip(SPECIALISTS, (workload[test], router(lines, workload, train, test)), strict=True):
         found[name] = specialised(tables, lines, train, workload, told, found["single model"])

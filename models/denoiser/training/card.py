@@ -96,8 +96,8 @@ def text(figures: dict[str, Any]) -> str:
 
 
 ENCODER = (
-    "Where that is in doubt, an encoder (a transformer, the lower layers of MiniLM, fine-tuned, int8) reads the block with",
-    "the lines around it, and the two are heard together.",
+    "Where that is in doubt, an encoder (a transformer, the lower layers of MiniLM, fine-tuned, its weights kept as int8) reads",
+    "the block with the lines around it, and the two are heard together.",
 )
 
 

@@ -14,10 +14,8 @@ from pathlib import Path
 from typing import Any
 
 SOURCES = ("logchunks", "cidiff", "algoperf", "mlperf", "logreduce", "bigscience", "nanogpt", "builds", "recorded")
-DENSE = (
-    "builds",
-    "scenes",
-)  # sources of which nearly every line is labelled, not a sample with hard cases over-represented
+# Sources of which nearly every line is labelled, not a sample with hard cases over-represented.
+DENSE = ("builds", "scenes")
 RECORDED = tuple(Path(__file__).parent.parent / f"recordings/{name}.tar.xz" for name in ("builds", "recorded"))
 
 
@@ -68,7 +66,7 @@ def logs(data: Path | None, recorded: Sequence[Path] = (), sources: tuple[str, .
         if name in sources and data is not None:
             yield from read(data)
     for written in recorded:
-        if written.name.split(".")[0] in sources:
+        if source_of(written) in sources:
             yield from recordings(written)
 
 
@@ -176,12 +174,18 @@ def nanogpt(data: Path) -> Iterator[Log]:
         yield log("nanogpt", path.parent.name, path, "ok", workload="gpu_training")
 
 
+def source_of(written: Path) -> str:
+    """The source that a file or folder of jobs is named for; what has another name is what record.py wrote."""
+    name = written.name.split(".")[0]
+    return name if name in SOURCES else "recorded"
+
+
 def recordings(written: Path) -> Iterator[Log]:
-    """Jobs of our own, many of them broken on purpose; the source is the name of the file.
+    """Jobs of our own, many of them broken on purpose.
 
     written: a folder of logs/ and jobs.jsonl, or the same packed by tar and xz.
     """
-    source = written.name.split(".")[0]
+    source = source_of(written)
     if written.is_dir():
         files = {str(path.relative_to(written)): path.read_bytes() for path in written.rglob("*") if path.is_file()}
     else:

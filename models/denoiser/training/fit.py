@@ -1,7 +1,7 @@
 """Fitting the denoiser: a text model, and a head that sees the text model's word on a line and on its surroundings.
 
-Both are multinomial logistic regressions. The head learns from what the text model says of logs that it was not fitted on (projects
-in FOLDS parts), because that is what it will see.
+The text model is a multinomial logistic regression; the head is one and small networks, averaged. The head learns from what the
+text model says of logs that it was not fitted on (projects in FOLDS parts), because that is what it will see.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 ITERATIONS = 60  # of the text model: stopping early is a prior, too
 TEXT_C = 20.0  # inverse strength of the prior, of the text model,
-HEAD_C = 0.01  # and of the head, over features of unit variance
+HEAD_C = 0.01  # and of the head's linear part, over features of unit variance
 SIGNAL_SCALE = 0.4  # a signal beside a text whose grams have length 1
 NETS, HIDDEN = 4, 32  # networks of the head, and hidden units of each
-EPOCHS, RATE, DECAY = 8, 2e-3, 4.0
+EPOCHS, BATCH, RATE, DECAY = 8, 512, 2e-3, 4.0
+STEPS = 400  # of each, at least: fewer would leave weights where they began
 CUT = 4.0  # standard deviations at which their features are cut off
 FOLDS = 3
 DOUBT = 0.5  # weight of a label over which the reader hesitated
@@ -163,9 +164,15 @@ def fit_head(table: Floats, label: Ints, weight: npt.NDArray[np.float64], seed: 
         return head
     mean, deviation = table.mean(axis=0), table.std(axis=0) + 1e-2
     scaled = np.clip((table - mean) / deviation, -CUT, CUT)
+    epochs = max(EPOCHS, -(-STEPS * BATCH // len(table)))
     nets = [
         MLPClassifier(
-            (HIDDEN,), alpha=DECAY, batch_size=512, learning_rate_init=RATE, max_iter=EPOCHS, random_state=seed + number
+            (HIDDEN,),
+            alpha=DECAY,
+            batch_size=BATCH,
+            learning_rate_init=RATE,
+            max_iter=epochs,
+            random_state=seed + number,
         )
         for number in range(NETS)
     ]
@@ -174,6 +181,7 @@ def fit_head(table: Floats, label: Ints, weight: npt.NDArray[np.float64], seed: 
         for net in nets:
             net.fit(scaled, label, sample_weight=weight)
     hidden = np.concatenate([net.coefs_[0] for net in nets], axis=1) / deviation[:, None]
+    hidden[table.std(axis=0) == 0] = 0  # what never varied tells nothing: there was no reference
     threshold = np.concatenate([net.intercepts_[0] for net in nets]) - mean @ hidden
     bias = np.mean([net.intercepts_[1] for net in nets], axis=0)
     parts = (

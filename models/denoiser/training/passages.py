@@ -56,7 +56,7 @@ def rows_of(study: Study, lines: Lines, words: WordPiece) -> Rows:
 
 
 def thinned(chosen: Ints, source: npt.NDArray[np.str_], seed: int) -> Ints:
-    """At most ROWS of the rows, ascending; those of DENSE sources, which are the most, are drawn: as many of each."""
+    """Rows of one fit, ascending: all of other sources, and of each DENSE one as many as ROWS leaves room for."""
     draw = np.random.default_rng(seed)
     parts = [chosen[~np.isin(source[chosen], DENSE)]]
     left = max(0, ROWS - len(parts[0]))

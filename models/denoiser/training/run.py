@@ -18,7 +18,23 @@ import sklearn
 from tracewinnow.models import registry
 from tracewinnow.models.denoiser.training import card, corpus, evaluate, harmless, labels, outcome, reach
 from tracewinnow.models.denoiser.training.dataset import Study, study
-from tracewinnow.models.denoiser.training.fit import FOLDS, HEAD_C, SIGNAL_SCALE, TEXT_C, Lines, arrays, fit, lines_of
+from tracewinnow.models.denoiser.training.fit import (
+    CUT,
+    DECAY,
+    EPOCHS,
+    FOLDS,
+    HEAD_C,
+    HIDDEN,
+    NETS,
+    RATE,
+    SIGNAL_SCALE,
+    STEPS,
+    TEXT_C,
+    Lines,
+    arrays,
+    fit,
+    lines_of,
+)
 from tracewinnow.transforms.judge import FILE, Judge
 from tracewinnow.version import VERSION
 
@@ -100,7 +116,8 @@ def write(
     whole = judged if said is None else evaluate.heard(judged, said)
     figures = evaluate.report(whole, draws)
     if said is not None and read is not None:
-        figures["as shipped"] = evaluate.figures(reach.only(read, whole, judged))
+        heard = evaluate.heard(judged, said, doubt=2.0)
+        figures["as shipped"] = evaluate.figures(reach.only(read, heard, judged))
         figures["fast"] = evaluate.report(judged, draws)
         figures["encoder alone"] = evaluate.figures(evaluate.heard(judged, said, share=1.0, doubt=2.0))
         figures["gain"] = evaluate.paired(judged, whole, draws)
@@ -129,6 +146,7 @@ def made_from(found: Study, lines: Lines, seed: int, quick: bool) -> dict[str, A
         "quick": quick,
         "text_c": TEXT_C,
         "head_c": HEAD_C,
+        "nets": [NETS, HIDDEN, EPOCHS, STEPS, RATE, DECAY, CUT],
         "signal_scale": SIGNAL_SCALE,
         "folds": FOLDS,
         "python": platform.python_version(),

@@ -49,6 +49,16 @@ def test_recordings_from_a_folder_and_packed_are_the_same(tmp_path: Path) -> Non
     assert (found.marked, found.workload, found.lines[1]) == ([1], "cpu_training", "boom \udcff")
 
 
+def test_jobs_of_our_own_are_of_the_source_they_are_named_for(tmp_path: Path) -> None:
+    for name in ("builds", "recorded", "out"):
+        (tmp_path / name / "logs").mkdir(parents=True)
+        (tmp_path / name / "logs/one.log").write_bytes(name.encode())
+        (tmp_path / name / "jobs.jsonl").write_text(json.dumps(JOB) + "\n")
+    written = [tmp_path / name for name in ("builds", "recorded", "out")]
+    assert [log.source for log in corpus.logs(None, written)] == ["builds", "recorded", "recorded"]
+    assert [log.lines for log in corpus.logs(None, written, sources=("builds",))] == [["builds"]]
+
+
 def test_nothing_there_is_nothing_found(tmp_path: Path) -> None:
     assert list(corpus.logs(tmp_path)) == []
     assert list(corpus.logs(None)) == []

@@ -61,7 +61,7 @@ def test_a_gain_over_itself_is_none() -> None:
     assert paired(one, one, draws=5)["accuracy"] == [0, 0, 0]
 
 
-def test_the_encoder_is_heard_where_the_linear_model_is_in_doubt() -> None:
+def test_the_encoder_is_heard_where_the_fast_model_is_in_doubt() -> None:
     one = judged(said=[0, 0, 1, 3], label=[0, 1, 1, 3])
     one.probability[1] = [0.3, 0.3, 0.2, 0.2]
     said = np.zeros((4, 4), np.float32)

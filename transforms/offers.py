@@ -19,6 +19,7 @@ TROUBLE_SHARE = 0.4  # this much is theirs before any line, for series in troubl
 TROUBLE = 1.9  # the least value of such a summary
 LARGEST_SHARE = 3  # a segment may take one part in three of the room; of what is longer an end is shown
 CAP = 8.0  # value above which there is no more certain
+UNLIKELY = -3.0  # score below which noise is left out: above it the model of classes may be wrong
 SAID = 7.0  # log-odds that a segment loses when all of it was said before,
 SCANT = 1.5  # and a heading, or a word or two: it says little without what stands under it
 LINE = 100  # tokens that one line may always take, if there is room
@@ -39,12 +40,12 @@ class Offer:
 
 
 def offered(index: int, trace: PreprocessedTrace, query: str, noise: bool = False) -> list[Offer]:
-    """The segments of one trace, noise left out unless `noise` or the query asks for it, with what each is worth to this reader."""
+    """The segments of one trace with their worth to this reader; UNLIKELY noise only if `noise` or the query asks for it."""
     asked = relevance([s.text for s in trace.segments], query).tolist() if query else [0.0] * len(trace.segments)
     return [
         Offer(index, segment, segment.score + ASKED * share, segment.tokens + 1)
         for segment, share in zip(trace.segments, asked, strict=True)
-        if noise or share >= 0.5 or segment.label != "noise"
+        if noise or share >= 0.5 or segment.label != "noise" or segment.score > UNLIKELY
     ]
 
 

@@ -45,7 +45,7 @@ def text(figures: dict[str, Any]) -> str:
             "",
             "Figures on sources that the model did not see:",
             "",
-            *table([("all", figures["all"]), ("all but builds", figures["sampled"]), *figures["by_source"].items()]),
+            *table([("all", figures["all"]), *sampled(figures), *figures["by_source"].items()]),
             "| 95 % interval | " + " | ".join(span(interval[key], key) for key, _ in COLUMNS) + " |",
             "",
             *(gains(figures) if "fast" in figures else ()),
@@ -108,6 +108,11 @@ def table(rows: list[tuple[str, dict[str, float]]]) -> list[str]:
         "| --- |" + " --- |" * len(COLUMNS),
         *(f"| {name} | " + " | ".join(shown(values[key], key) for key, _ in COLUMNS) + " |" for name, values in rows),
     ]
+
+
+def sampled(figures: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
+    """The row of the sources whose segments were sampled, if there are any."""
+    return [("all but builds", figures["sampled"])] if "sampled" in figures else []
 
 
 def gains(figures: dict[str, Any]) -> list[str]:

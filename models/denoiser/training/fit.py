@@ -169,7 +169,7 @@ def fit_head(table: Floats, label: Ints, weight: npt.NDArray[np.float64], seed: 
         MLPClassifier(
             (HIDDEN,),
             alpha=DECAY,
-            batch_size=BATCH,
+            batch_size=min(BATCH, len(table)),
             learning_rate_init=RATE,
             max_iter=epochs,
             random_state=seed + number,

@@ -121,7 +121,9 @@ def write(
         figures["fast"] = evaluate.report(judged, draws)
         figures["encoder alone"] = evaluate.figures(evaluate.heard(judged, said, share=1.0, doubt=2.0))
         figures["gain"] = evaluate.paired(judged, whole, draws)
-    figures["sampled"] = evaluate.figures(whole.taken(~np.isin(whole.source, corpus.DENSE)))
+    sampled = ~np.isin(whole.source, corpus.DENSE)
+    if sampled.any():
+        figures["sampled"] = evaluate.figures(whole.taken(sampled))
     figures["model"] = facts
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     (out / "CARD.md").write_text(card.text(figures))

@@ -67,7 +67,7 @@ class Encoder:
     def logits(self, passages: Sequence[tuple[str, str, str]], known: Floats) -> Floats:
         """Log-odds of the classes up to a constant: float32[k, 4]. passages: own, before, behind; known: float32[k, numbers].
 
-        Blocks for some 8 milliseconds a passage that is new to the process, on each of up to THREADS cores.
+        Blocks for some 10 milliseconds a passage that is new to the process, on each of up to THREADS cores.
         """
         names = [
             hashlib.blake2b("\0".join(one).encode("utf8", "replace") + row.tobytes(), digest_size=16).digest()

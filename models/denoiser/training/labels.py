@@ -2,9 +2,9 @@
 
     python -m tracewinnow.models.denoiser.training.labels --data DIR [--recorded PATH ...] [--json]
 
-One JSON object a line in labels/*.jsonl: `log`, first 16 hex digits of the SHA-256 of the log's bytes; `lines`, of the segment,
-from 1, like "3-5,9"; `text`, hash of these lines; `template`, hash of their masked form when they were read; `label` and, where
-there was a second reader, `second`: a, c, m or n; `doubt`, where the reader hesitated.
+One JSON object a line in labels/*.jsonl and *.jsonl.xz: `log`, first 16 hex digits of the SHA-256 of the log's bytes;
+`lines`, of the segment, from 1, like "3-5,9"; `text`, hash of these lines; `template`, hash of their masked form when they
+were read; `label` and, where there was a second reader, `second`: a, c, m or n; `doubt`, where the reader hesitated.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import collections
 import hashlib
 import json
+import lzma
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,11 @@ CLASSES = {"a": "actionable", "c": "context", "m": "metadata", "n": "noise"}
 
 def rows(folder: Path = FOLDER) -> list[dict[str, Any]]:
     """All labels."""
-    return [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    found: list[dict[str, Any]] = []
+    for path in sorted([*folder.glob("*.jsonl"), *folder.glob("*.jsonl.xz")]):
+        raw = path.read_bytes()
+        found += map(json.loads, (lzma.decompress(raw) if path.suffix == ".xz" else raw).decode().splitlines())
+    return found
 
 
 def ranges(text: str) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 from pathlib import Path
 
@@ -17,6 +18,12 @@ def log(*lines: str) -> Log:
 
 def row(lines: str, text: str, log: str = "0123456789abcdef") -> dict[str, str]:
     return {"source": "made", "log": log, "lines": lines, "text": text, "template": "t", "label": "a"}
+
+
+def test_labels_are_read_plain_and_packed(tmp_path: Path) -> None:
+    (tmp_path / "one.jsonl").write_text('{"log": "1"}\n')
+    (tmp_path / "two.jsonl.xz").write_bytes(lzma.compress(b'{"log": "2"}\n{"log": "3"}\n'))
+    assert [row["log"] for row in labels.rows(tmp_path)] == ["1", "2", "3"]
 
 
 def test_ranges() -> None:

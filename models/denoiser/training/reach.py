@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.models.denoiser.training.evaluate import Judged
-from tracewinnow.models.denoiser.training.fit import Lines, seen_of
+from tracewinnow.models.denoiser.training.fit import Lines
+from tracewinnow.models.denoiser.training.harmless import said_of
 from tracewinnow.transforms.judge import Judge
 from tracewinnow.transforms.reread import chosen_kinds, doubtful
 
@@ -17,7 +18,7 @@ Flags = npt.NDArray[np.bool_]
 def lines_read(study: Study, number: int, judge: Judge) -> Flags:
     """Lines of a log that stand in a block which is read: bool[n]."""
     one = study.samples[number]
-    p = judge.judged(one.view, seen_of(study, judge.text, [number])[number])
+    p = said_of(study, number, judge)
     blocks, kinds = doubtful(one.view, one.shown, p)
     read = set(chosen_kinds(kinds, len(p)))
     found = np.zeros(len(p), bool)

@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import struct
+import time
 from pathlib import Path
 
 # linux/pidfd.h, Linux 6.13:
@@ -18,11 +19,12 @@ _EXIT_CODE_AT = 8 + 8 + 4 * 11
 
 
 class Watched:
-    """A process that we did not necessarily start. Never blocks."""
+    """A process that we did not necessarily start."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self._dead = False
+        self._status: int | None = None
         try:
             self._fd = os.pidfd_open(pid)
         except ProcessLookupError:
@@ -31,11 +33,10 @@ class Watched:
             self._fd = -1
 
     def ended(self) -> bool:
+        """Whether it has ended, without waiting."""
         if not self._dead:
             if self._fd >= 0:
-                poll = select.poll()
-                poll.register(self._fd, select.POLLIN)
-                self._dead = bool(poll.poll(0))
+                self._dead = self._ends_within(0.0)
             else:
                 try:
                     os.kill(self.pid, 0)
@@ -43,10 +44,32 @@ class Watched:
                     self._dead = True
                 except PermissionError:
                     pass
+            if self._dead:
+                self.status()
         return self._dead
 
+    def wait(self, seconds: float) -> None:
+        """Block for so long, or until it ends, where it lives and the kernel says so."""
+        if self._dead or self._fd < 0:
+            time.sleep(seconds)
+        elif self._ends_within(seconds):
+            self.ended()
+
     def status(self) -> int | None:
-        """The wait status of a process that ended (see os.WIFSIGNALED); None where this kernel does not tell."""
+        """The wait status of a process that ended (see os.WIFSIGNALED); None where this kernel does not tell.
+
+        Before Linux 6.15 it can be read only until the parent asks for it, so `ended` keeps what it was.
+        """
+        if self._status is None:
+            self._status = self._exit_status()
+        return self._status
+
+    def _ends_within(self, seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self._fd, select.POLLIN)
+        return bool(poll.poll(seconds * 1000))
+
+    def _exit_status(self) -> int | None:
         if self._fd < 0:
             return self._zombie_status()
         info = bytearray(struct.pack("<Q", _INFO_EXIT).ljust(_INFO_SIZE, b"\0"))

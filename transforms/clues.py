@@ -3,7 +3,7 @@
 Five clues, none of which knows what kind of job it was:
 - a line that names the thing that the failure names (the file that is missing was removed an hour before);
 - a rare line in the moment in which a series left its course (a schedule changed, then the loss jumped);
-- the rank that the others speak of while it speaks of nobody (they wait for it);
+- the rank that the others speak of while it speaks of nobody (they wait for it), and what a launcher says of that rank;
 - a line that this rank alone printed (a setting that the others do not have);
 - of lines that ranks print alike, the one that differs from all others (it stands at another step).
 """
@@ -23,7 +23,8 @@ LINKED = 12.0  # log-odds that a rare line wins by a link to the failure,
 LINKED_MOST = 8.0  # which raises it no further than this
 ROOT = 2.0  # log-odds for the block that ends with the failure that the job is said to have died of
 LATER = 4.0  # the most for a crash that is another one
-SUSPECT = 2.5  # the most log-odds for what the rank says that the others speak of, which are as many as it has itself,
+SUSPECT = 2.5  # the most log-odds for what the rank says that the others speak of, and for what a launcher says of it: as many as
+#   the line has itself,
 FOLLOWS = 1.5  # log-odds that the others lose then,
 ODD = 1.5  # and for the one line of a kind that differs
 AGAIN = 0.5  # log-odds that a message loses each time that the number of its repeats in a rank doubles
@@ -33,6 +34,7 @@ FEW, ALONE = 2, 8  # times that one rank alone prints a line that counts as spec
 REASON = 80  # characters of the reason that are looked for
 THING = re.compile(r"[\w.+-]*[^\W\d_][\w.+-]*[\w+]")
 RANK = re.compile(r"\brank[ :=#]{0,2}(\d{1,6})\b", re.IGNORECASE)
+FIELD = r"\brank {{0,16}}[:=#]? ?{}\b"  # the same, and as launchers print it, in columns
 CRASH = re.compile(r"job crash: rank (\d+)")
 KIND = re.compile(r"[^\W\d_]{3,}")
 
@@ -42,6 +44,7 @@ def weighed(traces: Sequence[PreprocessedTrace], query: str = "") -> tuple[list[
     offers = likeliest([offer for index, trace in enumerate(traces) for offer in offered(index, trace, query)])
     reason = next((trace.job.reason for trace in reversed(traces) if trace.job.reason), "")
     suspect = spoken_of(offers)
+    field = re.compile(FIELD.format(suspect), re.IGNORECASE) if suspect >= 0 else None
     linked = links(traces, reason) + (alone(traces, suspect) if suspect >= 0 else [])
     total, ranks = occurrences(traces, {o.segment.template for o in (*offers, *linked)})
     different = differing(offers)
@@ -50,7 +53,7 @@ def weighed(traces: Sequence[PreprocessedTrace], query: str = "") -> tuple[list[
         segment, value = offer.segment, offer.value
         if segment.label == "actionable" and segment.first:
             own = tuple(segment.ranks)
-            if own == (suspect,):
+            if own == (suspect,) or (field and not own and field.search(segment.text)):
                 value += min(SUSPECT, max(0.0, segment.score))
             elif suspect >= 0 and own and suspect not in own:
                 value -= FOLLOWS

@@ -1,8 +1,8 @@
 """Stage 1: a class for each line, and which noise is kept.
 
 Noise is kept with a probability that is recorded, so that statistics over what was kept can be weighted back: the first line of
-its kind always; of n lines alike, each later one with probability min(1, EXPECTED / n); all of them scaled down where a trace would
-keep more than MOST. What is not noise is kept with probability
+its kind always; of n lines alike, each later one with probability min(1, EXPECTED / n). Where a trace would keep more than MOST, all
+of them are scaled down but for EVEN of MOST, which are drawn from all noise alike. What is not noise is kept with probability
 1, and so is noise that stage 3 chose for what it says: the draw is over the rest.
 The decision hangs on the content alone: the same trace keeps the same lines.
 """
@@ -19,7 +19,8 @@ from tracewinnow.transforms.classify import ACTIONABLE, CONTEXT, METADATA, NOISE
 from tracewinnow.transforms.reading import Reading
 
 EXPECTED = 4.0  # repeats of one noise line that are kept, on average
-MOST = 100.0  # noise lines of a trace that are kept, on average; with more kinds than that, all their probabilities shrink alike
+MOST = 100.0  # noise lines of a trace that are kept, on average; with more kinds than that, all their probabilities shrink alike,
+EVEN = 10.0  # and so many of them are of any kind: a line never stands for more than a tenth of the noise of its trace
 EVENT_CLASS = {"start": METADATA, "stop": CONTEXT, "crash": ACTIONABLE}
 
 
@@ -67,7 +68,7 @@ def denoise(
     noise = label == NOISE
     expected = float(keep[noise].sum())
     if expected > MOST:
-        keep[noise] *= MOST / expected
+        keep[noise] = keep[noise] * ((MOST - EVEN) / expected) + EVEN / np.count_nonzero(noise)
     return Denoised(label, confidence, keep, draw(reading) < keep)
 
 

@@ -134,6 +134,20 @@ def test_what_the_suspect_says_counts_more_and_the_others_less() -> None:
     assert value(found, "cache") > 2 > value(found, "waiting")
 
 
+def test_what_a_launcher_says_of_the_suspect_counts_more() -> None:
+    others = [line(1, "error: waiting for rank 3", 0), line(2, "error: waiting for rank 3", 1)]
+    exits = [
+        line(3, "[launcher] rank 0 exited with code 1"),
+        line(4, "[launcher] rank 3 exited with code -9"),
+        line(5, "  rank      : 3 (local_rank: 3)\n  error     : Signal 9"),
+        line(6, "  rank      : 31 (local_rank: 7)\n  error     : none"),
+    ]
+    found, _ = weighed([trace(*others, *exits)])
+    assert (
+        value(found, "code -9") == value(found, "Signal 9") > value(found, "code 1") == value(found, "error     : none")
+    )
+
+
 def test_the_line_that_differs_from_what_the_others_agree_on() -> None:
     def stuck(rank: int, step: int) -> Segment:
         return line(rank + 1, f"1{rank}:00 watchdog caught timeout seq={step} after {rank}7 s", rank, template="same")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tracewinnow.transforms.classify import NOISE
-from tracewinnow.transforms.denoise import EXPECTED, MOST, denoise, draw, keep_probability
+from tracewinnow.transforms.denoise import EVEN, EXPECTED, MOST, denoise, draw, keep_probability
 from tracewinnow.transforms.harmless import healthy_share
 from tracewinnow.transforms.reading import read, template_names
 from tracewinnow.transforms.reference import Reference
@@ -68,3 +68,14 @@ def test_a_trace_of_many_kinds_keeps_no_more_than_a_share_and_its_weights_still_
     assert (found.label == NOISE).all()
     assert 0.6 * MOST < found.kept.sum() < 1.4 * MOST
     assert abs((1 / found.keep_probability[found.kept]).sum() / len(names) - 1) < 0.4
+
+
+def test_no_line_stands_for_more_than_its_share_of_the_noise() -> None:
+    names = [f"{a} {b} {c}" for a in WORDS for b in WORDS for c in WORDS]
+    lines = [f"downloading {name} now" for name in names] + ["downloading the same again"] * 20_000
+    reading = read(lines)
+    found = denoise(reading, score(reading.view), np.zeros(len(lines), np.float32), [])
+    noise = found.label == NOISE
+    assert noise.all()
+    assert (1 / found.keep_probability).max() < noise.sum() / EVEN
+    assert found.keep_probability.sum() < MOST + 1

@@ -1,8 +1,8 @@
 """Stage 1: a class for each line, and which noise is kept.
 
 Noise is kept with a probability that is recorded, so that statistics over what was kept can be weighted back: the first line of
-its kind always; of n lines alike, each later one with probability min(1, EXPECTED / n). Where a trace would keep more than MOST, all
-of them are scaled down but for EVEN of MOST, which are drawn from all noise alike. What is not noise is kept with probability
+its kind always; of n lines alike, each later one with probability min(1, EXPECTED / n). Where a trace would keep more than MOST,
+all of them are scaled down but for EVEN of MOST, which are drawn from all noise alike. What is not noise is kept with probability
 1, and so is noise that stage 3 chose for what it says: the draw is over the rest.
 The decision hangs on the content alone: the same trace keeps the same lines.
 """
@@ -69,7 +69,7 @@ def denoise(
     expected = float(keep[noise].sum())
     if expected > MOST:
         keep[noise] = keep[noise] * ((MOST - EVEN) / expected) + EVEN / np.count_nonzero(noise)
-    return Denoised(label, confidence, keep, draw(reading) < keep)
+    return Denoised(label, confidence, keep, draw(reading, keep))
 
 
 def keep_probability(
@@ -80,16 +80,18 @@ def keep_probability(
     return np.where(repeated, np.minimum(1.0, EXPECTED / np.maximum(count, 1)), 1.0).astype(np.float32)
 
 
-def draw(reading: Reading) -> npt.NDArray[np.float64]:
-    """A number in [0, 1) for each line, from its template, how often it was said before, and the trace as a whole.
+def draw(reading: Reading, keep: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Which lines are kept, each with its own probability; bool[n]. The start hangs on what the trace says alone.
 
-    Without the last a template would be drawn alike in every trace, and what is estimated over many traces would be no better than
-    over one.
+    Systematic sampling with unequal probabilities (Madow 1949): the probabilities are laid end to end, and a line is kept where a
+    ruler with a random start has a mark. Laid out by template, of each template and of each probability about as many are kept as
+    are expected, spread over the trace: counts vary far less from draw to draw than with a draw of each line's own.
     """
     said = reading.names[reading.view.template]
-    trace = int.from_bytes(hashlib.blake2b(said.tobytes(), digest_size=8).digest(), "little")
-    mixed = said ^ (reading.repeats.nth.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ np.uint64(trace)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # SplitMix64's finaliser
-        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    mixed ^= mixed >> np.uint64(31)
-    return np.asarray(mixed >> np.uint64(11), np.float64) / 2.0**53
+    start = (int.from_bytes(hashlib.blake2b(said.tobytes(), digest_size=8).digest(), "little") >> 11) / 2.0**53
+    open_ = np.flatnonzero(keep < 1)
+    order = open_[np.lexsort((reading.view.template[open_], keep[open_]))]
+    marks = np.floor(start + np.cumsum(keep[order], dtype=np.float64))
+    kept = keep >= 1
+    kept[order] = np.diff(marks, prepend=0.0) > 0
+    return kept

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tracewinnow.transforms.classify import NOISE
 from tracewinnow.transforms.denoise import EVEN, EXPECTED, MOST, denoise, draw, keep_probability
@@ -39,8 +41,25 @@ def test_weights_make_counts_unbiased(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_draw_hangs_on_the_content_alone() -> None:
     lines = chatter(5, 20)
-    assert (draw(read(lines)) == draw(read(list(lines)))).all()
-    assert 0.3 < draw(read(chatter(100, 20))).mean() < 0.7
+    half = np.full(100, 0.5, np.float32)
+    assert (draw(read(lines), half) == draw(read(list(lines)), half)).all()
+    starts = {draw(read([*lines[:-1], f"{word} came last"]), half).tobytes() for word in WORDS}
+    # Another trace draws anew: the ruler has its first mark in the first line, or in the second.
+    assert len(starts) == 2
+
+
+@given(st.lists(st.floats(2**-19, 1, width=32), min_size=1, max_size=200))
+def test_as_many_are_kept_as_are_expected(probabilities: list[float]) -> None:
+    keep = np.array(probabilities, np.float32)
+    kept = draw(read([f"{WORDS[i % len(WORDS)]} {i}" for i in range(len(keep))]), keep)
+    assert kept[keep >= 1].all()
+    assert abs(kept.sum() - keep.sum(dtype=np.float64)) < 1 + 1e-6
+
+
+def test_each_line_is_kept_as_often_as_its_probability_says() -> None:
+    keep = np.array([0.1, 0.5, 1.0, 0.9, 0.02, 0.5], np.float32)
+    draws = [draw(read(["one", "two", "three", "four", "five", f"trace {'x' * i}"]), keep) for i in range(1, 2001)]
+    assert np.abs(np.mean(draws, axis=0) - keep).max() < 0.04
 
 
 def test_what_healthy_runs_print_is_noise() -> None:

@@ -100,14 +100,14 @@ def router(lines: Lines, workload: npt.NDArray[np.str_], train: Ints, test: Ints
 
 def specialised(
     tables: tuple[Floats, Floats], lines: Lines, train: Ints, workload: npt.NDArray[np.str_], told: npt.NDArray[np.str_],
-    single: Probabilities,
+    single: Probabilities, seed: int,
 ) -> Probabilities:  # fmt: skip
     """Each test line by the head of its workload; by the single one where that workload has not ENOUGH. told: of each test line."""
     found: Probabilities = single.copy()
     for name in np.unique(told).tolist():
         ours = np.flatnonzero(workload[train] == name)
         if len(np.unique(lines.segment[train[ours]])) >= ENOUGH:
-            head = fit_head(tables[0][ours], lines.label[train[ours]], lines.weight[train[ours]])
+            head = fit_head(tables[0][ours], lines.label[train[ours]], lines.weight[train[ours]], seed)
             at = np.flatnonzero(told == name)
             found[at] = features.probabilities(head.logits(tables[1][at]))
     return found
@@ -130,7 +130,7 @@ def variants(
         head = fit_linear(*known) if variant == "linear model" else fit_head(*known, seed)
         found[variant] = features.probabilities(head.logits(tables[1][:, some])).astype(np.float64)
     for name, told in zip(SPECIALISTS, (workload[test], router(lines, workload, train, test)), strict=True):
-        found[name] = specialised(tables, lines, train, workload, told, found["single model"])
+        found[name] = specialised(tables, lines, train, workload, told, found["single model"], seed)
     return found
 
 

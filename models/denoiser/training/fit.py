@@ -6,6 +6,7 @@ text model says of logs that it was not fitted on (projects in FOLDS parts), bec
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -197,14 +198,17 @@ def fit(study: Study, lines: Lines, rows: Ints, seed: int = 0) -> Judge:
     return Judge(fit_text(lines, rows), head, "")
 
 
-def arrays(judge: Judge, version: str) -> dict[str, npt.NDArray[np.generic]]:
-    """The denoiser as it is shipped."""
-    return {
+def arrays(judge: Judge) -> dict[str, npt.NDArray[np.generic]]:
+    """The denoiser as it is shipped. Its version is a hash of the rest: models that differ have different ones."""
+    found: dict[str, npt.NDArray[np.generic]] = {
         "text_weights": judge.text.weights.astype(np.float16),
         "text_bias": judge.text.bias,
         "signal_weights": judge.text.signals,
         **{part: getattr(judge.head, part) for part in PARTS},
         "signal_names": np.array(NAMES),
         "feature_names": np.array(features.names()),
-        "version": np.array(version),
     }
+    digest = hashlib.sha256()
+    for name in sorted(found):
+        digest.update(name.encode() + np.ascontiguousarray(found[name]).tobytes())
+    return {**found, "version": np.array(digest.hexdigest()[:12])}

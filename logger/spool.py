@@ -36,6 +36,7 @@ SEGMENT_BYTES = 8 << 20
 RESERVE = 32 << 10  # of a segment, for the events that tell how the job ended, when the disk is full
 LARGEST = 900 << 10  # body of a record; a batch must stay below Kafka's 1 MiB
 RETRY_SECONDS = 1.0  # after a failed allocation
+UNFINISHED = ".new"  # ends the name of a segment that is being made
 
 
 class ReferenceSlot:
@@ -160,24 +161,26 @@ class Writer:
         return True
 
     def _fresh(self) -> mmap.mmap:
-        """The next segment, begun. Raises OSError."""
-        while True:
-            path = segment_path(self.directory, self.process_uuid, self.lane, self._number + 1)
-            try:
-                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-                break
-            except FileExistsError:  # an interrupt came right behind its making
-                self._slot = self._new(bytearray(0), 0, 0)  # the former one has a successor
-                with path.open("r+b") as begun:  # where it is empty a reader would wait for its beginning
-                    begun.write(MAGIC)
-                self._number += 1
+        """The next segment, begun. Raises OSError.
+
+        It takes its name when it is whole: a reader that saw it, and a disk too full for it, would leave the former one too early.
+        """
+        while (path := segment_path(self.directory, self.process_uuid, self.lane, self._number + 1)).exists():
+            self._slot = self._new(bytearray(0), 0, 0)  # an interrupt came right behind its making: it is the successor
+            with path.open("r+b") as begun:  # where it is empty a reader would wait for its beginning
+                begun.write(MAGIC)
+            self._number += 1
+        unfinished = path.with_suffix(UNFINISHED)
+        unfinished.unlink(missing_ok=True)
+        fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             # Blocks are taken here: writing to the mapping of a file with holes would be SIGBUS on a full disk.
             os.posix_fallocate(fd, 0, self.segment_bytes)
             found = mmap.mmap(fd, self.segment_bytes)
             found[: len(MAGIC)] = MAGIC
+            unfinished.rename(path)
         except BaseException:
-            os.unlink(path)
+            unfinished.unlink(missing_ok=True)
             raise
         finally:
             os.close(fd)
@@ -282,4 +285,7 @@ def delete_before(directory: Path, process_uuid: str, lane: str, position: Posit
     """Remove the segments of a lane that are read to their end."""
     for path in directory.glob(f"{process_uuid}.{lane}-*.spool"):
         if int(path.name.rsplit("-", 1)[1].removesuffix(".spool")) < position.number:
+            path.unlink(missing_ok=True)
+    if position == END_OF_LANE:
+        for path in directory.glob(f"{process_uuid}.{lane}-*{UNFINISHED}"):  # its writer was killed over it
             path.unlink(missing_ok=True)

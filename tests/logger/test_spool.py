@@ -114,6 +114,41 @@ def test_after_an_interrupt_the_next_segment_is_made(
     assert read_all(spool.Reader(tmp_path, UUID, "job")) == [b"one", big, b"two"]
 
 
+def test_a_successor_is_seen_when_there_is_room_for_it_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reader that sees one takes the segment before it for finished, where the crash may still be written."""
+    reader = spool.Reader(tmp_path, UUID, "job")
+    seen: list[list[bytes]] = []
+
+    def full(*_: object) -> None:
+        seen.append(read_all(reader))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    writer = spool.Writer(tmp_path, UUID, "job", segment_bytes=1)
+    assert writer.append(spool.EVENT, b"one", 1)
+    big = b"x" * (spool.LARGEST - 100)
+    assert writer.append(spool.EVENT, big, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        assert not writer.append(spool.EVENT, big, 1)
+        assert writer.append(spool.CRASH, b"out of space", 1)
+    assert seen == [[b"one", big]]
+    assert read_all(reader) == [b"out of space"]
+    assert [path.name for path in tmp_path.iterdir()] == [spool.segment_path(tmp_path, UUID, "job", 0).name]
+
+
+def test_what_a_killed_writer_left_unfinished_goes_with_the_rest(tmp_path: Path) -> None:
+    writer = spool.Writer(tmp_path, UUID, "job")
+    assert writer.append(spool.EVENT, b"one", 1)
+    left = spool.segment_path(tmp_path, UUID, "job", 1).with_suffix(spool.UNFINISHED)
+    left.write_bytes(b"")
+    spool.delete_before(tmp_path, UUID, "job", spool.Position(1, 0))
+    assert list(tmp_path.iterdir()) == [left]
+    spool.delete_before(tmp_path, UUID, "job", spool.END_OF_LANE)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("new", [_slot.Slot, spool.ReferenceSlot])
 @pytest.mark.parametrize("segments", [0, 1])
 def test_a_segment_with_a_successor_is_not_written_to_when_the_disk_is_full(

@@ -67,8 +67,12 @@ def healthy_share(reading: Reading, reference: Reference | None) -> Floats:
     """
     if reference is None:
         return np.zeros(len(reading.shown), np.float32)
-    share = reference.share(reading.names)[reading.view.template]
-    news = anywhere(reading.view, ((reading.view.bits & CORE) != 0) & (share < USUAL))
+    return without_news(reading.view, reference.share(reading.names)[reading.view.template])
+
+
+def without_news(view: View, share: Floats) -> Floats:
+    """The same of the share that prints each line, whatever its block: float32[n] -> float32[n]."""
+    news = anywhere(view, ((view.bits & CORE) != 0) & (share < USUAL))
     return np.where(news & (share >= USUAL), np.float32(0), share)
 
 

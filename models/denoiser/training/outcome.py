@@ -25,7 +25,7 @@ from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
 from tracewinnow.models import registry
-from tracewinnow.models.denoiser.training import evaluate
+from tracewinnow.models.denoiser.training import evaluate, healthy
 from tracewinnow.models.denoiser.training.dataset import Sample, Study
 from tracewinnow.models.denoiser.training.fit import Lines, fit, lines_of
 from tracewinnow.transforms.classify import ACTIONABLE, TROUBLE, settle
@@ -197,6 +197,7 @@ def judged(found: Study, lines: Lines, runs: Runs) -> dict[str, Any]:
         number: quieter(runs.said[number], found.samples[number].view, float(odds))
         for number, odds in zip(runs.sample[whole].tolist(), told[whole].tolist(), strict=True)
     }
+    share = healthy.shares(found)
     figures: dict[str, Any] = {}
     for source in dict.fromkeys(runs.source.tolist()):
         ours = whole & (runs.source == source) & (runs.failed >= 0)
@@ -204,6 +205,10 @@ def judged(found: Study, lines: Lines, runs: Runs) -> dict[str, Any]:
         for number in runs.sample[ours].tolist():
             for when, said in (("before", runs.said), ("after", after)):
                 count += counted(found.samples[number], said[number], when)
+            if number in share:
+                one = found.samples[number]
+                voteless, printed = healthy.known(found, one, share[number], after[number])
+                count += counted(one, voteless, "with a reference", printed)
         figures[source] = {**outcomes(told[ours], runs.failed[ours]), **dict(sorted(count.items()))}
         for kind in ("whole", "beginning"):  # that completed nothing: where the shift begins
             these = (runs.source == source) & (runs.kind == kind) & (runs.failed == 1)
@@ -231,16 +236,23 @@ def outcomes(told: Doubles, failed: Ints) -> dict[str, float]:
     }
 
 
-def counted(one: Sample, probability: Floats, when: str) -> collections.Counter[str]:
-    """Lines called actionable: error-like ones of a completed run, all and labelled; causes of a failed one, and what else."""
-    none = np.zeros(len(one.label), np.float32)
-    said = settle(probability, repeats(one.view), none, np.full(len(none), -1, np.int8))[0] == ACTIONABLE
+def counted(
+    one: Sample, probability: Floats, when: str = "with a reference", share: Floats | None = None
+) -> collections.Counter[str]:
+    """Lines called actionable: error-like ones of a completed run, all and labelled; causes of a failed one, and what else.
+
+    share: float32[n], of healthy runs that print the line.
+    """
+    n = len(one.label)
+    printed = np.zeros(n, np.float32) if share is None else share
+    said = settle(probability, repeats(one.view), printed, np.full(n, -1, np.int8))[0] == ACTIONABLE
     found = collections.Counter[str]()
     if one.outcome == "ok":
         lines = (one.view.bits & TROUBLE) != 0
         for name, some in (("error-like", lines), ("error-like, labelled", lines & (one.label >= 0))):
             found[f"{name}, {when}"] = int((some & said).sum())
-            found[f"{name}, lines"] = int(some.sum()) if when == "before" else 0
+            if when != "after":
+                found[f"{name}, lines" + " with a reference" * (share is not None)] = int(some.sum())
         found[f"completed runs with such a line, {when}"] = int((lines & said).any())
     else:
         cause = (one.label == ACTIONABLE) | one.marked

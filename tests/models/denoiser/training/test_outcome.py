@@ -82,6 +82,8 @@ def test_what_it_is_worth_is_counted(known: Known) -> None:
     figures: dict[str, Any] = outcome.judged(found, lines, runs)
     counts = figures["scenes"]
     assert counts["error-like, lines"] >= counts["error-like, before"] > counts["error-like, after"]
+    assert counts["error-like, lines with a reference"] > 0
+    assert counts["error-like, with a reference"] <= counts["error-like, after"]
     assert (
         counts["causes, lines"] >= counts["causes, before"] >= counts["causes, after"] > 0.9 * counts["causes, before"]
     )

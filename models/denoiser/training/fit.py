@@ -38,7 +38,6 @@ EPOCHS, BATCH, RATE, DECAY = 8, 512, 2e-3, 4.0
 STEPS = 400  # of each, at least: fewer would leave weights where they began
 CUT = 4.0  # standard deviations at which their features are cut off
 FOLDS = 3
-DOUBT = 0.5  # weight of a label over which the reader hesitated
 
 
 @dataclass(slots=True)

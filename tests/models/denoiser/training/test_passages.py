@@ -33,7 +33,7 @@ def test_rows_are_the_labelled_segments() -> None:
 
 
 @pytest.mark.parametrize(
-    ("builds", "scenes", "kept"), [(50, 90, (35, 35)), (10, 90, (10, 60)), (90, 10, (60, 10)), (5, 5, (5, 5))]
+    ("builds", "scenes", "kept"), [(50, 90, (46, 24)), (10, 90, (10, 60)), (90, 10, (60, 10)), (5, 5, (5, 5))]
 )
 def test_sources_of_which_every_line_is_labelled_fill_what_the_others_leave(
     builds: int, scenes: int, kept: tuple[int, int], monkeypatch: pytest.MonkeyPatch

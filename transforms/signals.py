@@ -83,6 +83,7 @@ IS_PATH = re.compile(r"/|\w\.[A-Za-z]|\w_\w|^-")
 ERROR_PART = re.compile(r"error|exception|fail|fault", re.I)
 
 RAISED = re.compile(
+    r"(?:\s*(?:Caused by|Suppressed|Exception in thread \"[^\"]{0,80}\"):? )?"
     r"\W{0,12}(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:Error|Exception|Failure|Fault|Exit|Interrupt|Panic)\b(?: ?[:(\[]|$|\s+-)"
 )
 ERROR_LABEL = re.compile(

@@ -25,7 +25,6 @@ DOUBT = 0.9  # probability of the likeliest class below which a block is read
 MOST = 8  # kinds of blocks of a trace that are read, those in most doubt first: some 50 milliseconds on two cores,
 SHORT, MOST_OF_SHORT = 1000, 64  # and of a trace of fewer lines, which takes little time otherwise
 SHARE = 0.4  # of the encoder in the sum of logarithms
-TOGETHER = 1.15  # two opinions are surer than one: what brings the probabilities back to how often they are right
 
 _loading = threading.Lock()
 
@@ -73,7 +72,7 @@ def doubtful(view: View, shown: Sequence[str], p: Floats) -> tuple[list[npt.NDAr
 def fused(fast: npt.NDArray[np.floating], said: Floats, share: float = SHARE) -> Floats:
     """Both opinions, as a weighted mean of logarithms. fast: float[n, 4], probabilities; said: float32[n, 4], log-odds."""
     logs = (1 - share) * np.log(np.maximum(fast, 1e-9)) + share * np.log(np.maximum(probabilities(said), 1e-9))
-    return probabilities(np.asarray(TOGETHER * logs, np.float32))
+    return probabilities(np.asarray(logs, np.float32))
 
 
 def prepare() -> None:

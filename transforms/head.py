@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracewinnow.transforms.score import Floats
+from tracewinnow.transforms.score import Floats, product
 
 PARTS = ("weights", "bias", "low", "high", "hidden", "threshold", "out")  # of a head, as they are stored
 AT_ONCE = 16_384  # lines whose hidden units are in memory together
@@ -30,14 +30,16 @@ class Head:
 
     def logits(self, table: Floats) -> Floats:
         """Log-odds of the classes up to a constant: float32[n, features] -> float32[n, 4]."""
-        found = np.asarray(table @ self.weights + self.bias, np.float32)
-        if len(self.threshold):
-            for start in range(0, len(table), AT_ONCE):
-                some = slice(start, start + AT_ONCE)
-                units = np.clip(table[some], self.low, self.high) @ self.hidden
+        found = np.zeros((len(table), len(self.bias)), np.float32)
+        for start in range(0, len(table), AT_ONCE):
+            some = table[start : start + AT_ONCE]
+            part = product(some, self.weights) + self.bias
+            if len(self.threshold):
+                units = product(np.clip(some, self.low, self.high), self.hidden)
                 units += self.threshold
                 np.maximum(units, 0, out=units)
-                found[some] += units @ self.out
+                part += product(units, self.out)
+            found[start : start + AT_ONCE] = part
         return found
 
 

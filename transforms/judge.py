@@ -15,7 +15,7 @@ from tracewinnow.models.denoiser.text_model import TextModel
 from tracewinnow.transforms import features
 from tracewinnow.transforms.head import PARTS, Head
 from tracewinnow.transforms.reading import Reading
-from tracewinnow.transforms.score import Floats, View, signal_matrix
+from tracewinnow.transforms.score import Floats, View, product, signal_matrix
 from tracewinnow.transforms.signals import NAMES
 
 FILE = "denoiser.npz"
@@ -47,7 +47,8 @@ class Judge:
 
 def seen(text: TextModel, view: View, words: Floats, rules: Floats, healthy: Floats) -> Floats:
     """What the head sees of each line: float32[n, features]. words: float32[n, 4], what the text model says of its template."""
-    logits = np.clip(words + signal_matrix(view.bits) @ text.signals, -LARGEST_LOGIT, LARGEST_LOGIT).astype(np.float32)
+    said = words + product(signal_matrix(view.bits), text.signals)
+    logits = np.clip(said, -LARGEST_LOGIT, LARGEST_LOGIT).astype(np.float32)
     return features.features(view, logits, evidence(logits), rules, healthy)
 
 

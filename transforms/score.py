@@ -17,6 +17,7 @@ from tracewinnow.transforms.signals import NAMES, bits_of
 from tracewinnow.transforms.weights import OWN, SURROUNDED
 
 Floats = npt.NDArray[np.float32]
+ROWS = 16  # of a matrix that are multiplied at once
 
 
 @dataclass(slots=True)
@@ -30,6 +31,19 @@ class View:
     template: npt.NDArray[np.int64]
     block: npt.NDArray[np.int64]
     rank: npt.NDArray[np.int32]
+
+
+def product(table: Floats, weights: Floats) -> Floats:
+    """table @ weights, the same to the last bit however many threads BLAS has: float32[n, k], float32[k, m] -> float32[n, m].
+
+    Of few rows at a time, in a loop of numpy's: a product as small as that is never shared among threads (OpenBLAS, 2 ** 18), which
+    would be other sums for the same line in a process that has one.
+    """
+    n = len(table)
+    padded = np.zeros((-(-n // ROWS), ROWS, table.shape[1]), np.float32)
+    padded.reshape(-1, table.shape[1])[:n] = table
+    found: Floats = np.matmul(padded, weights).reshape(-1, weights.shape[1])[:n]
+    return found
 
 
 def signal_matrix(bits: npt.NDArray[np.uint64]) -> Floats:
@@ -182,7 +196,7 @@ def own_score(bits: npt.NDArray[np.uint64], places: dict[str, Floats], weights: 
     which = np.empty(len(bits), np.int64)
     which[order] = np.repeat(np.arange(len(kinds)), np.diff(starts))
     vector = np.array([weights.get(name, 0.0) for name in NAMES], np.float32)
-    total = (signal_matrix(kinds) @ vector + np.float32(weights["constant"]))[which]
+    total = (product(signal_matrix(kinds), vector[:, None])[:, 0] + np.float32(weights["constant"]))[which]
     for name, values in places.items():
         if weights.get(name):
             total += np.float32(weights[name]) * values

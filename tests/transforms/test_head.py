@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from tracewinnow.transforms import head as heads
 from tracewinnow.transforms.head import Head, linear
+from tracewinnow.transforms.score import product
 
 
 def test_hidden_units_see_the_features_within_their_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,3 +39,27 @@ def test_without_hidden_units_it_is_linear() -> None:
     weights = np.ones((3, 4), np.float32)
     found = linear(weights, np.arange(4, dtype=np.float32)).logits(table)
     np.testing.assert_array_equal(found, [[3, 4, 5, 6], [12, 13, 14, 15]])
+
+
+def test_a_product_is_the_same_with_one_thread_and_with_two() -> None:
+    code = (
+        "import numpy as np, hashlib; from tracewinnow.transforms.score import product; r = np.random.default_rng(0)\n"
+        "for n in (0, 1, 500, 5000):\n"
+        "    made = product(r.normal(size=(n, 123)).astype('f4'), r.normal(size=(123, 128)).astype('f4'))\n"
+        "    print(made.shape, made.dtype, hashlib.sha256(made.tobytes()).hexdigest())"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "OPENBLAS_NUM_THREADS": threads}, capture_output=True, text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    }  # fmt: skip
+    assert len(printed) == 1
+    assert "(5000, 128) float32" in printed.pop()
+
+
+def test_a_product_is_the_product() -> None:
+    draw = np.random.default_rng(1)
+    table, weights = (draw.normal(size=size).astype(np.float32) for size in ((37, 9), (9, 4)))
+    np.testing.assert_allclose(product(table, weights), table @ weights, rtol=1e-5, atol=1e-6)

@@ -207,9 +207,8 @@ def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> N
             shipper.clean()
             return
         if not busy:
-            job.wait(
-                IDLE_SECONDS
-            )  # not asleep when it ends: its parent may ask for its status at once, and then it is gone
+            # Not asleep when it ends: its parent may ask for its status at once, and then it is gone.
+            job.wait(IDLE_SECONDS)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -76,6 +76,20 @@ def test_a_slot_stays_within_its_memory() -> None:
     assert slot.at == 40
 
 
+def full(*_: object) -> None:
+    """In the place of what takes blocks: the disk has none."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def filled(folder: Path) -> tuple[spool.Writer, bytes]:
+    """A writer with b"one" and a large record in a segment that has no room for another, and that record."""
+    writer = spool.Writer(folder, UUID, "job", segment_bytes=1)
+    assert writer.append(spool.EVENT, b"one", 1)
+    big = b"x" * (spool.LARGEST - 100)
+    assert writer.append(spool.EVENT, big, 1)
+    return writer, big
+
+
 @pytest.mark.parametrize("left", [b"", spool.MAGIC + bytes(1000)])
 def test_a_segment_that_was_only_begun_is_passed_over(tmp_path: Path, left: bytes) -> None:
     """As an interrupt leaves it that comes between the making of the file and what follows."""
@@ -99,10 +113,7 @@ def test_after_an_interrupt_the_next_segment_is_made(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(spool, "Slot", new)
-    writer = spool.Writer(tmp_path, UUID, "job", segment_bytes=1)
-    assert writer.append(spool.EVENT, b"one", 1)
-    big = b"x" * (spool.LARGEST - 100)
-    assert writer.append(spool.EVENT, big, 1)
+    writer, big = filled(tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(os, "posix_fallocate", interrupted)
         with pytest.raises(KeyboardInterrupt):
@@ -121,16 +132,13 @@ def test_a_successor_is_seen_when_there_is_room_for_it_and_not_before(
     reader = spool.Reader(tmp_path, UUID, "job")
     seen: list[list[bytes]] = []
 
-    def full(*_: object) -> None:
+    def seen_and_full(*_: object) -> None:
         seen.append(read_all(reader))
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        full()
 
-    writer = spool.Writer(tmp_path, UUID, "job", segment_bytes=1)
-    assert writer.append(spool.EVENT, b"one", 1)
-    big = b"x" * (spool.LARGEST - 100)
-    assert writer.append(spool.EVENT, big, 1)
+    writer, big = filled(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(os, "posix_fallocate", full)
+        patch.setattr(os, "posix_fallocate", seen_and_full)
         assert not writer.append(spool.EVENT, big, 1)
         assert writer.append(spool.CRASH, b"out of space", 1)
     assert seen == [[b"one", big]]
@@ -154,9 +162,6 @@ def test_what_a_killed_writer_left_unfinished_goes_with_the_rest(tmp_path: Path)
 def test_a_segment_with_a_successor_is_not_written_to_when_the_disk_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: type[spool.ReferenceSlot], segments: int
 ) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     monkeypatch.setattr(spool, "Slot", new)
     writer = spool.Writer(tmp_path, UUID, "job")
     for _ in range(segments):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 
 from tracewinnow.models.denoiser.training.dataset import Sample, Study
 from tracewinnow.transforms.classify import voteless
@@ -24,14 +24,12 @@ def shares(found: Study) -> dict[int, Floats]:
             projects[one.source, one.project].append(number)
             sources[one.source].append(number)
     told: dict[int, Floats] = {}
-    for runs in sources.values():
-        for number in runs:
-            one = found.samples[number]
-            others = [n for n in projects[one.source, one.project] if n != number] or [n for n in runs if n != number]
-            if others:
-                count = Counter(t for n in others for t in set(found.samples[n].template.tolist()))
-                own = np.array([count[t] for t in one.template.tolist()], np.float32)
-                told[number] = own / np.float32(len(others))
+    for runs in (*sources.values(), *projects.values()):  # a project stands above its source
+        if len(runs) > 1:
+            printing = Counter(t for n in runs for t in set(found.samples[n].template.tolist()))
+            for number in runs:  # which prints all of its own
+                others = [printing[t] - 1 for t in found.samples[number].template.tolist()]
+                told[number] = np.array(others, np.float32) / np.float32(len(runs) - 1)
     return told
 
 
@@ -40,13 +38,7 @@ def known(found: Study, one: Sample, share: Floats, probability: Floats) -> tupl
 
     share: float32[n], of each line; probability: float32[n, 4]. -> float32[n, 4], float32[n].
     """
-    distinct, where = np.unique(one.template, return_inverse=True)
-    largest: npt.NDArray[np.float32] = np.zeros(len(distinct), np.float32)
-    largest[where] = share
-    view = one.view
-    told = telling(
-        type(view)(view.bits, where.astype(np.int64), view.block, view.rank),
-        [found.templates[t] for t in distinct.tolist()],
-        largest >= QUIET,
-    )
+    distinct, first, where = np.unique(one.template, return_index=True, return_inverse=True)
+    view = replace(one.view, template=where.astype(np.int64))
+    told = telling(view, [found.templates[t] for t in distinct.tolist()], share[first] >= QUIET)
     return voteless(probability, quiet_blocks(view, told[where])), without_news(view, share)

@@ -236,9 +236,7 @@ def outcomes(told: Doubles, failed: Ints) -> dict[str, float]:
     }
 
 
-def counted(
-    one: Sample, probability: Floats, when: str = "with a reference", share: Floats | None = None
-) -> collections.Counter[str]:
+def counted(one: Sample, probability: Floats, when: str, share: Floats | None = None) -> collections.Counter[str]:
     """Lines called actionable: error-like ones of a completed run, all and labelled; causes of a failed one, and what else.
 
     share: float32[n], of healthy runs that print the line.

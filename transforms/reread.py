@@ -34,39 +34,45 @@ def reread(encoder: Encoder, reading: Reading, rules: Floats, p: Floats) -> Floa
 
     Blocks of the same templates are one kind, read where it first stands.
     """
-    blocks, kinds = doubtful(reading.view, reading.shown, p) if len(p) else ([], [])
-    if not blocks:
+    kinds = doubtful(reading.view, reading.shown, p)
+    if not kinds:
         return p
-    chosen = chosen_kinds(kinds, len(p))
-    at = {kind: number for number, kind in enumerate(chosen)}
-    first: dict[bytes, npt.NDArray[np.int64]] = {}
-    for lines, kind in zip(blocks, kinds, strict=True):
-        if kind in at and (kind not in first or lines[0] < first[kind][0]):
-            first[kind] = lines
     known = known_of(reading.view, rules)
-    passages = [passage(reading.templates, reading.view.template, first[kind].tolist()) for kind in chosen]
-    said = encoder.logits(passages, np.array([known[first[kind]].max(axis=0) for kind in chosen]))
+    first = [blocks[0] for blocks in kinds]
+    passages = [passage(reading.templates, reading.view.template, lines.tolist()) for lines in first]
+    said = encoder.logits(passages, np.array([known[lines].max(axis=0) for lines in first]))
     told: Floats = p.copy()
-    for lines, kind in zip(blocks, kinds, strict=True):
-        if kind in at:
-            told[lines] = fused(p[lines[:1]], said[at[kind]][None])
+    for blocks, opinion in zip(kinds, said, strict=True):
+        for lines in blocks:
+            told[lines] = fused(p[lines[:1]], opinion[None])
     return told
 
 
-def chosen_kinds(kinds: list[bytes], lines: int) -> list[bytes]:
-    """Those that are read of a trace of so many lines. kinds: of its blocks in doubt, those in most doubt first."""
-    return list(dict.fromkeys(kinds))[: MOST_OF_SHORT if lines < SHORT else MOST]
-
-
-def doubtful(view: View, shown: Sequence[str], p: Floats) -> tuple[list[npt.NDArray[np.int64]], list[bytes]]:
-    """Lines of each block in doubt that is not blank, and its kind; those in most doubt first, of equals the first."""
+def doubtful(view: View, shown: Sequence[str], p: Floats) -> list[list[npt.NDArray[np.int64]]]:
+    """The kinds of blocks in doubt that are read, those in most doubt first, of equals the first; of each kind the lines of its
+    blocks in doubt, in order. Blank blocks are of no kind."""
+    if not len(p):
+        return []
     order, starts = sorted_groups(view.block)
     first = order[starts[:-1]]
-    sure = p[first].max(axis=1, initial=0)
-    found = [int(b) for b in np.lexsort((first, sure)) if sure[b] < DOUBT]
-    blocks = [order[starts[b] : starts[b + 1]].astype(np.int64) for b in found]
-    blocks = [lines for lines in blocks if any(shown[line].strip() for line in lines.tolist())]
-    return blocks, [view.template[lines].tobytes() for lines in blocks]
+    sure = p[first].max(axis=1)
+    ranked = np.lexsort((first, sure))
+    ranked = ranked[: np.count_nonzero(sure < DOUBT)]
+    most = MOST_OF_SHORT if len(p) < SHORT else MOST
+    found: dict[bytes, list[npt.NDArray[np.int64]]] = {}
+    begins: set[int] = set()  # templates that the chosen kinds begin with: most blocks need no closer look
+    heads = view.template[first]
+    for b, head in zip(ranked.tolist(), heads[ranked].tolist(), strict=True):
+        if len(found) == most and head not in begins:
+            continue
+        lines = order[starts[b] : starts[b + 1]].astype(np.int64)
+        kind = view.template[lines].tobytes()
+        if kind in found:
+            found[kind].append(lines)
+        elif len(found) < most and any(shown[line].strip() for line in lines.tolist()):
+            found[kind] = [lines]
+            begins.add(head)
+    return [sorted(blocks, key=lambda lines: int(lines[0])) for blocks in found.values()]
 
 
 def fused(fast: npt.NDArray[np.floating], said: Floats, share: float = SHARE) -> Floats:

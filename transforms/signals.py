@@ -158,6 +158,7 @@ PHRASES = (
 )
 TROUBLE = BIT["error"] | BIT["failed"] | BIT["fatal"] | BIT["exception"] | BIT["error_part"]
 ENDS = ("exit", "return", "status", "kill", "died", "terminat", "finish", "complete", "fail")
+NOTHING = ("0", "no ", "zero", "without", "none", "false", "[]", "null")
 TRACES = ("trace", "caused by", "exception", "goroutine", "thread", "panic")
 # Matched at the line's start: cheap enough for every line. Searches stand behind a test for a word that they need.
 SHAPES = (
@@ -248,6 +249,8 @@ def look(text: str) -> int:
         bits |= EXPECTED.search(text) is not None and BIT["handled"]
     if bits & TROUBLE or ") " in text[:9] or "not ok" in text[:20] or text.lstrip()[:1] in "✗✖✘×❌●✕[":
         bits |= FAILED_TEST.search(text) is not None and BIT["failed_test"]
+    if bits & TROUBLE:
+        bits |= VERDICT.search(text) is not None and BIT["verdict"]
     if bits & BIT["nonfinite"] and NAN_VALUE.search(text):
         bits |= BIT["nan_value"]
     if holds(lower, TRACES):
@@ -266,7 +269,7 @@ def ends(text: str) -> str:
     return text if len(text) <= LOOKED_AT else f"{text[: LOOKED_AT - TAIL]} {text[-TAIL:]}"
 
 
-COUNTED = BIT["summary"] | BIT["exit"] | BIT["verdict"] | BIT["none"]
+COUNTED = BIT["summary"] | BIT["exit"] | BIT["none"]
 
 
 def counted(text: str, bits: int) -> int:
@@ -277,9 +280,8 @@ def counted(text: str, bits: int) -> int:
     ended = holds(lower, ENDS)
     if bits & TROUBLE:
         found |= SUMMARY.search(text) is not None and BIT["summary"]
-        found |= VERDICT.search(text) is not None and BIT["verdict"]
     if ended:
         found |= EXIT.search(text) is not None and BIT["exit"]
-    if ended or bits & TROUBLE:
+    if (ended or bits & TROUBLE) and holds(lower, NOTHING):
         found |= NONE.search(text) is not None and BIT["none"]
     return found

@@ -10,7 +10,7 @@ from tracewinnow.models.denoiser.training.evaluate import Judged
 from tracewinnow.models.denoiser.training.fit import Lines
 from tracewinnow.models.denoiser.training.harmless import said_of
 from tracewinnow.transforms.judge import Judge
-from tracewinnow.transforms.reread import chosen_kinds, doubtful
+from tracewinnow.transforms.reread import doubtful
 
 Flags = npt.NDArray[np.bool_]
 
@@ -19,11 +19,9 @@ def lines_read(study: Study, number: int, judge: Judge) -> Flags:
     """Lines of a log that stand in a block which is read: bool[n]."""
     one = study.samples[number]
     p = said_of(study, number, judge)
-    blocks, kinds = doubtful(one.view, one.shown, p)
-    read = set(chosen_kinds(kinds, len(p)))
     found = np.zeros(len(p), bool)
-    for block, kind in zip(blocks, kinds, strict=True):
-        found[block] = kind in read
+    for blocks in doubtful(one.view, one.shown, p):
+        found[np.concatenate(blocks)] = True
     return found
 
 

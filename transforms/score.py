@@ -17,7 +17,7 @@ from tracewinnow.transforms.signals import NAMES, bits_of
 from tracewinnow.transforms.weights import OWN, SURROUNDED
 
 Floats = npt.NDArray[np.float32]
-ROWS = 16  # of a matrix that are multiplied at once
+ALONE = 1 << 18  # multiplications of a product that OpenBLAS never shares among threads
 
 
 @dataclass(slots=True)
@@ -36,13 +36,16 @@ class View:
 def product(table: Floats, weights: Floats) -> Floats:
     """table @ weights, the same to the last bit however many threads BLAS has: float32[n, k], float32[k, m] -> float32[n, m].
 
-    Of few rows at a time, in a loop of numpy's: a product as small as that is never shared among threads (OpenBLAS, 2 ** 18), which
-    would be other sums for the same line in a process that has one.
+    Of so few rows at a time that no threads share them: shared, the same line had other sums than in a process that has one thread.
     """
-    n = len(table)
-    padded = np.zeros((-(-n // ROWS), ROWS, table.shape[1]), np.float32)
-    padded.reshape(-1, table.shape[1])[:n] = table
-    found: Floats = np.matmul(padded, weights).reshape(-1, weights.shape[1])[:n]
+    n, (k, m) = len(table), weights.shape
+    rows = max(1, ALONE // (k * m))
+    whole = n // rows * rows
+    found = np.empty((n, m), np.float32)
+    if whole:
+        np.matmul(table[:whole].reshape(-1, rows, k), weights, out=found[:whole].reshape(-1, rows, m))
+    if whole < n:
+        np.matmul(table[whole:], weights, out=found[whole:])
     return found
 
 

@@ -30,8 +30,8 @@ def text(figures: dict[str, Any]) -> str:
         [
             "# The denoiser",
             "",
-            "A linear model over hashed n-grams of a line's template says what the line is by its words; a head (networks that read",
-            "along the log, averaged) sees that, the same of the lines around, the signals and the score of the rules, how often",
+            "A linear model over hashed n-grams of a line's template says what the line is by its words; a head (networks that",
+            "read along the log, averaged) sees that, the same of the lines around, signals and the score of the rules, how often",
             "the template occurs and where in the log it stands, and gives the four classes of a segment. These two are the fast",
             "model; with a linear head it is the baseline of EVALUATION.md, whose figures stand in ablation.json.",
             *(ENCODER if "fast" in figures else ()),

@@ -5,6 +5,7 @@ Adam with decoupled decay (Loshchilov and Hutter 2019, arXiv 1711.05101); gradie
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,9 +21,10 @@ Ints = npt.NDArray[np.int64]
 Weights = dict[str, Any]
 NETS, UNITS, LAYERS = 3, 32, 4
 CUT = 4.0  # standard deviations at which features are cut off
-DROPOUT, SMOOTHING = 0.4, 0.05
-EPOCHS, BATCH = 3, 2500  # lines
-LONGEST = 256  # lines of a run that are in a batch together, so that it holds lines of many logs
+DROPOUT = 0.3
+EPOCHS, BATCH = 3, 1500  # lines
+LONGEST = 256  # lines of a run that are in a batch together
+MIXED = 40  # lines by which the lengths of runs of one batch may differ
 STEPS = 120  # of each, at least: fewer would leave weights where they began
 RATE, WARM, DECAY, CLIP = 2e-3, 0.1, 0.05, 1.0
 
@@ -83,7 +85,7 @@ def forward(w: Weights, x: Any, inside: Any, kept: list[Any]) -> Any:
 
 
 def loss(w: Weights, x: Any, inside: Any, kept: list[Any], target: Any, weight: Any) -> Any:
-    """Mean weighted cross-entropy. target: float32[n, 4], smoothed; weight: float32[n], 0 where there is no label."""
+    """Mean weighted cross-entropy. target: float32[n, 4]; weight: float32[n], 0 where there is no label."""
     said = forward(w, x, inside, kept)
     said = said - anp.max(said, axis=1, keepdims=True)
     logs = said - anp.log(anp.sum(anp.exp(said), axis=1, keepdims=True))
@@ -91,23 +93,22 @@ def loss(w: Weights, x: Any, inside: Any, kept: list[Any], target: Any, weight: 
 
 
 def batches(runs: Ints, draw: np.random.Generator) -> Iterator[Ints]:
-    """Rows of some BATCH lines, runs in random order, -1 between them as often as the farthest tap reaches."""
+    """Rows of some BATCH lines, in random order; runs of like length together, -1 between them as far as the farthest tap reaches.
+
+    The loss of each batch counts alike: of a log of which a line here and there was read, that line weighs more than one of a log
+    that was read from end to end, as long runs are.
+    """
+    parts = np.array(
+        [(a, min(a + LONGEST, end)) for first, end in itertools.pairwise(runs) for a in range(first, end, LONGEST)]
+    )
+    order = np.argsort(parts[:, 1] - parts[:, 0] + draw.uniform(0, MIXED, len(parts)))
+    ends = np.cumsum(np.diff(parts[order], axis=1))
     gap = np.full(2 ** (LAYERS - 1), -1)
-    some: list[Ints] = []
-    size = 0
-    parts = [
-        (a, min(a + LONGEST, end))
-        for first, end in zip(runs[:-1].tolist(), runs[1:].tolist(), strict=True)
-        for a in range(first, end, LONGEST)
+    found = [
+        np.concatenate([piece for first, end in some for piece in (np.arange(first, end), gap)])
+        for some in np.split(parts[order], np.flatnonzero(np.diff(ends // BATCH)) + 1)
     ]
-    for number in draw.permutation(len(parts)).tolist():
-        some += [np.arange(*parts[number]), gap]
-        size += len(some[-2])
-        if size >= BATCH:
-            yield np.concatenate(some)
-            some, size = [], 0
-    if some:
-        yield np.concatenate(some)
+    yield from (found[number] for number in draw.permutation(len(found)))
 
 
 def _fit(scaled: Floats, label: Ints, weight: Floats, runs: Ints, seed: int) -> Weights:
@@ -125,7 +126,7 @@ def _fit(scaled: Floats, label: Ints, weight: Floats, runs: Ints, seed: int) -> 
             inside = (rows >= 0).astype(np.float32)[:, None]
             x = scaled[rows] * inside
             told = np.where(rows >= 0, label[rows], -1)
-            target = (np.eye(4)[np.maximum(told, 0)] * (1 - SMOOTHING) + SMOOTHING / 4).astype(np.float32)
+            target = np.eye(4, dtype=np.float32)[np.maximum(told, 0)]
             sizes = [x.shape, *[(len(x), UNITS)] * (LAYERS + 1)]
             kept = [(draw.random(size, np.float32) >= DROPOUT) * np.float32(1 / (1 - DROPOUT)) for size in sizes]
             _, slopes = slope(w, x, inside, kept, target, np.where(told >= 0, weight[rows], 0).astype(np.float32))

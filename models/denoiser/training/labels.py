@@ -4,7 +4,8 @@
 
 One JSON object a line in labels/*.jsonl and *.jsonl.xz: `log`, first 16 hex digits of the SHA-256 of the log's bytes;
 `lines`, of the segment, from 1, like "3-5,9"; `text`, hash of these lines; `template`, hash of their masked form when they
-were read; `label` and, where there was a second reader, `second`: a, c, m or n; `doubt`, where the reader hesitated.
+were read; `label` and, where there was a second reader, `second`: a, c, m or n; `doubt`, where the reader hesitated. `apart`: what
+a reader said who knew the definition of the classes and no custom of the others', and `apart_or`, what that one hesitated about.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def report(labels: list[dict[str, Any]]) -> dict[str, Any]:
         "read twice": len(twice),
         "hesitations": sum("doubt" in row for row in labels),
         "agreement": sum(a == b for a, b in twice) / max(1, len(twice)),
+        "read apart": apart(labels),
         "by source": {
             source: dict(collections.Counter(CLASSES[row["label"]] for row in labels if row["source"] == source))
             for source in dict.fromkeys(row["source"] for row in labels)
@@ -104,6 +106,21 @@ def report(labels: list[dict[str, Any]]) -> dict[str, Any]:
                 (min(pair), max(pair)) for pair in twice if pair[0] != pair[1]
             ).most_common()
         },
+    }
+
+
+def apart(labels: list[dict[str, Any]]) -> dict[str, float]:
+    """How far a reader agrees who knew the definition of the classes alone; empty where there was none."""
+    some = [row for row in labels if "apart" in row]
+    sure = [row for row in some if "apart_or" not in row]
+    if not some or not sure:
+        return {}
+    return {
+        "segments": len(some),
+        "agreement": sum(row["apart"] == row["label"] for row in some) / len(some),
+        "or second choice": sum(row["label"] in (row["apart"], row.get("apart_or")) for row in some) / len(some),
+        "without hesitation": len(sure),
+        "agreement of these": sum(row["apart"] == row["label"] for row in sure) / len(sure),
     }
 
 

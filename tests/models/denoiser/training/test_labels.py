@@ -51,7 +51,18 @@ def test_the_labels_of_the_repository_are_what_their_readme_says() -> None:
     assert report["logs"] >= 300
     assert report["read twice"] >= 0.15 * report["segments"]
     for one in rows:
-        assert set(one) <= {"source", "log", "lines", "text", "template", "label", "second", "doubt"}  # and no text
+        assert set(one) <= {
+            "source",
+            "log",
+            "lines",
+            "text",
+            "template",
+            "label",
+            "second",
+            "doubt",
+            "apart",
+            "apart_or",
+        }  # and no text
         assert re.fullmatch(r"[0-9a-f]{16}", one["text"] + one["log"][:0])
         assert one["label"] in labels.CLASSES
         assert labels.ranges(one["lines"]) == sorted(labels.ranges(one["lines"]))
@@ -60,3 +71,20 @@ def test_the_labels_of_the_repository_are_what_their_readme_says() -> None:
 @pytest.mark.parametrize("letter", labels.CLASSES)
 def test_readers_agree_on_every_class(letter: str) -> None:
     assert labels.report(labels.rows())["by class"][labels.CLASSES[letter]]["kappa"] > 0.75
+
+
+def test_readings_apart_are_counted_by_their_hesitation() -> None:
+    some = [
+        {"label": "a", "apart": "a"},
+        {"label": "c", "apart": "n", "apart_or": "c"},
+        {"label": "m", "apart": "n"},
+        {"label": "n", "second": "n"},
+    ]
+    assert labels.apart(some) == {
+        "segments": 3,
+        "agreement": pytest.approx(1 / 3),
+        "or second choice": pytest.approx(2 / 3),
+        "without hesitation": 2,
+        "agreement of these": 0.5,
+    }
+    assert labels.apart(some[3:]) == {}

@@ -1,7 +1,5 @@
 """What each part of the model is worth, and whether specialists of a workload are better, every source left out.
 
-Parts and specialists are judged with linear heads, which are fitted in seconds; the single model is the one with networks.
-
     python -m tracewinnow.models.denoiser.training.ablation --data DIR [--out FILE] [--quick]
 
 Writes a JSON object of figures (EVALUATION.md) by variant, and for specialists by workload. The encoder's part is in figures.json.
@@ -29,19 +27,19 @@ from tracewinnow.models.denoiser.training.fit import (
     Floats,
     Ints,
     Lines,
-    fit,
-    fit_linear,
+    fit_head,
     fit_text,
     lines_of,
-    near,
     out_of_fold,
     table_of,
+    whole,
 )
 from tracewinnow.transforms import features
 from tracewinnow.transforms.classify import classify
 from tracewinnow.transforms.score import repeats
 from tracewinnow.transforms.signals import NAMES
 
+HEAD_C = 0.01  # inverse strength of the baseline's prior
 ENOUGH = 300  # labelled segments of a workload, from which it has a specialist
 SPECIALISTS = ("specialists, workload told", "specialists, workload guessed")
 
@@ -103,17 +101,26 @@ def router(lines: Lines, workload: npt.NDArray[np.str_], train: Ints, test: Ints
 
 def specialised(
     tables: tuple[Floats, Floats], lines: Lines, train: Ints, workload: npt.NDArray[np.str_], told: npt.NDArray[np.str_],
-    single: Probabilities,
+    single: Probabilities, seed: int,
 ) -> Probabilities:  # fmt: skip
     """Each test line by the head of its workload; by the single one where that workload has not ENOUGH. told: of each test line."""
     found: Probabilities = single.copy()
     for name in np.unique(told).tolist():
         ours = np.flatnonzero(workload[train] == name)
         if len(np.unique(lines.segment[train[ours]])) >= ENOUGH:
-            head = fit_linear(tables[0][ours], lines.label[train[ours]], lines.weight[train[ours]])
+            head = fit_head(tables[0][ours], lines.label[train[ours]], lines.weight[train[ours]], seed)
             at = np.flatnonzero(told == name)
             found[at] = features.probabilities(head.logits(tables[1][at]))
     return found
+
+
+def linear(table: Floats, label: Ints, weight: npt.NDArray[np.float64]) -> Callable[[Floats], Floats]:
+    """The baseline's head: logistic regression over features of unit variance. -> log-odds as a function of features."""
+    mean, deviation = table.mean(axis=0), table.std(axis=0) + 1e-3
+    model = LogisticRegression(C=HEAD_C, max_iter=200, tol=1e-3)
+    model.fit((table - mean) / deviation, label, sample_weight=weight)
+    weights, bias = whole(model.coef_.T, model.intercept_, model.classes_)
+    return lambda some: np.asarray((some - mean) / deviation @ weights + bias, np.float32)
 
 
 def variants(
@@ -121,20 +128,19 @@ def variants(
 ) -> dict[str, Probabilities]:
     """Predictions of test lines by each variant, fitted on train lines."""
     text = fit_text(lines, train)
-    known, unknown = near(study, lines, train, 0), near(study, lines, test, 0)
-    tables = out_of_fold(study, lines, train, known, seed), table_of(study, text, unknown)
+    tables = out_of_fold(study, lines, train, seed), table_of(study, lines, text, test)
     words = np.array([name.startswith("text_") for name in features.names()])
     found = {
         "rules": by_rules(study, lines, test),
         "words alone": features.probabilities(tables[1][:, words]).astype(np.float64),
-        "single model": evaluate.predict(study, lines, fit(study, lines, train, seed), test),
     }
-    for variant in ("without context", "without segmenting", "linear model"):
+    for variant in ("without context", "without segmenting", "linear model", "single model"):
         some = kept(variant)
-        head = fit_linear(tables[0][:, some], lines.label[train], lines.weight[train])
-        found[variant] = features.probabilities(head.logits(tables[1][:, some])).astype(np.float64)
+        known = tables[0][:, some], lines.label[train], lines.weight[train]
+        logits = linear(*known) if variant == "linear model" else fit_head(*known, seed).logits
+        found[variant] = features.probabilities(logits(tables[1][:, some])).astype(np.float64)
     for name, told in zip(SPECIALISTS, (workload[test], router(lines, workload, train, test)), strict=True):
-        found[name] = specialised(tables, lines, train, workload, told, found["linear model"])
+        found[name] = specialised(tables, lines, train, workload, told, found["single model"], seed)
     return found
 
 
@@ -155,21 +161,21 @@ def ablation(
 
 
 def report(study: Study, judged: dict[str, evaluate.Judged]) -> dict[str, Any]:
-    """Figures by variant, and by workload for the linear model and the specialists."""
-    linear = judged["linear model"]
-    workload = np.array([study.samples[number].workload for number in linear.log.tolist()])
+    """Figures by variant, and by workload for the single model and the specialists."""
+    single = judged["single model"]
+    workload = np.array([study.samples[number].workload for number in single.log.tolist()])
     by_workload: dict[str, Any] = {}
     for name in np.unique(workload).tolist():
         ours = np.flatnonzero(workload == name)
-        row: dict[str, Any] = {"linear model": evaluate.figures(linear.taken(ours))}
+        row: dict[str, Any] = {"single model": evaluate.figures(single.taken(ours))}
         for variant in SPECIALISTS:
             special = judged[variant].taken(ours)
             row[variant] = evaluate.figures(special)
-            row[f"{variant}: gain"] = evaluate.paired(linear.taken(ours), special, 200)
+            row[f"{variant}: gain"] = evaluate.paired(single.taken(ours), special, 200)
         by_workload[name] = row
     return {
         "variants": {name: evaluate.figures(one) for name, one in judged.items()},
-        "gain over the linear model": evaluate.paired(linear, judged["single model"]),
+        "gain over the linear model": evaluate.paired(judged["linear model"], single),
         "by workload": by_workload,
     }
 

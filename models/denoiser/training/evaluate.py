@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.models.denoiser.training.dataset import Study
-from tracewinnow.models.denoiser.training.fit import Lines, fit, seen_of
+from tracewinnow.models.denoiser.training.fit import Lines, fit, table_of
 from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.features import CLASSES, probabilities
 from tracewinnow.transforms.judge import Judge
@@ -58,12 +58,8 @@ class Judged:
 
 def predict(study: Study, lines: Lines, judge: Judge, rows: Ints) -> Probabilities:
     """Class probabilities of labelled lines: float64[len(rows), 4]."""
-    found = np.zeros((len(rows), len(CLASSES)))
-    for number in np.unique(lines.sample[rows]).tolist():
-        of_it = np.flatnonzero(lines.sample[rows] == number)
-        said = judge.head.logits(seen_of(study, judge.text, number))
-        found[of_it] = probabilities(said[lines.line[rows[of_it]]])
-    return found
+    table = table_of(study, lines, judge.text, rows)
+    return probabilities(judge.head.logits(table)).astype(np.float64)
 
 
 def left_out(

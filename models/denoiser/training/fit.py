@@ -1,13 +1,14 @@
 """Fitting the denoiser: a text model, and a head that sees the text model's word on a line and on its surroundings.
 
-The text model is a multinomial logistic regression; the head is networks that read along the log (nets.py). It learns from what the
-text model says of logs that it was not fitted on (projects in FOLDS parts), because that is what it will see.
+The text model is a multinomial logistic regression; the head is small networks, averaged. It learns from what the text model says
+of logs that it was not fitted on (projects in FOLDS parts), because that is what it will see.
 """
 
 from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +16,13 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.neural_network import MLPClassifier
 
 from tracewinnow.models.denoiser.ngrams import BUCKETS, hasher
 from tracewinnow.models.denoiser.text_model import TextModel
 from tracewinnow.models.denoiser.training.dataset import Study
-from tracewinnow.models.denoiser.training.nets import LAYERS, fit_nets
 from tracewinnow.transforms import features
-from tracewinnow.transforms.head import PARTS, Head, linear, reach_of
+from tracewinnow.transforms.head import PARTS, Head
 from tracewinnow.transforms.judge import Judge, seen
 from tracewinnow.transforms.score import signal_matrix
 from tracewinnow.transforms.signals import NAMES
@@ -29,9 +30,13 @@ from tracewinnow.transforms.signals import NAMES
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 ITERATIONS = 60  # of the text model: stopping early is a prior, too
-TEXT_C = 20.0  # inverse strength of the prior, of the text model,
-HEAD_C = 0.01  # and of the baseline's head, over features of unit variance
+TEXT_C = 20.0  # inverse strength of the prior of the text model
 SIGNAL_SCALE = 0.4  # a signal beside a text whose grams have length 1
+NETS, HIDDEN = 4, 32  # networks of the head, and hidden units of each
+EPOCHS, BATCH, RATE, DECAY = 8, 512, 2e-3, 1.0
+STEPS = 400  # of each, at least: fewer would leave weights where they began
+SURENESS = 0.85  # of their log-odds: on sources that they have not seen they are right less often than they say
+CUT = 4.0  # standard deviations at which their features are cut off
 FOLDS = 3
 
 
@@ -52,39 +57,6 @@ class Lines:
     project: npt.NDArray[np.str_]
     bits: npt.NDArray[np.uint64]
     text: sparse.csr_matrix  # grams and signals
-
-
-@dataclass(slots=True)
-class Near:
-    """Labelled lines and those around them, log by log in order: one entry a line.
-
-    sample: number of its log; line: in that log; row: which of the labelled lines it is, -1 where nobody read it.
-    """
-
-    sample: Ints
-    line: Ints
-    row: Ints
-
-    def runs(self) -> Ints:
-        """Where each run of neighbouring lines of one log begins, and the end of the last: int64[k + 1]."""
-        apart = np.flatnonzero((np.diff(self.sample) != 0) | (np.diff(self.line) != 1)) + 1
-        return np.concatenate([[0], apart, [len(self.sample)]]).astype(np.int64)
-
-
-def near(study: Study, lines: Lines, rows: Ints, reach: int) -> Near:
-    """These labelled lines (ascending rows of `lines`), and as many as `reach` before and behind each."""
-    parts = []
-    for number in np.unique(lines.sample[rows]).tolist():
-        of_it = np.flatnonzero(lines.sample[rows] == number)
-        at, n = lines.line[rows[of_it]], len(study.samples[number].label)
-        row = np.full(n, -1)
-        row[at] = of_it
-        edges = np.zeros(n + 1, np.int64)
-        np.add.at(edges, np.maximum(0, at - reach), 1)
-        np.add.at(edges, np.minimum(n, at + reach + 1), -1)
-        some = np.flatnonzero(np.cumsum(edges)[:-1])
-        parts.append((np.full(len(some), number), some, row[some]))
-    return Near(*(np.concatenate(column).astype(np.int64) for column in zip(*parts, strict=True)))
 
 
 def gram_matrix(texts: list[bytes]) -> sparse.csr_matrix:
@@ -127,7 +99,7 @@ def fit_text(lines: Lines, rows: Ints) -> TextModel:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(lines.text[rows], lines.label[rows], sample_weight=lines.weight[rows])
-    weights, bias = whole(model)
+    weights, bias = whole(model.coef_.T, model.intercept_, model.classes_)
     return TextModel(
         np.ascontiguousarray(weights[:BUCKETS].astype(np.float16).astype(np.float32)),  # as it is shipped
         bias,
@@ -135,63 +107,81 @@ def fit_text(lines: Lines, rows: Ints) -> TextModel:
     )
 
 
-def whole(model: LogisticRegression) -> tuple[Floats, Floats]:
-    """Weights float32[features, 4] and bias float32[4]; a class that was never seen is impossible."""
-    weights, bias = np.zeros((model.coef_.shape[1], 4), np.float32), np.full(4, -20, np.float32)
-    weights[:, model.classes_] = model.coef_.T
-    bias[model.classes_] = model.intercept_
-    return weights, bias
+def whole(weights: npt.NDArray[np.float64], bias: npt.NDArray[np.float64], classes: Ints) -> tuple[Floats, Floats]:
+    """Of all classes, float32[k, 4] and float32[4], from those of some; one that was never seen is impossible."""
+    if len(classes) == 2 and weights.shape[1] == 1:  # scikit-learn keeps one output for two classes
+        weights, bias = np.column_stack([np.zeros(len(weights)), weights]), np.concatenate([[0.0], bias])
+    found, start = np.zeros((len(weights), 4), np.float32), np.full(4, -20, np.float32)
+    found[:, classes], start[classes] = weights, bias
+    return found, start
 
 
-def seen_of(study: Study, text: TextModel, number: int) -> Floats:
-    """What the head sees of a log: float32[n, features]."""
-    one = study.samples[number]
-    distinct, where = np.unique(one.template, return_inverse=True)
-    words = text.unseen([study.templates[t] for t in distinct.tolist()])[where]
-    return seen(text, one.view, words, one.rules, np.zeros(len(where), np.float32))
+def seen_of(study: Study, text: TextModel, numbers: Iterable[int]) -> dict[int, Floats]:
+    """What the head sees of each of these logs: float32[n, features]."""
+    told: dict[int, Floats] = {}
+    for number in numbers:
+        one = study.samples[number]
+        distinct, where = np.unique(one.template, return_inverse=True)
+        words = text.unseen([study.templates[t] for t in distinct.tolist()])[where]
+        told[number] = seen(text, one.view, words, one.rules, np.zeros(len(where), np.float32))
+    return told
 
 
-def out_of_fold(study: Study, lines: Lines, rows: Ints, some: Near, seed: int = 0) -> Floats:
-    """What the head sees of lines, by text models that were not fitted on their project: float32[len(some.line), features].
-
-    rows: the labelled lines that the text models are fitted on, in the logs of `some`.
-    """
+def out_of_fold(study: Study, lines: Lines, rows: Ints, seed: int = 0) -> Floats:
+    """What the head sees of labelled lines, by text models that were not fitted on their project: float32[len(rows), features]."""
     projects = sorted(set(lines.project[rows].tolist()))
     part = dict(zip(projects, np.random.default_rng(seed).permutation(len(projects)) % FOLDS, strict=True))
     fold = np.array([part[name] for name in lines.project[rows].tolist()])
-    table = np.zeros((len(some.line), len(features.names())), np.float32)
+    table = np.zeros((len(rows), len(features.names())), np.float32)
     for number in range(FOLDS):
-        ours = np.flatnonzero(np.isin(some.sample, lines.sample[rows[fold == number]]))
-        text = fit_text(lines, rows[fold != number])
-        table[ours] = table_of(study, text, Near(some.sample[ours], some.line[ours], some.row[ours]))
+        ours = np.flatnonzero(fold == number)
+        table[ours] = table_of(study, lines, fit_text(lines, rows[fold != number]), rows[ours])
     return table
 
 
-def table_of(study: Study, text: TextModel, some: Near) -> Floats:
-    """What the head sees of lines: float32[len(some.line), features]."""
-    table = np.zeros((len(some.line), len(features.names())), np.float32)
-    for number in np.unique(some.sample).tolist():
-        of_it = np.flatnonzero(some.sample == number)
-        table[of_it] = seen_of(study, text, number)[some.line[of_it]]
+def table_of(study: Study, lines: Lines, text: TextModel, rows: Ints) -> Floats:
+    """What the head sees of labelled lines: float32[len(rows), features]."""
+    table = np.zeros((len(rows), len(features.names())), np.float32)
+    for sample, told in seen_of(study, text, np.unique(lines.sample[rows]).tolist()).items():
+        of_it = np.flatnonzero(lines.sample[rows] == sample)
+        table[of_it] = told[lines.line[rows[of_it]]]
     return table
 
 
-def fit_linear(table: Floats, label: Ints, weight: npt.NDArray[np.float64]) -> Head:
-    """The baseline: a linear model over features as they are."""
-    mean, deviation = table.mean(axis=0), table.std(axis=0) + 1e-3
-    model = LogisticRegression(C=HEAD_C, max_iter=200, tol=1e-3)
-    model.fit((table - mean) / deviation, label, sample_weight=weight)
-    weights, bias = whole(model)
-    weights = (weights / deviation[:, None]).astype(np.float32)
-    return linear(weights, (bias - mean @ weights).astype(np.float32))
+def fit_head(table: Floats, label: Ints, weight: npt.NDArray[np.float64], seed: int = 0) -> Head:
+    """NETS networks of HIDDEN units, averaged. A class that was never seen is impossible."""
+    mean, deviation = table.mean(axis=0), table.std(axis=0) + 1e-2
+    scaled = np.clip((table - mean) / deviation, -CUT, CUT)
+    epochs = max(EPOCHS, -(-STEPS * BATCH // len(table)))
+    nets = [
+        MLPClassifier(
+            (HIDDEN,),
+            alpha=DECAY,
+            batch_size=min(BATCH, len(table)),
+            learning_rate_init=RATE,
+            max_iter=epochs,
+            random_state=seed + number,
+        )
+        for number in range(NETS)
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for net in nets:
+            net.fit(scaled, label, sample_weight=weight)
+    hidden = np.concatenate([net.coefs_[0] for net in nets], axis=1) / deviation[:, None]
+    hidden[table.std(axis=0) == 0] = 0  # what never varied tells nothing: there was no reference
+    threshold = np.concatenate([net.intercepts_[0] for net in nets]) - mean @ hidden
+    parts = [whole(net.coefs_[1], net.intercepts_[1], net.classes_) for net in nets]
+    out = SURENESS / NETS * np.concatenate([weights for weights, _ in parts])
+    bias = SURENESS * np.mean([bias for _, bias in parts], axis=0)
+    low, high = mean - CUT * deviation, mean + CUT * deviation
+    return Head(*(part.astype(np.float32) for part in (low, high, hidden, threshold, out, bias)))
 
 
 def fit(study: Study, lines: Lines, rows: Ints, seed: int = 0) -> Judge:
     """The denoiser from some of the labelled lines. The same rows and seed, the same model."""
-    some = near(study, lines, rows, reach_of(LAYERS))
-    table = out_of_fold(study, lines, rows, some, seed)
-    label = np.where(some.row >= 0, lines.label[rows[some.row]], -1)
-    return Judge(fit_text(lines, rows), fit_nets(table, label, lines.weight[rows[some.row]], some.runs(), seed), "")
+    head = fit_head(out_of_fold(study, lines, rows, seed), lines.label[rows], lines.weight[rows], seed)
+    return Judge(fit_text(lines, rows), head, "")
 
 
 def arrays(judge: Judge) -> dict[str, npt.NDArray[np.generic]]:

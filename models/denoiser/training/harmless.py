@@ -60,7 +60,7 @@ def save(found: Study, out: Path = registry.FOLDER) -> int:
 
 def said_of(found: Study, number: int, judge: Judge) -> npt.NDArray[np.float32]:
     """Class probabilities of the lines of a log, as the stage has them: float32[n, 4]."""
-    return judge.judged(found.samples[number].view, seen_of(found, judge.text, number))
+    return judge.judged(found.samples[number].view, seen_of(found, judge.text, [number])[number])
 
 
 def counted(one: Sample, probability: npt.NDArray[np.float32], quiet: dict[str, Flags]) -> collections.Counter[str]:

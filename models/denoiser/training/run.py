@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import platform
 import time
@@ -17,9 +16,25 @@ import scipy
 import sklearn
 
 from tracewinnow.models import registry
-from tracewinnow.models.denoiser.training import card, corpus, evaluate, harmless, labels, nets, outcome, reach
+from tracewinnow.models.denoiser.training import card, corpus, evaluate, harmless, labels, outcome, reach
 from tracewinnow.models.denoiser.training.dataset import Study, study
-from tracewinnow.models.denoiser.training.fit import FOLDS, HEAD_C, SIGNAL_SCALE, TEXT_C, Lines, arrays, fit, lines_of
+from tracewinnow.models.denoiser.training.fit import (
+    CUT,
+    DECAY,
+    EPOCHS,
+    FOLDS,
+    HIDDEN,
+    NETS,
+    RATE,
+    SIGNAL_SCALE,
+    STEPS,
+    SURENESS,
+    TEXT_C,
+    Lines,
+    arrays,
+    fit,
+    lines_of,
+)
 from tracewinnow.transforms.judge import FILE, Judge
 from tracewinnow.version import VERSION
 
@@ -131,25 +146,13 @@ def made_from(found: Study, lines: Lines, seed: int, quick: bool) -> dict[str, A
         "seed": seed,
         "quick": quick,
         "text_c": TEXT_C,
-        "head_c": HEAD_C,
-        "nets": [
-            nets.NETS,
-            nets.UNITS,
-            nets.LAYERS,
-            nets.EPOCHS,
-            nets.STEPS,
-            nets.RATE,
-            nets.DECAY,
-            nets.DROPOUT,
-            nets.CUT,
-        ],
+        "nets": [NETS, HIDDEN, EPOCHS, STEPS, RATE, DECAY, SURENESS, CUT],
         "signal_scale": SIGNAL_SCALE,
         "folds": FOLDS,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
         "scikit-learn": sklearn.__version__,
-        "autograd": importlib.metadata.version("autograd"),
     }
 
 

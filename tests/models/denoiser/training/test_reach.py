@@ -22,7 +22,7 @@ def test_it_reads_what_is_in_doubt() -> None:
     assert 0.2 < read.mean() < 1  # nearly all that is in doubt, because the logs are short
     heads = ours[np.unique(lines.segment[ours], return_index=True)[1]]
     logs = np.unique(lines.sample[heads]).tolist()
-    sure = {s: judge.judged(study.samples[s].view, seen_of(study, judge.text, s)).max(axis=1) for s in logs}
+    sure = {s: judge.judged(study.samples[s].view, seen_of(study, judge.text, [s])[s]).max(axis=1) for s in logs}
     at = zip(lines.sample[heads].tolist(), lines.line[heads].tolist(), strict=True)
     doubt = np.array([sure[s][i] < reread.DOUBT for s, i in at])
     assert not (read & ~doubt).any()

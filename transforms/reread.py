@@ -24,7 +24,7 @@ FAST = "fast"  # the value of TRACEWINNOW_DENOISER that leaves the second look o
 DOUBT = 0.9  # probability of the likeliest class below which a block is read
 MOST = 8  # kinds of blocks of a trace that are read, those in most doubt first: some 50 milliseconds on two cores,
 SHORT, MOST_OF_SHORT = 1000, 64  # and of a trace of fewer lines, which takes little time otherwise
-SHARE = 0.4  # of the encoder in the sum of logarithms
+SHARE = 0.3  # of the encoder in the sum of logarithms: with more, a little more is right, and time-outs are missed
 
 _loading = threading.Lock()
 

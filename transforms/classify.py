@@ -19,7 +19,7 @@ ACTIONABLE, CONTEXT, METADATA, NOISE = range(4)
 WITH_TROUBLE = -1.0
 WITHOUT = 0.5
 
-ACTIONABLE_WEIGHT = 2.0
+ACTIONABLE_WEIGHT = 1.5
 OFTEN = 20  # times that a line of progress is said before most of them are noise,
 LATEST = 5  # but these
 

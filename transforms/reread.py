@@ -14,6 +14,7 @@ import numpy.typing as npt
 from tracewinnow.models import registry
 from tracewinnow.models.denoiser.encoder import Encoder
 from tracewinnow.models.denoiser.wordpiece import WordPiece
+from tracewinnow.transforms.classify import ACTIONABLE
 from tracewinnow.transforms.features import probabilities
 from tracewinnow.transforms.passages import known_of, passage
 from tracewinnow.transforms.reading import Reading
@@ -24,7 +25,7 @@ FAST = "fast"  # the value of TRACEWINNOW_DENOISER that leaves the second look o
 DOUBT = 0.9  # probability of the likeliest class below which a block is read
 MOST = 8  # kinds of blocks of a trace that are read, those in most doubt first: some 50 milliseconds on two cores,
 SHORT, MOST_OF_SHORT = 1000, 64  # and of a trace of fewer lines, which takes little time otherwise
-SHARE = 0.3  # of the encoder in the sum of logarithms: with more, a little more is right, and time-outs are missed
+SHARE = 0.4  # of the encoder in the sum of logarithms
 
 _loading = threading.Lock()
 
@@ -75,10 +76,17 @@ def doubtful(view: View, shown: Sequence[str], p: Floats) -> list[list[npt.NDArr
     return [sorted(blocks, key=lambda lines: int(lines[0])) for blocks in found.values()]
 
 
-def fused(fast: npt.NDArray[np.floating], said: Floats, share: float = SHARE) -> Floats:
-    """Both opinions, as a weighted mean of logarithms. fast: float[n, 4], probabilities; said: float32[n, 4], log-odds."""
-    logs = (1 - share) * np.log(np.maximum(fast, 1e-9)) + share * np.log(np.maximum(probabilities(said), 1e-9))
-    return probabilities(np.asarray(logs, np.float32))
+def fused(fast: npt.NDArray[np.floating], said: Floats) -> Floats:
+    """Both opinions, as a weighted mean of logarithms. fast: float[n, 4], probabilities; said: float32[n, 4], log-odds.
+
+    The encoder may raise the probability of actionable, never lower it: it misses time-outs that the fast model sees.
+    """
+    logs = (1 - SHARE) * np.log(np.maximum(fast, 1e-9)) + SHARE * np.log(np.maximum(probabilities(said), 1e-9))
+    told = probabilities(np.asarray(logs, np.float32))
+    raised = np.maximum(told[:, ACTIONABLE], fast[:, ACTIONABLE])
+    told[:, ACTIONABLE + 1 :] *= ((1 - raised) / np.maximum(1 - told[:, ACTIONABLE], 1e-9))[:, None]
+    told[:, ACTIONABLE] = raised
+    return told
 
 
 def prepare() -> None:

@@ -89,6 +89,16 @@ def test_two_alike_opinions_are_no_surer_than_one() -> None:
     np.testing.assert_allclose(fused(p, np.log(p)), p, rtol=1e-5)
 
 
+def test_the_encoder_never_makes_a_line_less_actionable() -> None:
+    fast = np.array([[0.5, 0.1, 0.1, 0.3], [0.1, 0.2, 0.3, 0.4], [1.0, 0.0, 0.0, 0.0]], np.float32)
+    said = np.log(np.array([[0.01, 0.9, 0.05, 0.04], [0.9, 0.05, 0.03, 0.02], [0.0, 0.5, 0.3, 0.2]], np.float32) + 1e-9)
+    found = fused(fast, said)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found[[0, 2], 0], fast[[0, 2], 0])
+    assert found[0, 1] > fast[0, 1]
+    assert found[1, 0] > fast[1, 0]
+
+
 def test_of_two_opinions_the_surer_is_heard_more() -> None:
     p = opinions(0.4)
     other = np.log(np.roll(opinions(0.95), 1, axis=1))

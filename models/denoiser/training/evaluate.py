@@ -15,7 +15,7 @@ from tracewinnow.models.denoiser.training.fit import Lines, fit, table_of
 from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.features import CLASSES, probabilities
 from tracewinnow.transforms.judge import Judge
-from tracewinnow.transforms.reread import DOUBT, SHARE, fused
+from tracewinnow.transforms.reread import DOUBT, fused
 
 Ints = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
@@ -152,12 +152,12 @@ def interval(judged: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, lis
     return {name: spread(values) for name, values in found.items()}
 
 
-def heard(judged: Judged, said: npt.NDArray[np.float32], share: float = SHARE, doubt: float = DOUBT) -> Judged:
+def heard(judged: Judged, said: npt.NDArray[np.float32], doubt: float = DOUBT) -> Judged:
     """The same after the encoder was heard where the fast model is in doubt. said: float32[segments, 4], its log-odds."""
     changed = judged.taken(np.arange(len(judged.label)))
     rows = judged.probability.max(axis=1) < doubt
     changed.probability = judged.probability.copy()
-    changed.probability[rows] = fused(judged.probability[rows], said[rows], share)
+    changed.probability[rows] = fused(judged.probability[rows], said[rows])
     return changed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import platform
@@ -35,6 +36,7 @@ from tracewinnow.models.denoiser.training.fit import (
     fit,
     lines_of,
 )
+from tracewinnow.transforms.features import probabilities
 from tracewinnow.transforms.judge import FILE, Judge
 from tracewinnow.version import VERSION
 
@@ -118,7 +120,7 @@ def write(
         heard = evaluate.heard(judged, said, doubt=2.0)
         figures["as shipped"] = evaluate.figures(reach.only(read, heard, judged))
         figures["fast"] = evaluate.report(judged, draws)
-        figures["encoder alone"] = evaluate.figures(evaluate.heard(judged, said, share=1.0, doubt=2.0))
+        figures["encoder alone"] = evaluate.figures(dataclasses.replace(judged, probability=probabilities(said)))
         figures["gain"] = evaluate.paired(judged, whole, draws)
     sampled = ~np.isin(whole.source, corpus.DENSE)
     if sampled.any():

@@ -120,7 +120,9 @@ def write(
         heard = evaluate.heard(judged, said, doubt=2.0)
         figures["as shipped"] = evaluate.figures(reach.only(read, heard, judged))
         figures["fast"] = evaluate.report(judged, draws)
-        figures["encoder alone"] = evaluate.figures(dataclasses.replace(judged, probability=probabilities(said)))
+        figures["encoder alone"] = evaluate.figures(
+            dataclasses.replace(judged, probability=probabilities(said).astype(np.float64))
+        )
         figures["gain"] = evaluate.paired(judged, whole, draws)
     sampled = ~np.isin(whole.source, corpus.DENSE)
     if sampled.any():

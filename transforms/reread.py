@@ -44,8 +44,9 @@ def reread(encoder: Encoder, reading: Reading, rules: Floats, p: Floats) -> Floa
     said = encoder.logits(passages, np.array([known[lines].max(axis=0) for lines in first]))
     told: Floats = p.copy()
     for blocks, opinion in zip(kinds, said, strict=True):
-        for lines in blocks:
-            told[lines] = fused(p[lines[:1]], opinion[None])
+        together = fused(p[[lines[0] for lines in blocks]], opinion[None])
+        for lines, row in zip(blocks, together, strict=True):
+            told[lines] = row
     return told
 
 

@@ -32,13 +32,13 @@ from tracewinnow.transforms.series import Summary, summarise
 from tracewinnow.transforms.trace import Trace
 from tracewinnow.version import VERSION
 
-STAGES_VERSION = "rules-8"  # raised when the same input may give another result
+STAGES_VERSION = "rules-9"  # raised when the same input may give another result
 NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
 HEADER_FROM = 300  # tokens of budget from which the marks are explained
 EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,
 SAMPLE = 1 << 15  # and how many of a larger trace
-MODEL_WEIGHT = 0.3  # of the model's log-odds that a line is actionable, beside the score
-LEAST_LIKELY = 0.01  # where these are cut off: a model that is sure of what it never saw must not decide alone
+OPINION = 0.6  # weight of the score and of the model's log-odds that a line is actionable, where both are heard
+LEAST_LIKELY = 0.01  # where the model's are cut off: one that is sure of what it never saw must not decide alone
 BARE = 24  # tokens of budget below which one shortened line is all that fits
 
 
@@ -81,16 +81,16 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
     reading = read(trace.lines, trace.ranks)
     base = score(reading.view)
     healthy = healthy_share(reading, options.reference)
-    value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
-    for_labels = adjust(base, reading, healthy, "", trace.levels, trace.events) if options.query else value
     untold = trace.ends and not goes_on(trace) and not outcome_told(trace)
     classes, failed = judged(reading, base, healthy, result, closely, untold)
     if classes is not None and not goes_on(trace):
-        value = value + MODEL_WEIGHT * log_odds(classes[:, 0], LEAST_LIKELY)
+        base = OPINION * (base + log_odds(classes[:, 0], LEAST_LIKELY))
         classes = quieter(classes, reading.view, failed)  # the class alone: what is shown first stays as it is
+    value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
+    unasked = classes is None and options.query  # the rules' classes do not hang on what the reader asks
     denoised = denoise(
         reading,
-        for_labels,
+        adjust(base, reading, healthy, "", trace.levels, trace.events) if unasked else value,
         healthy,
         trace.events,
         went_well(trace),

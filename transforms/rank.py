@@ -26,7 +26,15 @@ WORD = re.compile(r"\w{2,}")
 LARGEST_TOKEN = 16  # characters; a log of more of them for each token cannot fit
 WORDS = 2  # of a template, and of its first BEGIN bytes, that say how a line begins
 BEGIN = 200
+FAILED_TEST = bits_of("failed_test")
 LARGEST_SHARE = 3  # a line may take one part in three of the budget; what is longer is shortened
+
+
+def kind_of(template: bytes, bits: int) -> bytes:
+    """What it shares with others that say much the same: that a test failed, else how it begins."""
+    if bits & FAILED_TEST:
+        return b"failed test"
+    return b" ".join(template[:BEGIN].split(None, WORDS)[:WORDS])
 
 
 def relevance(shown: list[str], query: str) -> npt.NDArray[np.float32]:
@@ -139,7 +147,7 @@ def rank(
     def kind(line: int) -> bytes:
         template = int(view.template[line])
         if template not in kinds:
-            kinds[template] = b" ".join(reading.templates[template][:BEGIN].split(None, WORDS)[:WORDS])
+            kinds[template] = kind_of(reading.templates[template], int(view.bits[line]))
         return kinds[template]
 
     return choose(paid, size, blank, view.block, kind, costs.said, costs.tokens, marker, budget, kept), costs

@@ -18,11 +18,11 @@ REPEATS = 0.35  # log-odds that a line loses each time the number of its repeats
 FREE = 5  # from this many on
 COPY = 6.0  # log-odds that a line loses because another rank said it before
 BESIDE = (
-    1.0  # log-odds that a line wins next to a chosen one, up to what that is worth by itself; less farther away, to
+    1.2  # log-odds that a line wins next to a chosen one, up to what that is worth by itself; less farther away, to
 )
 REACH = 4  # lines before and behind;
 WIDER = 400  # that begins behind so many tokens of the likeliest lines, wherever they stand
-ALIKE = 1.0  # log-odds that a line loses each time the number of chosen blocks with a line that begins alike doubles,
+ALIKE = 0.7  # log-odds that a line loses each time the number of chosen blocks with a line that begins alike doubles,
 MANY = 4  # from this many on
 CLOSE = 4  # longest gap, in lines, that is looked at to be closed
 GAIN = [BESIDE * (1 - (abs(i) - 1) / REACH) if i else 0.0 for i in range(-REACH, REACH + 1)]

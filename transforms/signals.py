@@ -95,6 +95,11 @@ FAILED_TEST = re.compile(
     r"^\s*(?:--- FAIL|\d{1,4}\) \S|not ok \d|FAIL(?:ED)?[: ]|[✗✖✘×❌●✕]\s|\[-\]|\[ *FAIL(?:ED)? *\])"
     r"|\bFAILED\s*(?:\[[^\]]*\])?\s*$|<<< (?:FAILURE|ERROR)|\[FAIL\]|\.\.\. ?(?:FAILED|FAIL|ERROR)\b"
 )
+PASSED_TEST = re.compile(
+    r"^\s*(?:\[\+\] |[✓✔√] |ok \d|--- (?:PASS|SKIP)|PASS[: ]|XFAIL |SKIP(?:PED)?[: ]|\[ *(?:OK|PASS(?:ED)?|SKIP(?:PED)?) *\])"
+    r"|(?<!not )\b(?:PASSED|SKIPPED|OK)\s*(?:\[[^\]]*\]|\([^)]*\))?\s*$|\.\.\. ?(?:ok|passed|skipped|ignored)\b(?: \([^)]*\))?\s*$"
+)
+STARTED_TEST = re.compile(r"^\s*(?:=== (?:RUN|CONT|PAUSE)|\[ RUN +\]|# Subtest:)")
 SUMMARY = re.compile(
     r"\b[1-9]\d* (?:tests? )?(?:failures?|failed|failing|errors?|problems?|offen[cs]es?|broken|unexpected)\b"
     r"|(?:failures?|failed|errors?) ?[:=] ?[1-9]|tests? failed",
@@ -157,6 +162,7 @@ PHRASES = (
     ("too ", re.compile(r"\btoo (?:many|large|long|few|small|big|old|deep)\b", re.I), BIT["refusal"]),
 )
 TROUBLE = BIT["error"] | BIT["failed"] | BIT["fatal"] | BIT["exception"] | BIT["error_part"]
+WRONG = int(bits_of(*NAMES[: NAMES.index("summary")]))
 ENDS = ("exit", "return", "status", "kill", "died", "terminat", "finish", "complete", "fail")
 NOTHING = ("0", "no ", "zero", "without", "none", "false", "[]", "null")
 TRACES = ("trace", "caused by", "exception", "goroutine", "thread", "panic")
@@ -249,6 +255,8 @@ def look(text: str) -> int:
         bits |= EXPECTED.search(text) is not None and BIT["handled"]
     if bits & TROUBLE or ") " in text[:9] or "not ok" in text[:20] or text.lstrip()[:1] in "✗✖✘×❌●✕[":
         bits |= FAILED_TEST.search(text) is not None and BIT["failed_test"]
+    if (bits & WRONG or text.lstrip()[:1] in "[✓✔√") and not bits & BIT["failed_test"]:
+        bits = without_name(text, bits)
     if bits & TROUBLE:
         bits |= VERDICT.search(text) is not None and BIT["verdict"]
     if bits & BIT["nonfinite"] and NAN_VALUE.search(text):
@@ -262,6 +270,13 @@ def look(text: str) -> int:
     elif length >= 300:
         bits |= BIT["long"]
     return bits | counted(text, bits)
+
+
+def without_name(text: str, bits: int) -> int:
+    """Signals of a line without what the name of a test says, where it names one that passed, was skipped or begins."""
+    if PASSED_TEST.search(text):
+        return bits & ~WRONG | BIT["passed"]
+    return bits & ~WRONG if STARTED_TEST.match(text) and not bits & BIT["failed_loud"] else bits
 
 
 def ends(text: str) -> str:

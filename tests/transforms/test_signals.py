@@ -64,6 +64,57 @@ def test_what_only_looks_like_trouble(text: str, not_said: set[str]) -> None:
     assert not (not_said & said(text))
 
 
+WRONG = set(NAMES[: NAMES.index("summary")])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "  ✓ adds two numbers",
+        "    [+] fails if the parameter is missing 119ms",
+        "  ✓ unknown op throws error",
+        "    √ fails on bad input",
+        "ok 5 - right error",
+        "[ RUN      ] errors: fails on zero: 7.38 ms OK",
+        "[       OK ] Foo.FailsOnError (3 ms)",
+        "--- PASS: TestError (0.00s)",
+        "--- SKIP: TestParserError (0.00s)",
+        "PASS test/error.test.js",
+        "test_x.py::test_failed PASSED   [ 5%]",
+        "test_x.py::test_failed SKIPPED (no error known)",
+        "test parser::fails_on_error ... ok",
+        "SKIP Bug #39780 (file with a CRC error raises a fatal error)",
+        "checking whether the compiler fails... ok",
+    ],
+)
+def test_the_name_of_a_test_that_passed_says_nothing(text: str) -> None:
+    assert not (WRONG & said(text))
+    assert "passed" in said(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["=== RUN   TestFailsOnError", "[ RUN      ] Foo.FailsOnError", "# Subtest: fatal error"]
+)
+def test_the_name_of_a_test_that_begins_says_nothing(text: str) -> None:
+    assert not (WRONG & said(text))
+    assert "passed" not in said(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[ RUN      ] errors: fails on zero: 7.38 ms FAIL", "failed_loud"),
+        ("not ok 5 - right error", "failed_test"),
+        ("test parser::fails ... FAILED", "failed_test"),
+        ("error: the checksum is not OK", "error"),
+        ("error: cannot pass ... broken", "error"),
+        ("okay 5 errors", "error"),
+    ],
+)
+def test_what_is_no_test_that_passed_keeps_its_words(text: str, says: str) -> None:
+    assert says in said(text)
+
+
 def test_counts_of_nothing_are_said() -> None:
     assert "none" in said("0 failures, 0 errors")
     assert "none" in said("process finished with exit code 0")

@@ -47,7 +47,7 @@ def denoise(
     """Class the lines and draw the noise that stays.
 
     went_well: the job ended with 0, so what looks like a failure was none. probability: float32[n, 4], of the classes, by the
-    trained model; without it the rules decide, by the score. goes_on: these lines are a window of a job that has not ended. harmless: bool[n],
+    trained model; without it the rules decide. goes_on: these lines are a window of a job that has not ended. harmless: bool[n],
     lines that are not actionable, whatever rules and model say.
     """
     told = np.full(len(score), -1, np.int8)

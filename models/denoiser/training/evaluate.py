@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -154,11 +154,10 @@ def interval(judged: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, lis
 
 def heard(judged: Judged, said: npt.NDArray[np.float32], doubt: float = DOUBT) -> Judged:
     """The same after the encoder was heard where the fast model is in doubt. said: float32[segments, 4], its log-odds."""
-    changed = judged.taken(np.arange(len(judged.label)))
     rows = judged.probability.max(axis=1) < doubt
-    changed.probability = judged.probability.copy()
-    changed.probability[rows] = fused(judged.probability[rows], said[rows])
-    return changed
+    probability = judged.probability.copy()
+    probability[rows] = fused(judged.probability[rows], said[rows])
+    return replace(judged, probability=probability)
 
 
 def paired(one: Judged, other: Judged, draws: int = DRAWS, seed: int = 0) -> dict[str, list[float]]:
@@ -189,10 +188,8 @@ def spread(values: list[float]) -> list[float]:
 
 def weighed(judged: Judged, weight: float) -> Judged:
     """The same where actionable counts `weight` times: to miss a cause costs more than to show a line too many."""
-    changed = judged.taken(np.arange(len(judged.label)))
-    changed.probability = judged.probability * np.array([weight, 1, 1, 1])
-    changed.probability /= changed.probability.sum(axis=1, keepdims=True)
-    return changed
+    probability = judged.probability * np.array([weight, 1, 1, 1])
+    return replace(judged, probability=probability / probability.sum(axis=1, keepdims=True))
 
 
 def failures(judged: Judged, source: str = "recorded") -> list[dict[str, Any]]:

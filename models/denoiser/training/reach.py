@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
@@ -45,6 +47,4 @@ def segments_read(
 
 def only(read: Flags, heard: Judged, unheard: Judged) -> Judged:
     """Segments as they are judged where the encoder is heard only for those that it reads."""
-    found = heard.taken(np.arange(len(heard.label)))
-    found.probability = np.where(read[:, None], heard.probability, unheard.probability)
-    return found
+    return replace(heard, probability=np.where(read[:, None], heard.probability, unheard.probability))

@@ -26,7 +26,15 @@ WORD = re.compile(r"\w{2,}")
 LARGEST_TOKEN = 16  # characters; a log of more of them for each token cannot fit
 WORDS = 2  # of a template, and of its first BEGIN bytes, that say how a line begins
 BEGIN = 200
-FAILED_TEST = bits_of("failed_test")
+FAILED_TEST, FRAME, INDENTED = bits_of("failed_test"), bits_of("frame"), bits_of("indented")
+ELSEWHERE = 1.5  # log-odds that a frame in somebody else's code loses: who called it, and with what, says more
+BELOW = 2  # lines of source and carets that Python prints below a frame
+# Where installed packages, standard libraries and test runners stand, in paths and in names of functions.
+LIBRARY = re.compile(
+    r"(?:site|dist)-packages|[/\\]lib[/\\]python\d|<frozen |node_modules[/\\]|node:internal|internal/(?:process|modules)"
+    r"|java\.base/|\b(?:java\.(?:lang|util)|jdk|sun|org\.(?:junit|apache\.maven|gradle))\."
+    r"|[/\\]\.cargo[/\\]registry|/rustc/|\b(?:core|std|alloc)::|/go/src/|/gems/|/usr/(?:lib|include)/"
+)
 LARGEST_SHARE = 3  # a line may take one part in three of the budget; what is longer is shortened
 
 
@@ -74,6 +82,24 @@ def adjust(
         if event:
             value[line] += EVENTS.get(event, 0.0)
     return value.astype(np.float32)
+
+
+def elsewhere(reading: Reading) -> npt.NDArray[np.bool_]:
+    """Frames in installed packages and standard libraries, and the source that is printed below each: bool[n]."""
+    bits, block = reading.view.bits, reading.view.block
+    found = np.zeros(len(bits), bool)
+    frames = np.flatnonzero(bits & FRAME)
+    if not len(frames):
+        return found
+    found[frames] = [LIBRARY.search(reading.shown[line]) is not None for line in frames.tolist()]
+    below = frames[found[frames]]
+    for _ in range(BELOW):
+        below = below[below + 1 < len(bits)] + 1
+        below = below[
+            (block[below] == block[below - 1]) & ((bits[below] & FRAME) == 0) & ((bits[below] & INDENTED) != 0)
+        ]
+        found[below] = True
+    return found
 
 
 @dataclass(slots=True)
@@ -140,6 +166,7 @@ def rank(
     blank = (view.bits & bits_of("blank")) != 0
     calm = (view.bits & TROUBLE) == 0
     paid = worth(value, repeats.nth, np.diff(repeats.starts)[repeats.group], repeats.copy, calm)
+    paid[elsewhere(reading)] -= ELSEWHERE
     marker = marker_tokens(len(reading.shown))
 
     kinds: dict[int, bytes] = {}  # of templates

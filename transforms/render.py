@@ -19,12 +19,13 @@ def marker_tokens(lines: int) -> int:
 
 
 def repeated(text: str, count: int, ranks: Sequence[int]) -> str:
-    """The text with a mark on its first line for what it stands for: how often it was said, and by which ranks."""
-    if count < WORTH_SAYING and len(ranks) < 2:
+    """The text, marked on its first line that is not blank with what it stands for: how often it was said, and by which ranks."""
+    said = text.lstrip()
+    if (count < WORTH_SAYING and len(ranks) < 2) or not said:
         return text
     mark = f" ×{count}" + (f" ranks {listed(ranks)}" if len(ranks) > 1 else "")
-    line, end, rest = text.partition("\n")
-    return line + mark + end + rest
+    end = text.find("\n", len(text) - len(said))
+    return text + mark if end < 0 else text[:end] + mark + text[end:]
 
 
 def listed(ranks: Sequence[int]) -> str:

@@ -46,7 +46,7 @@ WORDS = {
     " coredump dumped critical severe unrecoverable emergency overflow oops stuck",
     "failed": "fail failed fails failing failure failures unsuccessful unsuccessfully",
     "assertion": "assert* expect expected expecting expects actual mismatch* differ differs received want got should",
-    "refusal": "can't cannot couldn't could unable not doesn't didn't isn't wasn't won't such undefined undeclared denied refused"
+    "refusal": "cannot could unable not such undefined undeclared denied refused"
     " missing invalid unexpected unrecognized unrecognised unknown illegal unsupported unresolved incompatible conflict conflicts"
     " conflicting corrupt* broken forbidden rejected unreachable unavailable exceed* must required wrong bad malformed violat*"
     " inconsistent redefin* duplicate unauthorized insufficient lost disconnect* reset mismatched stale exhausted leak leaked"
@@ -85,6 +85,7 @@ ERROR_PART = re.compile(r"error|exception|fail|fault", re.I)
 RAISED = re.compile(
     r"(?:\s*(?:Caused by|Suppressed|Exception in thread \"[^\"]{0,80}\"):? )?"
     r"\W{0,12}(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:Error|Exception|Failure|Fault|Exit|Interrupt|Panic)\b(?: ?[:(\[]|$|\s+-)"
+    r"|\W{0,12}(?:A fatal error has been detected|Fatal Python error:|SIG(?:SEGV|ABRT|BUS|ILL|FPE)\b(?!:))"
 )
 ERROR_LABEL = re.compile(
     r"(?:^|[\s\[(<|:#*!\]])(?:(?i:error|fatal|critical|severe)|ERR|E)(?:\[\w+\]|\(\w+\)| [A-Z]{1,5}\d{2,5})?\]?(?::|!|\]|\)|>| -|$)"
@@ -108,7 +109,7 @@ SUMMARY = re.compile(
 EXIT = re.compile(
     r"\b(?:exit(?:ed|s|ing)?|return(?:ed|s)?|terminat\w+|finish\w*|completed?|fail\w*|status|died|exitcode|killed)\b.{0,40}?"
     r"(?:\b(?:code|status|with|exitcode|signal|by)\b|exitcode)[ :=]*\(?(?:-?[1-9]\d{0,2}\b|SIG|signal)"
-    r"|returned non-?zero|exited \(?[1-9]|exit (?:code|status)[ :=]+-?[1-9]",
+    r"|returned non-?zero|exited \(?[1-9]|exit (?:code|status)[ :=]+-?[1-9]|exit ?codes\b.{0,40}?[:=] ?-?[1-9]",
     re.I,
 )
 VERDICT = re.compile(
@@ -159,6 +160,7 @@ PHRASES = (
     ("time", re.compile(r"\btim(?:ed|es|ing)[ -]out\b", re.I), BIT["timeout"]),
     ("no ", re.compile(r"\bno (?:space left|progress|output|response|heartbeat|route)|ran out", re.I), BIT["refusal"]),
     ("dump", re.compile(r"core dumped", re.I), BIT["fatal"]),
+    ("n't", re.compile(r"\b(?:ca|could|does|did|is|was|wo)n't\b", re.I), BIT["refusal"]),
     ("too ", re.compile(r"\btoo (?:many|large|long|few|small|big|old|deep)\b", re.I), BIT["refusal"]),
 )
 TROUBLE = BIT["error"] | BIT["failed"] | BIT["fatal"] | BIT["exception"] | BIT["error_part"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from tracewinnow import winnow
-from tracewinnow.transforms.rank import kind_of
+from tracewinnow.transforms.rank import elsewhere, kind_of
+from tracewinnow.transforms.reading import read
 from tracewinnow.transforms.signals import look
 
 
@@ -48,3 +50,53 @@ def test_a_list_of_failed_tests_leaves_room_for_why_they_failed() -> None:
     assert "name does not resolve" in text
     assert "assert proxy.get('/port').status == 200" in text
     assert sum(line.endswith("FAILED") for line in text.splitlines()) >= 4
+
+
+def traceback(frames: list[str]) -> list[str]:
+    return [
+        line for frame in frames for line in (f'  File "{frame}", line 12, in call', "    return fn(x)", "    ^^^^^")
+    ]
+
+
+def test_frames_of_libraries_are_told_with_their_source() -> None:
+    here, there = "/home/me/train.py", "/opt/venv/lib/python3.11/site-packages/torch/nn/modules/module.py"
+    lines = ["Traceback (most recent call last):", *traceback([here, there, here]), "ValueError: bad shape", "step 12"]
+    assert np.flatnonzero(elsewhere(read(lines))).tolist() == [4, 5, 6]
+    lines = ["Traceback (most recent call last):", f'  File "{there}", line 1, in f', *traceback([here]), "KeyError: 1"]
+    assert np.flatnonzero(elsewhere(read(lines))).tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("line", "library"),
+    [
+        ("\tat java.base/java.util.ArrayList.forEach(ArrayList.java:1511)", True),
+        ("\tat org.junit.platform.launcher.Main.main(Main.java:12)", True),
+        ("\tat com.example.Train.main(Train.java:12)", False),
+        ("    at Module._compile (node:internal/modules/cjs/loader:1554:14)", True),
+        ("    at add (/home/me/app/index.js:3:9)", False),
+        ("\t/usr/local/go/src/testing/testing.go:2802 +0x354", True),
+        ("\t/home/me/cron/cron.go:263 +0x4df", False),
+    ],
+)
+def test_frames_of_libraries_in_other_languages(line: str, library: bool) -> None:
+    assert elsewhere(read([line])).tolist() == [library]
+
+
+def test_no_frames() -> None:
+    assert not elsewhere(read(["a", "b"])).any()
+    assert len(elsewhere(read([]))) == 0
+
+
+def test_of_a_deep_traceback_the_own_frames_and_the_reason_stand() -> None:
+    library = [f"/opt/venv/lib/python3.11/site-packages/frame_{n}/loop.py" for n in range(30)]
+    own = ["/home/me/train.py", "/home/me/model.py"]
+    calm = [f"read part {n} of the table in {n * 7} ms" for n in range(300)]
+    lines = [
+        *calm,
+        "Traceback (most recent call last):",
+        *traceback([*own[:1], *library, *own[1:]]),
+        "KeyError: 'income'",
+    ]
+    text = winnow("\n".join(lines), budget=250).text
+    assert all(f'File "{name}"' in text for name in own)
+    assert "KeyError: 'income'" in text

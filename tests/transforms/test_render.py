@@ -37,6 +37,12 @@ def test_repeats_are_said_on_the_first_line() -> None:
     assert render.repeated("a", 12, ()) == "a ×12"
 
 
+def test_a_blank_line_bears_no_mark() -> None:
+    assert render.repeated("\n  a\nb", 3, ()) == "\n  a ×3\nb"
+    assert render.repeated("", 384, (0, 1)) == ""
+    assert render.repeated(" \n", 5, ()) == " \n"
+
+
 def test_many_ranks_apart_are_counted() -> None:
     assert render.listed(range(0, 40, 2)) == "0…38 (20)"
 

@@ -15,6 +15,7 @@ from tracewinnow.transforms.denoise import Denoised
 from tracewinnow.transforms.lines import shorten
 from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.render import clean, marker_tokens
+from tracewinnow.transforms.score import View
 from tracewinnow.transforms.select import choose, worth
 from tracewinnow.transforms.signals import bits_of
 
@@ -27,7 +28,8 @@ LARGEST_TOKEN = 16  # characters; a log of more of them for each token cannot fi
 WORDS = 2  # of a template, and of its first BEGIN bytes, that say how a line begins
 BEGIN = 200
 FAILED_TEST, FRAME, INDENTED = bits_of("failed_test"), bits_of("frame"), bits_of("indented")
-ELSEWHERE = 1.5  # log-odds that a frame in somebody else's code loses: who called it, and with what, says more
+BACKGROUND = 1.5  # log-odds that a frame of a library, or amid a stack, loses: the own code and the reason say more
+OUTER = 4  # frames at either end of a stack that keep their worth
 BELOW = 2  # lines of source and carets that Python prints below a frame
 # Where installed packages, standard libraries and test runners stand, in paths and in names of functions.
 LIBRARY = re.compile(
@@ -84,15 +86,16 @@ def adjust(
     return value.astype(np.float32)
 
 
-def elsewhere(reading: Reading) -> npt.NDArray[np.bool_]:
-    """Frames in installed packages and standard libraries, and the source that is printed below each: bool[n]."""
+def background(reading: Reading) -> npt.NDArray[np.bool_]:
+    """Frames of installed packages and standard libraries, those amid a deep stack, and the source below each: bool[n]."""
     bits, block = reading.view.bits, reading.view.block
     found = np.zeros(len(bits), bool)
     frames = np.flatnonzero(bits & FRAME)
-    if not len(frames):
-        return found
-    found[frames] = [LIBRARY.search(reading.shown[line]) is not None for line in frames.tolist()]
-    below = frames[found[frames]]
+    library = np.fromiter(
+        (LIBRARY.search(reading.shown[line]) is not None for line in frames.tolist()), bool, len(frames)
+    )
+    below = frames[library | amid(frames, reading.view)]
+    found[below] = True
     for _ in range(BELOW):
         below = below[below + 1 < len(bits)] + 1
         below = below[
@@ -100,6 +103,21 @@ def elsewhere(reading: Reading) -> npt.NDArray[np.bool_]:
         ]
         found[below] = True
     return found
+
+
+def amid(frames: npt.NDArray[np.int64], view: View) -> npt.NDArray[np.bool_]:
+    """Which of the frames have OUTER or more of their stack on either side: bool[len(frames)]. frames: lines, ascending.
+
+    A stack ends with its block, and with a line between two frames that is neither a frame nor deeper than the margin.
+    """
+    if not len(frames):
+        return np.zeros(0, bool)
+    goes_on = (view.bits[frames[1:] - 1] & (FRAME | INDENTED)) != 0
+    goes_on &= (np.diff(frames) <= BELOW + 1) & (view.block[frames[1:]] == view.block[frames[:-1]])
+    first = np.flatnonzero(np.append(True, ~goes_on))
+    sizes = np.diff(np.append(first, len(frames)))
+    before = np.arange(len(frames)) - np.repeat(first, sizes)
+    return np.asarray((before >= OUTER) & (np.repeat(sizes, sizes) - 1 - before >= OUTER))
 
 
 @dataclass(slots=True)
@@ -166,7 +184,7 @@ def rank(
     blank = (view.bits & bits_of("blank")) != 0
     calm = (view.bits & TROUBLE) == 0
     paid = worth(value, repeats.nth, np.diff(repeats.starts)[repeats.group], repeats.copy, calm)
-    paid[elsewhere(reading)] -= ELSEWHERE
+    paid[background(reading)] -= BACKGROUND
     marker = marker_tokens(len(reading.shown))
 
     kinds: dict[int, bytes] = {}  # of templates

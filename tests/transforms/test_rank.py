@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tracewinnow import winnow
-from tracewinnow.transforms.rank import elsewhere, kind_of
+from tracewinnow.transforms.rank import background, kind_of
 from tracewinnow.transforms.reading import read
 from tracewinnow.transforms.signals import look
 
@@ -61,9 +61,9 @@ def traceback(frames: list[str]) -> list[str]:
 def test_frames_of_libraries_are_told_with_their_source() -> None:
     here, there = "/home/me/train.py", "/opt/venv/lib/python3.11/site-packages/torch/nn/modules/module.py"
     lines = ["Traceback (most recent call last):", *traceback([here, there, here]), "ValueError: bad shape", "step 12"]
-    assert np.flatnonzero(elsewhere(read(lines))).tolist() == [4, 5, 6]
+    assert np.flatnonzero(background(read(lines))).tolist() == [4, 5, 6]
     lines = ["Traceback (most recent call last):", f'  File "{there}", line 1, in f', *traceback([here]), "KeyError: 1"]
-    assert np.flatnonzero(elsewhere(read(lines))).tolist() == [1]
+    assert np.flatnonzero(background(read(lines))).tolist() == [1]
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,24 @@ def test_frames_of_libraries_are_told_with_their_source() -> None:
     ],
 )
 def test_frames_of_libraries_in_other_languages(line: str, library: bool) -> None:
-    assert elsewhere(read([line])).tolist() == [library]
+    assert background(read([line])).tolist() == [library]
+
+
+def test_amid_a_deep_stack_frames_say_little() -> None:
+    deep = [f"\tat com.example.Step{n}.run(Step{n}.java:{n})" for n in range(11)]
+    lines = ["java.io.IOException: gone", *deep, "Caused by: java.net.SocketException: reset", *deep[:5]]
+    assert np.flatnonzero(background(read(lines))).tolist() == [5, 6, 7]
+    lines = [
+        "Traceback (most recent call last):",
+        *traceback([f"/home/me/{name}.py" for name in "abcdefghi"]),
+        "KeyError: 1",
+    ]
+    assert np.flatnonzero(background(read(lines))).tolist() == [13, 14, 15]
 
 
 def test_no_frames() -> None:
-    assert not elsewhere(read(["a", "b"])).any()
-    assert len(elsewhere(read([]))) == 0
+    assert not background(read(["a", "b"])).any()
+    assert len(background(read([]))) == 0
 
 
 def test_of_a_deep_traceback_the_own_frames_and_the_reason_stand() -> None:

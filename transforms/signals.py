@@ -97,8 +97,8 @@ FAILED_TEST = re.compile(
     r"|\bFAILED\s*(?:\[[^\]]*\])?\s*$|<<< (?:FAILURE|ERROR)|\[FAIL\]|\.\.\. ?(?:FAILED|FAIL|ERROR)\b"
 )
 PASSED_TEST = re.compile(
-    r"^\s*(?:\[\+\] |[✓✔√] |ok \d|--- (?:PASS|SKIP)|PASS[: ]|XFAIL |SKIP(?:PED)?[: ]|\[ *(?:OK|PASS(?:ED)?|SKIP(?:PED)?) *\])"
-    r"|(?<!not )\b(?:PASSED|SKIPPED|OK)\s*(?:\[[^\]]*\]|\([^)]*\))?\s*$|\.\.\. ?(?:ok|passed|skipped|ignored)\b(?: \([^)]*\))?\s*$"
+    r"^\s*(?:\[\+\] |[✓✔√] |ok \d|--- (?:PASS|SKIP)|PASS[: ]|XFAIL |\[ *(?:OK|PASS(?:ED)?|SKIP(?:PED)?) *\]|\S+::\S+ SKIPPED\b)"
+    r"|(?<!not )\b(?:PASSED|OK)\s*(?:\[[^\]]*\]|\([^)]*\))?\s*$|\.\.\. ?(?:ok|passed|ignored)\b(?: \([^)]*\))?\s*$"
 )
 STARTED_TEST = re.compile(r"^\s*(?:=== (?:RUN|CONT|PAUSE)|\[ RUN +\]|# Subtest:)")
 SUMMARY = re.compile(

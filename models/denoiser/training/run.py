@@ -115,18 +115,20 @@ def write(
     read: bool[segments], whether it reads the segment where it reads no more of a log than it may.
     """
     whole = judged if said is None else evaluate.heard(judged, said)
-    figures = evaluate.report(whole, draws)
+    figures, sampled = evaluate.report(whole, draws), ~np.isin(whole.source, corpus.DENSE)
+    if sampled.any():
+        figures["sampled"] = evaluate.figures(whole.taken(sampled))
     if said is not None and read is not None:
-        heard = evaluate.heard(judged, said, doubt=2.0)
-        figures["as shipped"] = evaluate.figures(reach.only(read, heard, judged))
+        shipped = reach.only(read, evaluate.heard(judged, said, doubt=2.0), judged)
+        figures["as shipped"] = evaluate.figures(shipped)
+        if sampled.any():
+            figures["sampled as shipped"] = evaluate.figures(shipped.taken(sampled))
+            figures["sampled fast"] = evaluate.figures(judged.taken(sampled))
         figures["fast"] = evaluate.report(judged, draws)
         figures["encoder alone"] = evaluate.figures(
             dataclasses.replace(judged, probability=probabilities(said).astype(np.float64))
         )
         figures["gain"] = evaluate.paired(judged, whole, draws)
-    sampled = ~np.isin(whole.source, corpus.DENSE)
-    if sampled.any():
-        figures["sampled"] = evaluate.figures(whole.taken(sampled))
     figures["model"] = facts
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     (out / "CARD.md").write_text(card.text(figures))

@@ -27,15 +27,18 @@ WORD = re.compile(r"\w{2,}")
 LARGEST_TOKEN = 16  # characters; a log of more of them for each token cannot fit
 WORDS = 2  # of a template, and of its first BEGIN bytes, that say how a line begins
 BEGIN = 200
-FAILED_TEST, FRAME, INDENTED = bits_of("failed_test"), bits_of("frame"), bits_of("indented")
+FAILED_TEST, FRAME, INDENTED, RAISED = (
+    bits_of(*names) for names in (("failed_test",), ("frame",), ("indented",), ("raised", "traceback"))
+)
+PYTHON = 'File "'  # in a frame of Python's
 BACKGROUND = 1.5  # log-odds that a frame of a library, or amid a stack, loses: the own code and the reason say more
 OUTER = 4  # frames at either end of a stack that keep their worth
 BELOW = 2  # lines of source and carets that Python prints below a frame
 # Where installed packages, standard libraries and test runners stand, in paths and in names of functions.
 LIBRARY = re.compile(
-    r"(?:site|dist)-packages|[/\\]lib[/\\]python\d|<frozen |node_modules[/\\]|node:internal|internal/(?:process|modules)"
-    r"|java\.base/|\b(?:java\.(?:lang|util)|jdk|sun|org\.(?:junit|apache\.maven|gradle))\."
-    r"|[/\\]\.cargo[/\\]registry|/rustc/|\b(?:core|std|alloc)::|/go/src/|/gems/|/usr/(?:lib|include)/"
+    r"(?:site|dist)-packages|[/\\]lib[/\\]python\d|<frozen |node_modules[/\\]|node:internal|[(\s]internal/(?:process|modules)"
+    r"|java\.base/|\b(?:java\.(?:lang|util)|jdk\.internal|sun\.(?:misc|reflect|nio|net)|org\.(?:junit|apache\.maven|gradle))\."
+    r"|[/\\]\.cargo[/\\]registry|/rustc/|(?:\bin|\d:|-) (?:core|std|alloc)::|/go/(?:src|pkg/mod)/|/gems/|/usr/(?:lib|include)/"
 )
 LARGEST_SHARE = 3  # a line may take one part in three of the budget; what is longer is shortened
 
@@ -87,33 +90,37 @@ def adjust(
 
 
 def background(reading: Reading) -> npt.NDArray[np.bool_]:
-    """Frames of installed packages and standard libraries, those amid a deep stack, and the source below each: bool[n]."""
+    """Frames of installed packages and standard libraries, those amid a deep stack, and the source that Python prints below.
+
+    bool[n]. A line that tells of trouble is none, wherever it stands.
+    """
     bits, block = reading.view.bits, reading.view.block
     found = np.zeros(len(bits), bool)
     frames = np.flatnonzero(bits & FRAME)
-    library = np.fromiter(
-        (LIBRARY.search(reading.shown[line]) is not None for line in frames.tolist()), bool, len(frames)
-    )
-    below = frames[library | amid(frames, reading.view)]
-    found[below] = True
+    shown = [reading.shown[line] for line in frames.tolist()]
+    library = np.array([LIBRARY.search(text) is not None for text in shown], bool)
+    chosen = library | amid(frames, reading.view)
+    found[frames[chosen]] = True
+    below = frames[chosen & np.array([PYTHON in text for text in shown], bool)]
     for _ in range(BELOW):
         below = below[below + 1 < len(bits)] + 1
         below = below[
             (block[below] == block[below - 1]) & ((bits[below] & FRAME) == 0) & ((bits[below] & INDENTED) != 0)
         ]
         found[below] = True
-    return found
+    return np.asarray(found & ((bits & (TROUBLE | RAISED)) == 0))
 
 
 def amid(frames: npt.NDArray[np.int64], view: View) -> npt.NDArray[np.bool_]:
     """Which of the frames have OUTER or more of their stack on either side: bool[len(frames)]. frames: lines, ascending.
 
-    A stack ends with its block, and with a line between two frames that is neither a frame nor deeper than the margin.
+    A stack ends with its block, and with a line that is neither a frame nor deeper than the margin, or that was raised.
     """
     if not len(frames):
         return np.zeros(0, bool)
-    goes_on = (view.bits[frames[1:] - 1] & (FRAME | INDENTED)) != 0
-    goes_on &= (np.diff(frames) <= BELOW + 1) & (view.block[frames[1:]] == view.block[frames[:-1]])
+    inside = ((view.bits & (FRAME | INDENTED)) != 0) & ((view.bits & RAISED) == 0)
+    outside = np.cumsum(~inside)
+    goes_on = (outside[frames[1:]] == outside[frames[:-1]]) & (view.block[frames[1:]] == view.block[frames[:-1]])
     first = np.flatnonzero(np.append(True, ~goes_on))
     sizes = np.diff(np.append(first, len(frames)))
     before = np.arange(len(frames)) - np.repeat(first, sizes)

@@ -1,7 +1,7 @@
 """Fill a token budget with lines: the likeliest evidence first, what it costs considered, never more than the budget.
 
 What a line is worth hangs on what was chosen before it: evidence stands together, so a line beside a chosen one is worth more; and
-of many lines that begin alike (tests that were skipped, a finding for each file) one more says little, so it is worth less.
+of many lines of a kind (tests that failed, a finding for each file) one more says little, so it is worth less.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BESIDE = (
 )
 REACH = 4  # lines before and behind;
 WIDER = 400  # that begins behind so many tokens of the likeliest lines, wherever they stand
-ALIKE = 0.7  # log-odds that a line loses each time the number of chosen blocks with a line that begins alike doubles,
+ALIKE = 0.7  # log-odds that a line loses each time the number of chosen blocks with a line of its kind doubles,
 MANY = 4  # from this many on
 CLOSE = 4  # longest gap, in lines, that is looked at to be closed
 GAIN = [BESIDE * (1 - (abs(i) - 1) / REACH) if i else 0.0 for i in range(-REACH, REACH + 1)]
@@ -61,7 +61,7 @@ class Queue:
         block: npt.NDArray[np.int64],
         kind: Callable[[int], bytes],
     ) -> None:
-        """price, block: of every line, log-odds less the cost; kind: how a line begins, b"" where it does not count."""
+        """price, block: of every line, log-odds less the cost; kind: what a line shares with others that say much the same, b"" where it does not count."""
         self._price = price
         self._block, self._kind = block, kind
         order = candidates[np.lexsort((candidates, -price[candidates]))]
@@ -110,7 +110,7 @@ class Queue:
         return heapq.heappop(self._heap)
 
     def chose(self, line: int) -> None:
-        """Tell that a line was chosen: what begins alike is worth less from now on."""
+        """Tell that a line was chosen: others of its kind are worth less from now on."""
         kind = self._kind(line)
         if kind:
             place = (kind, int(self._block[line]))
@@ -159,8 +159,8 @@ def choose(
 ) -> npt.NDArray[np.bool_]:
     """Which lines to keep: bool[n].
 
-    value: log-odds; size: bytes of each line, an estimate of its tokens until it is looked at; block: of each line; kind: how a
-    line begins, b"" where it does not matter; text and tokens: of a line; these three are asked only for candidates. marker: tokens
+    value: log-odds; size: bytes of each line, an estimate of its tokens until it is looked at; block: of each line; kind: of a
+    line, b"" where it does not matter; text and tokens: of a line; these three are asked only for candidates. marker: tokens
     of the mark that a gap costs. kept: lines kept already, and paid for by the caller.
     A line whose text is kept already is not taken twice; a blank line only beside a kept one.
     """

@@ -97,10 +97,12 @@ FAILED_TEST = re.compile(
     r"|\bFAILED\s*(?:\[[^\]]*\])?\s*$|<<< (?:FAILURE|ERROR)|\[FAIL\]|\.\.\. ?(?:FAILED|FAIL|ERROR)\b"
 )
 PASSED_TEST = re.compile(
-    r"^\s*(?:\[\+\] |[✓✔√] |ok \d|--- (?:PASS|SKIP)|PASS[: ]|XFAIL |\[ *(?:OK|PASS(?:ED)?|SKIP(?:PED)?) *\]|\S+::\S+ SKIPPED\b)"
-    r"|(?<!not )\b(?:PASSED|OK)\s*(?:\[[^\]]*\]|\([^)]*\))?\s*$|\.\.\. ?(?:ok|passed|ignored)\b(?: \([^)]*\))?\s*$"
+    r"\s*(?:\[\+\] |[✓✔√] (?!\d+ passed)|ok \d|--- PASS|PASS(?:: (?!\d)| )|XFAIL |\[ *(?:OK|PASS(?:ED)?) *\])"
 )
-STARTED_TEST = re.compile(r"^\s*(?:=== (?:RUN|CONT|PAUSE)|\[ RUN +\]|# Subtest:)")
+PASSED_END = re.compile(
+    r"(?<![Nn][Oo][Tt] )(?<!\d )\b(?:PASSED|OK)\s*(?:\[[^\]]*\]|\([^)]*\))?\s*$|\.\.\. ?(?:ok|passed)\b(?: \([^)]*\))?\s*$"
+)
+NAMED_TEST = re.compile(r"\s*(?:=== (?:RUN|CONT|PAUSE)|\[ RUN +\]|# Subtest:|--- SKIP|\S+::\S+ SKIPPED\b)")
 SUMMARY = re.compile(
     r"\b[1-9]\d* (?:tests? )?(?:failures?|failed|failing|errors?|problems?|offen[cs]es?|broken|unexpected)\b"
     r"|(?:failures?|failed|errors?) ?[:=] ?[1-9]|tests? failed",
@@ -109,7 +111,7 @@ SUMMARY = re.compile(
 EXIT = re.compile(
     r"\b(?:exit(?:ed|s|ing)?|return(?:ed|s)?|terminat\w+|finish\w*|completed?|fail\w*|status|died|exitcode|killed)\b.{0,40}?"
     r"(?:\b(?:code|status|with|exitcode|signal|by)\b|exitcode)[ :=]*\(?(?:-?[1-9]\d{0,2}\b|SIG|signal)"
-    r"|returned non-?zero|exited \(?[1-9]|exit (?:code|status)[ :=]+-?[1-9]|exit ?codes\b.{0,40}?[:=] ?-?[1-9]",
+    r"|returned non-?zero|exited \(?[1-9]|exit (?:code|status)[ :=]+-?[1-9]",
     re.I,
 )
 VERDICT = re.compile(
@@ -165,6 +167,9 @@ PHRASES = (
 )
 TROUBLE = BIT["error"] | BIT["failed"] | BIT["fatal"] | BIT["exception"] | BIT["error_part"]
 WRONG = int(bits_of(*NAMES[: NAMES.index("summary")]))
+REASON = (
+    BIT["error_label"] | BIT["raised"] | BIT["exception"] | BIT["fatal"]
+)  # a line that says so is no name, whatever ends it
 ENDS = ("exit", "return", "status", "kill", "died", "terminat", "finish", "complete", "fail")
 NOTHING = ("0", "no ", "zero", "without", "none", "false", "[]", "null")
 TRACES = ("trace", "caused by", "exception", "goroutine", "thread", "panic")
@@ -257,7 +262,7 @@ def look(text: str) -> int:
         bits |= EXPECTED.search(text) is not None and BIT["handled"]
     if bits & TROUBLE or ") " in text[:9] or "not ok" in text[:20] or text.lstrip()[:1] in "✗✖✘×❌●✕[":
         bits |= FAILED_TEST.search(text) is not None and BIT["failed_test"]
-    if (bits & WRONG or text.lstrip()[:1] in "[✓✔√") and not bits & BIT["failed_test"]:
+    if (bits & WRONG or text.lstrip()[:1] in "[✓✔√") and not bits & (BIT["failed_test"] | BIT["failed_loud"]):
         bits = without_name(text, bits)
     if bits & TROUBLE:
         bits |= VERDICT.search(text) is not None and BIT["verdict"]
@@ -276,9 +281,9 @@ def look(text: str) -> int:
 
 def without_name(text: str, bits: int) -> int:
     """Signals of a line without what the name of a test says, where it names one that passed, was skipped or begins."""
-    if PASSED_TEST.search(text):
+    if PASSED_TEST.match(text) or (not bits & REASON and PASSED_END.search(text)):
         return bits & ~WRONG | BIT["passed"]
-    return bits & ~WRONG if STARTED_TEST.match(text) and not bits & BIT["failed_loud"] else bits
+    return bits & ~WRONG if NAMED_TEST.match(text) else bits
 
 
 def ends(text: str) -> str:

@@ -61,7 +61,7 @@ class Queue:
         block: npt.NDArray[np.int64],
         kind: Callable[[int], bytes],
     ) -> None:
-        """price, block: of every line, log-odds less the cost; kind: what a line shares with others that say much the same, b"" where it does not count."""
+        """price, block: of every line, log-odds less the cost; kind: of a line, alike for lines that say much the same, or b""."""
         self._price = price
         self._block, self._kind = block, kind
         order = candidates[np.lexsort((candidates, -price[candidates]))]

@@ -124,7 +124,8 @@ VERDICT = re.compile(
 NONE = re.compile(
     r"\b(?:no|0|zero|without(?: any)?) (?:\w+ )?(?:errors?|failures?|failed|exceptions?|warnings?|problems?|tests failed)\b"
     r"|(?:errors?|failures?|failed|exceptions?)[\"']?\s?[:=]\s?(?:0\b|none\b|false\b|\[\]|null)"
-    r"|exit(?:ed)? (?:code|status|with)[ :=]*0\b",
+    r"|exit(?:ed)? (?:code|status|with)[ :=]*0\b"
+    r"|\b(?:return(?:ed|s)?|terminat\w+|finish\w*|completed?|exit\w*)\b.{0,40}?\b(?:code|status|exitcode)[ :=]*\(?0\b(?!\.\d)",
     re.I,
 )
 EXPECTED = re.compile(r"expected (?:error|failure|exception)|not an error|continue-on-error|allowed to fail", re.I)

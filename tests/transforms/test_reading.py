@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 
 from tracewinnow.transforms import reading
 from tracewinnow.transforms.reading import name_of, read
+from tracewinnow.transforms.signals import bits_of
 
 PARTS = [
     "exit code 0",
     "exit code 3",
+    "finished with code 0",
+    "finished with code 1",
     "1.2",
     "1.2.3",
     "E1234 ",
@@ -44,6 +47,11 @@ def test_nothing_is_left_of_another_log(before: list[str], log: list[str]) -> No
     assert np.array_equal(alone.view.bits, after.view.bits)
     assert np.array_equal(alone.view.block, after.view.block)
     assert np.array_equal(alone.names, after.names)
+
+
+def test_a_code_that_is_not_zero_is_told_behind_one_that_is() -> None:
+    lines = ["worker 1 finished with code 0", "worker 2 finished with code 1"]
+    assert (read(lines).view.bits & bits_of("exit") != 0).tolist() == [False, True]
 
 
 def test_names_are_those_of_the_templates() -> None:

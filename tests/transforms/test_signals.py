@@ -139,6 +139,7 @@ def test_what_is_no_test_that_passed_keeps_its_words(text: str, says: str) -> No
 def test_counts_of_nothing_are_said() -> None:
     assert "none" in said("0 failures, 0 errors")
     assert "none" in said("process finished with exit code 0")
+    assert "none" in said("worker 3 finished with code 0")
 
 
 def test_blank() -> None:

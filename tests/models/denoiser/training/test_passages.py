@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tracewinnow.models.denoiser.training import passages
 from tracewinnow.models.denoiser.training.fit import lines_of
 from tracewinnow.models.denoiser.training.passages import HEAVIEST, rows_of, thinned
 from tracewinnow.models.denoiser.training.run import gather

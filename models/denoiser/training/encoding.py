@@ -18,7 +18,7 @@ from tracewinnow.models.denoiser.encoder import Encoder
 from tracewinnow.models.denoiser.training import encoder
 from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.models.denoiser.training.fit import Lines
-from tracewinnow.models.denoiser.training.passages import LEFT_OUT_ROWS, Floats, Ints, Rows, rows_of, thinned
+from tracewinnow.models.denoiser.training.passages import Floats, Ints, Rows, rows_of, thinned
 from tracewinnow.models.denoiser.wordpiece import WordPiece
 from tracewinnow.transforms.reread import FILE, WORDS
 
@@ -41,8 +41,7 @@ def train(
     """Fit and write the encoder. group: of each labelled line; names: the groups that are judged.
 
     -> log-odds for every segment of these groups, float32[segments, 4], by an encoder that saw none of its part; and what the file
-    was made from. A fit takes ten minutes and more, so there are two parts, the group of the most logs and all the others together,
-    and those that judge read fewer rows than the one that is shipped.
+    was made from. Parts are two, because one fit takes half an hour: the group of the most logs, and all the others together.
     """
     words = WordPiece(encoder.vocabulary())
     rows = rows_of(study, lines, words)
@@ -54,7 +53,7 @@ def train(
         if part:
             ours = np.isin(of_row, part)
             tell(f"encoder, without {', '.join(part)}")
-            net = fitted(rows, thinned(np.flatnonzero(~ours), source, seed, LEFT_OUT_ROWS), seed, quick, tell)
+            net = fitted(rows, thinned(np.flatnonzero(~ours), source, seed), seed, quick, tell)
             said[ours] = encoder.logits(net, rows, np.flatnonzero(ours))
     tell("encoder, of everything")
     net = fitted(rows, thinned(np.arange(len(of_row)), source, seed), seed, quick, tell)

@@ -17,10 +17,7 @@ from tracewinnow.transforms.passages import known_of, passage
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 HEAVIEST = 4.0  # weight of a segment against the mean
-ROWS = 24_000  # that the shipped fit reads, and
-LEFT_OUT_ROWS = (
-    8_000  # each of those that judge: all three take an hour on two cores. DENSE sources are thinned to fit,
-)
+ROWS = 24_000  # that one fit reads, so that three take some 75 minutes on two cores; DENSE sources are thinned to fit,
 SHARES = {"builds": 2.0, "scenes": 1.0}  # to what they teach: real jobs more than written ones
 
 
@@ -59,11 +56,11 @@ def rows_of(study: Study, lines: Lines, words: WordPiece) -> Rows:
     )
 
 
-def thinned(chosen: Ints, source: npt.NDArray[np.str_], seed: int, most: int = ROWS) -> Ints:
-    """Rows of one fit, ascending: all of other sources; the DENSE ones share what `most` leaves room for."""
+def thinned(chosen: Ints, source: npt.NDArray[np.str_], seed: int) -> Ints:
+    """Rows of one fit, ascending: all of other sources; the DENSE ones share what ROWS leaves room for."""
     draw = np.random.default_rng(seed)
     parts = [chosen[~np.isin(source[chosen], DENSE)]]
-    left = max(0, most - len(parts[0]))
+    left = max(0, ROWS - len(parts[0]))
     by_size = sorted(DENSE, key=lambda name: int((source[chosen] == name).sum()) / SHARES[name])
     for number, name in enumerate(by_size):
         share = SHARES[name] / sum(SHARES[other] for other in by_size[number:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tracewinnow.models.denoiser.training import passages
 from tracewinnow.models.denoiser.training.fit import lines_of
 from tracewinnow.models.denoiser.training.passages import HEAVIEST, rows_of, thinned
 from tracewinnow.models.denoiser.training.run import gather
@@ -35,9 +36,10 @@ def test_rows_are_the_labelled_segments() -> None:
     ("builds", "scenes", "kept"), [(50, 90, (46, 24)), (10, 90, (10, 60)), (90, 10, (60, 10)), (5, 5, (5, 5))]
 )
 def test_sources_of_which_every_line_is_labelled_fill_what_the_others_leave(
-    builds: int, scenes: int, kept: tuple[int, int]
+    builds: int, scenes: int, kept: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(passages, "ROWS", 100)
     source = np.array(["builds"] * builds + ["cidiff"] * 30 + ["scenes"] * scenes)
-    found = thinned(np.arange(len(source)), source, 0, 100)
-    assert found.tolist() == sorted(set(found.tolist())) == thinned(np.arange(len(source)), source, 0, 100).tolist()
+    found = thinned(np.arange(len(source)), source, 0)
+    assert found.tolist() == sorted(set(found.tolist())) == thinned(np.arange(len(source)), source, 0).tolist()
     assert [int((source[found] == name).sum()) for name in ("cidiff", "builds", "scenes")] == [30, *kept]

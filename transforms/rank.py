@@ -27,9 +27,8 @@ WORD = re.compile(r"\w{2,}")
 LARGEST_TOKEN = 16  # characters; a log of more of them for each token cannot fit
 WORDS = 2  # of a template, and of its first BEGIN bytes, that say how a line begins
 BEGIN = 200
-FAILED_TEST, FRAME, INDENTED, RAISED = (
-    bits_of(*names) for names in (("failed_test",), ("frame",), ("indented",), ("raised", "traceback"))
-)
+FAILED_TEST = bits_of("failed_test")
+FRAME, INDENTED, RAISED = bits_of("frame"), bits_of("indented"), bits_of("raised", "traceback")
 PYTHON = 'File "'  # in a frame of Python's
 BACKGROUND = 1.5  # log-odds that a frame of a library, or amid a stack, loses: the own code and the reason say more
 OUTER = 4  # frames at either end of a stack that keep their worth

@@ -168,9 +168,8 @@ PHRASES = (
 )
 TROUBLE = BIT["error"] | BIT["failed"] | BIT["fatal"] | BIT["exception"] | BIT["error_part"]
 WRONG = int(bits_of(*NAMES[: NAMES.index("summary")]))
-REASON = (
-    BIT["error_label"] | BIT["raised"] | BIT["exception"] | BIT["fatal"]
-)  # a line that says so is no name, whatever ends it
+# A line that says one of these is no name, whatever ends it.
+REASON = int(bits_of("error_label", "raised", "exception", "fatal"))
 ENDS = ("exit", "return", "status", "kill", "died", "terminat", "finish", "complete", "fail")
 NOTHING = ("0", "no ", "zero", "without", "none", "false", "[]", "null")
 TRACES = ("trace", "caused by", "exception", "goroutine", "thread", "panic")
@@ -261,9 +260,10 @@ def look(text: str) -> int:
         bits |= ERROR_LABEL.search(text) is not None and BIT["error_label"]
         bits |= LOUD.search(text) is not None and BIT["failed_loud"]
         bits |= EXPECTED.search(text) is not None and BIT["handled"]
-    if bits & TROUBLE or ") " in text[:9] or "not ok" in text[:20] or text.lstrip()[:1] in "✗✖✘×❌●✕[":
+    first = text.lstrip()[:1]
+    if bits & TROUBLE or ") " in text[:9] or "not ok" in text[:20] or first in "✗✖✘×❌●✕[":
         bits |= FAILED_TEST.search(text) is not None and BIT["failed_test"]
-    if (bits & WRONG or text.lstrip()[:1] in "[✓✔√") and not bits & (BIT["failed_test"] | BIT["failed_loud"]):
+    if (bits & WRONG or first in "[✓✔√") and not bits & (BIT["failed_test"] | BIT["failed_loud"]):
         bits = without_name(text, bits)
     if bits & TROUBLE:
         bits |= VERDICT.search(text) is not None and BIT["verdict"]

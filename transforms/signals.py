@@ -42,15 +42,15 @@ def bits_of(*names: str) -> np.uint64:
 WORDS = {
     "error": "error errors err err! errored erroneous problem problems",
     "fatal": "fatal panic panicked abort aborted aborting segfault segmentation killed crash crashed crashes crashing deadlock"
-    " hang hangs hung unhandled uncaught oom oom-kill oom_kill outofmemory core-dumped sigsegv sigabrt sigkill sigbus sigfpe sigill"
-    " coredump dumped critical severe unrecoverable emergency overflow oops stuck",
+    " hang hangs hung unhandled uncaught oom oom-kill oom_kill oomkilled outofmemory core-dumped sigsegv sigabrt sigkill sigbus"
+    " sigfpe sigill coredump dumped critical severe unrecoverable emergency overflow oops stuck died killing bad_alloc smashing",
     "failed": "fail failed fails failing failure failures unsuccessful unsuccessfully",
     "assertion": "assert* expect expected expecting expects actual mismatch* differ differs received want got should",
     "refusal": "cannot could unable not such undefined undeclared denied refused"
     " missing invalid unexpected unrecognized unrecognised unknown illegal unsupported unresolved incompatible conflict conflicts"
     " conflicting corrupt* broken forbidden rejected unreachable unavailable exceed* must required wrong bad malformed violat*"
     " inconsistent redefin* duplicate unauthorized insufficient lost disconnect* reset mismatched stale exhausted leak leaked"
-    " unexpectedly closed down fallen unhealthy unimplemented stopped truncated eof quota shortage starved uninitialized",
+    " unexpectedly dead closed down fallen unhealthy unimplemented stopped truncated eof quota shortage starved uninitialized",
     "timeout": "timeout timeouts timed-out timedout deadline stalled watchdog unresponsive",
     "nonfinite": "nan nans inf -inf +inf infs non-finite nonfinite infinity diverged diverging divergence exploded exploding"
     " underflow",
@@ -75,7 +75,10 @@ STARTS = tuple((word[:-1], BIT[name]) for name, words in WORDS.items() for word 
 LOOKED_AT, TAIL = 600, 150  # characters of a line, and of these at its end
 
 WORD = re.compile(r"[A-Za-z+-][^\s\"'`(),;:=\[\]{}<>|\\*#]*")
-RAISES = re.compile(r"(?:[\w$]+[.$])*[A-Z]\w*(?:Error|Exception|Failure|Fault|Panic|Interrupt)s?$")
+RAISES = re.compile(
+    r"(?:[\w$]+[.$])*(?:[A-Z]\w*(?:Error|Exception|Failure|Fault|Panic|Interrupt)s?|Stop(?:Async)?Iteration)$"
+    r"|(?:\w+\.)*(?:exceptions?|errors?|exc)\.[A-Z]\w+$"
+)
 STATUS = re.compile(r"[A-Z]{3,}(?:_[A-Z]{2,})+$")  # RESOURCE_EXHAUSTED, CUDA_ERROR_LAUNCH_FAILED
 LEVEL = re.compile(r"([IWEF])\d{4}$")  # of glog, before the time
 NAN_VALUE = re.compile(r"(?:[:=(,\[|]\s*|\s)[-+]?(?:nan|inf)(?:inity)?(?![\w-])(?!\s+[A-Za-z])", re.I)
@@ -84,7 +87,9 @@ ERROR_PART = re.compile(r"error|exception|fail|fault", re.I)
 
 RAISED = re.compile(
     r"(?:\s*(?:Caused by|Suppressed|Exception in thread \"[^\"]{0,80}\"):? )?"
-    r"\W{0,12}(?:[\w$]+[.:\\/]+)*[A-Z]\w*(?:Error|Exception|Failure|Fault|Exit|Interrupt|Panic)\b(?: ?[:(\[]|$|\s+-)"
+    r"\W{0,12}(?:[\w$]+[.:\\/]+)*(?:[A-Z]\w*(?:Error|Exception|Failure|Fault|Exit|Interrupt|Panic)|Stop(?:Async)?Iteration)\b"
+    r"(?: ?[:(\[]|$|\s+-)"
+    r"|(?:\w+\.)*(?:(?:exceptions?|errors?|exc)\.[A-Z]\w+|\w+\.(?:\w*error|[A-Z]\w*Expired))(?:: |$)|terminate called "
     r"|\W{0,12}(?:A fatal error has been detected|Fatal Python error:|SIG(?:SEGV|ABRT|BUS|ILL|FPE)\b(?!:))"
 )
 ERROR_LABEL = re.compile(
@@ -111,7 +116,10 @@ SUMMARY = re.compile(
 EXIT = re.compile(
     r"\b(?:exit(?:ed|s|ing)?|return(?:ed|s)?|terminat\w+|finish\w*|completed?|fail\w*|status|died|exitcode|killed)\b.{0,40}?"
     r"(?:\b(?:code|status|with|exitcode|signal|by)\b|exitcode)[ :=]*\(?(?:-?[1-9]\d{0,2}\b|SIG|signal)"
-    r"|returned non-?zero|exited \(?[1-9]|exit (?:code|status)[ :=]+-?[1-9]",
+    r"|returned non-?zero|exited \(?[1-9]|\bexit[ _-]?(?:code|status)[\"']?[ :=]+-?[1-9]|\bexit[ _-]?codes\b.{0,80}?[^\w.]-[1-9]"
+    # A shell or a launcher says how its child ended.
+    r"|(?:line \d+: +\d+|^\[\d+\][ +-]*|\btask \d+:|^\w+:) *"
+    r"(?:Killed|Aborted|Segmentation fault|Bus error)\b",
     re.I,
 )
 VERDICT = re.compile(
@@ -158,10 +166,16 @@ VERSION = re.compile(r"\.(?<=\d\.)\d+\.\d")
 RULE = re.compile(r"\s*([=\-_*~#.+<>])\1{3,}")
 HEADER = re.compile(r"\s*(?:[=\-_*#~]{3,} ?[\w .:,/\[\]()'-]+ ?[=\-_*#~]{3,}|[A-Z][A-Za-z ]{2,40}:)\s*$")
 
+NO = re.compile(
+    r"\bno (?:space left|progress|output|response|heartbeat|route"
+    r"|(?:[\w-]+ )?(?:device|gpu|tpu)s? (?:\w+ )?(?:found|detected|available|visible))|ran out",
+    re.I,
+)
 PHRASES = (
     ("out of", re.compile(r"out of (?:memory|disk|space|range|bounds|resources|host memory)", re.I), BIT["fatal"]),
     ("time", re.compile(r"\btim(?:ed|es|ing)[ -]out\b", re.I), BIT["timeout"]),
-    ("no ", re.compile(r"\bno (?:space left|progress|output|response|heartbeat|route)|ran out", re.I), BIT["refusal"]),
+    ("no ", NO, BIT["refusal"]),
+    ("in use", re.compile(r"\balready in use\b", re.I), BIT["refusal"]),
     ("dump", re.compile(r"core dumped", re.I), BIT["fatal"]),
     ("n't", re.compile(r"\b(?:ca|could|does|did|is|was|wo)n't\b", re.I), BIT["refusal"]),
     ("too ", re.compile(r"\btoo (?:many|large|long|few|small|big|old|deep)\b", re.I), BIT["refusal"]),
@@ -170,7 +184,20 @@ TROUBLE = BIT["error"] | BIT["failed"] | BIT["fatal"] | BIT["exception"] | BIT["
 WRONG = int(bits_of(*NAMES[: NAMES.index("summary")]))
 # A line that says one of these is no name, whatever ends it.
 REASON = int(bits_of("error_label", "raised", "exception", "fatal"))
-ENDS = ("exit", "return", "status", "kill", "died", "terminat", "finish", "complete", "fail")
+ENDS = (
+    "exit",
+    "return",
+    "status",
+    "kill",
+    "died",
+    "terminat",
+    "finish",
+    "complete",
+    "fail",
+    "abort",
+    "fault",
+    "bus error",
+)
 NOTHING = ("0", "no ", "zero", "without", "none", "false", "[]", "null")
 TRACES = ("trace", "caused by", "exception", "goroutine", "thread", "panic")
 # Matched at the line's start: cheap enough for every line. Searches stand behind a test for a word that they need.

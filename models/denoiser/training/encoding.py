@@ -77,6 +77,7 @@ def written(net: encoder.Net, rows: Rows, out: Path, words: WordPiece, tell: Cal
     facts: dict[str, Any] = {
         "from": f"{encoder.PACKAGE} {encoder.WEIGHTS[:12]}",
         "layers": len(net.bert.encoder.layer),
+        "fitted in": "bfloat16" if encoder.amx() else "float32",
         "torch": torch.__version__,
         "transformers": transformers.__version__,
         **parity(net, rows, whole, small, words),

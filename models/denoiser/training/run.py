@@ -17,7 +17,7 @@ import scipy
 import sklearn
 
 from tracewinnow.models import registry
-from tracewinnow.models.denoiser.training import card, corpus, evaluate, harmless, labels, outcome, reach
+from tracewinnow.models.denoiser.training import card, corpus, evaluate, evidence, harmless, labels, outcome, reach
 from tracewinnow.models.denoiser.training.dataset import Study, study
 from tracewinnow.models.denoiser.training.fit import (
     CUT,
@@ -97,7 +97,8 @@ def train(
 
         said, facts["encoder"] = encoding.train(found, lines, group, names, out, seed, quick, tell)
         read = reach.segments_read(found, lines, group, names, judges)
-    figures = write(judged, said, read, facts, out, QUICK_DRAWS if quick else evaluate.DRAWS)
+    shown = {} if quick else evidence.measure(evidence.logs_of(data), judges, tell=tell)
+    figures = write(judged, said, read, shown, facts, out, QUICK_DRAWS if quick else evaluate.DRAWS)
     tell(f"written to {out} after {time.monotonic() - start:.0f} s")
     return figures
 
@@ -106,13 +107,14 @@ def write(
     judged: evaluate.Judged,
     said: npt.NDArray[np.float32] | None,
     read: npt.NDArray[np.bool_] | None,
+    shown: dict[str, Any],
     facts: dict[str, Any],
     out: Path,
     draws: int,
 ) -> dict[str, Any]:
     """Figures, card and plot. said: float32[segments, 4], log-odds by an encoder that did not see them, or None without one.
 
-    read: bool[segments], whether it reads the segment where it reads no more of a log than it may.
+    read: bool[segments], whether it reads the segment where it reads no more of a log than it may. shown: by evidence.measure.
     """
     whole = judged if said is None else evaluate.heard(judged, said)
     figures, sampled = evaluate.report(whole, draws), ~np.isin(whole.source, corpus.DENSE)
@@ -129,6 +131,8 @@ def write(
             dataclasses.replace(judged, probability=probabilities(said).astype(np.float64))
         )
         figures["gain"] = evaluate.paired(judged, whole, draws)
+    if shown:
+        figures["evidence"] = shown
     figures["model"] = facts
     (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     (out / "CARD.md").write_text(card.text(figures))

@@ -31,7 +31,8 @@ AGAIN = 0.5  # log-odds that a message loses each time that the number of its re
 TELLING = 2.0  # least score of a series whose onset is looked at
 MOST = 6000  # offers that are looked at
 FEW, ALONE = 2, 8  # times that one rank alone prints a line that counts as special, and the most such lines
-REASON = 80  # characters of the reason that are looked for
+LONGEST_REASON = 2000  # characters of the reason that are looked at,
+REASON = 80  # and that are looked for
 THING = re.compile(r"[\w.+-]*[^\W\d_][\w.+-]*[\w+]")
 RANK = re.compile(r"\brank[ :=#]{0,2}(\d{1,6})\b", re.IGNORECASE)
 FIELD = r"\brank {{0,16}}[:=#]? ?{}\b"  # the same, and as launchers print it, in columns
@@ -109,7 +110,7 @@ def occurrences(traces: Sequence[PreprocessedTrace], templates: set[str]) -> tup
 
 def links(traces: Sequence[PreprocessedTrace], reason: str) -> list[Offer]:
     """Lines that name what the failure names, and those of the moment in which the first series left its course."""
-    named = things(reason)
+    named = things(reason[:LONGEST_REASON])
     speaks = re.compile("|".join(map(re.escape, named))) if named else None
     at, (first, last) = first_onset(traces)
     found = []

@@ -134,9 +134,11 @@ def _look(template: bytes, known: Kind | None, line: str, shape: bytes) -> Kind:
         _size = 0
     if known is None:
         _size += len(template) + len(shape)
-        kind = Kind(signals.look(line), role_of(template), int(name_of(template), 16), b"#" in template, shape)
+        kind = Kind(0, role_of(template), int(name_of(template), 16), False, shape)
     else:
-        kind = known._replace(signals=signals.look(line), shape=shape)
+        kind = known
+    bits = signals.look(line)
+    kind = kind._replace(signals=bits, varies=b"#" in template and signals.hangs(line, bits), shape=shape)
     _known[template] = kind
     return kind
 
@@ -149,11 +151,10 @@ def signals_of(
 ) -> npt.NDArray[np.uint64]:
     """Signals of each line: uint64[n]. Those of its template, but for what hangs on the value of a number: once a line.
 
-    signal, varies: of each template; without a masked part all its lines are one text.
+    signal, varies: of each template, the second where these hang on a number.
     """
     bits = signal[numbers]
-    again = varies[numbers] & ((bits & np.uint64(signals.TROUBLE | signals.COUNTED)) != 0)
-    for line in np.flatnonzero(again).tolist():
+    for line in np.flatnonzero(varies[numbers]).tolist():
         known = int(bits[line])
         bits[line] = (known & ~signals.COUNTED) | signals.counted(judged[line], known)
     return bits

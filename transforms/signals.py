@@ -40,7 +40,7 @@ def bits_of(*names: str) -> np.uint64:
 
 # Signal -> words, lower case. A trailing * stands for any ending.
 WORDS = {
-    "error": "error errors err err! errored erroneous problem problems",
+    "error": "error errors err err! errored erroneous problem problems crit ftl emerg",
     "fatal": "fatal panic panicked abort aborted aborting segfault segmentation killed crash crashed crashes crashing deadlock"
     " hang hangs hung unhandled uncaught oom oom-kill oom_kill oomkilled outofmemory core-dumped sigsegv sigabrt sigkill sigbus"
     " sigfpe sigill coredump dumped critical severe unrecoverable emergency overflow oops stuck died killing bad_alloc smashing",
@@ -50,7 +50,9 @@ WORDS = {
     " missing invalid unexpected unrecognized unrecognised unknown illegal unsupported unresolved incompatible conflict conflicts"
     " conflicting corrupt* broken forbidden rejected unreachable unavailable exceed* must required wrong bad malformed violat*"
     " inconsistent redefin* duplicate unauthorized insufficient lost disconnect* reset mismatched stale exhausted leak leaked"
-    " unexpectedly dead closed down fallen unhealthy unimplemented stopped truncated eof quota shortage starved uninitialized",
+    " unexpectedly dead blocked disappeared expired unbound misaligned locked busy crashloopbackoff imagepullbackoff"
+    " errimagepull econnrefused econnreset etimedout enotfound enospc eaddrinuse eacces enoent epipe enomem"
+    " closed down fallen unhealthy unimplemented stopped truncated eof quota shortage starved uninitialized",
     "timeout": "timeout timeouts timed-out timedout deadline stalled watchdog unresponsive",
     "nonfinite": "nan nans inf -inf +inf infs non-finite nonfinite infinity diverged diverging divergence exploded exploding"
     " underflow",
@@ -77,11 +79,19 @@ LOOKED_AT, TAIL = 600, 150  # characters of a line, and of these at its end
 WORD = re.compile(r"[A-Za-z+-][^\s\"'`(),;:=\[\]{}<>|\\*#]*")
 RAISES = re.compile(
     r"(?:[\w$]+[.$])*(?:[A-Z]\w*(?:Error|Exception|Failure|Fault|Panic|Interrupt)s?|Stop(?:Async)?Iteration)$"
-    r"|(?:\w+\.)*(?:exceptions?|errors?|exc)\.[A-Z]\w+$"
+    r"|(?:\w+\.)*(?:exceptions?|errors?|exc)\.(?!(?:New|Is|As|Wrap|Join)\b)[A-Z]\w+$"
 )
 STATUS = re.compile(r"[A-Z]{3,}(?:_[A-Z]{2,})+$")  # RESOURCE_EXHAUSTED, CUDA_ERROR_LAUNCH_FAILED
 LEVEL = re.compile(r"([IWEF])\d{4}$")  # of glog, before the time
 NAN_VALUE = re.compile(r"(?:[:=(,\[|]\s*|\s)[-+]?(?:nan|inf)(?:inity)?(?![\w-])(?!\s+[A-Za-z])", re.I)
+# Infinity as where a search begins, or as no limit: `improved from inf to 0.5`.
+BOUND = re.compile(r"\b(?:from|best\w*(?: \w+)?|patience|timeout|clip\w*|m(?:ax|in)\w*)[ :=]+[-+]?inf\b", re.I)
+# An error that is a measure: `validation error: 0.12`.
+MEASURE = re.compile(
+    r"\b(?:squared|absolute|relative|mean|validation|val|test|train\w*|eval\w*|word|top-?\d|reconstruction|quantization|rounding)"
+    r"[ _.]errors?(?: rate)?\s*[:=]?\s*\(?\d*\.\d",
+    re.I,
+)
 IS_PATH = re.compile(r"/|\w\.[A-Za-z]|\w_\w|^-")
 ERROR_PART = re.compile(r"error|exception|fail|fault", re.I)
 
@@ -89,7 +99,8 @@ RAISED = re.compile(
     r"(?:\s*(?:Caused by|Suppressed|Exception in thread \"[^\"]{0,80}\"):? )?"
     r"\W{0,12}(?:[\w$]+[.:\\/]+)*(?:[A-Z]\w*(?:Error|Exception|Failure|Fault|Exit|Interrupt|Panic)|Stop(?:Async)?Iteration)\b"
     r"(?: ?[:(\[]|$|\s+-)"
-    r"|(?:\w+\.)*(?:(?:exceptions?|errors?|exc)\.[A-Z]\w+|\w+\.(?:\w*error|[A-Z]\w*Expired))(?:: |$)|terminate called "
+    r"|(?:\w+\.)*(?:(?:exceptions?|errors?|exc)\.[A-Z]\w+|\w+\.(?:\w*error|[A-Z]\w*Expired|Broken\w+))(?:: (?![-+\d.]+\s*$)|$)"
+    r"|terminate called "
     r"|\W{0,12}(?:A fatal error has been detected|Fatal Python error:|SIG(?:SEGV|ABRT|BUS|ILL|FPE)\b(?!:))"
 )
 ERROR_LABEL = re.compile(
@@ -98,7 +109,8 @@ ERROR_LABEL = re.compile(
 )
 LOUD = re.compile(r"\bFAIL(?:ED|URE|URES|ING|S)?\b|^\s*(?:Failure|Failures|Failed|Fail)\b")
 FAILED_TEST = re.compile(
-    r"^\s*(?:--- FAIL|\d{1,4}\) \S|not ok \d|FAIL(?:ED)?[: ]|[✗✖✘×❌●✕]\s|\[-\]|\[ *FAIL(?:ED)? *\])"
+    r"^\s*(?:--- FAIL|\d{1,4}\) \S|not ok \d|FAIL(?:ED)?[: ]|[✗✖✘×❌✕]\s|●\s(?!\S+\.(?:service|socket)\b))"
+    r"|^\s*(?:\[-\]|\[ *FAIL(?:ED)? *\])"
     r"|\bFAILED\s*(?:\[[^\]]*\])?\s*$|<<< (?:FAILURE|ERROR)|\[FAIL\]|\.\.\. ?(?:FAILED|FAIL|ERROR)\b"
 )
 PASSED_TEST = re.compile(
@@ -109,17 +121,24 @@ PASSED_END = re.compile(
 )
 NAMED_TEST = re.compile(r"\s*(?:=== (?:RUN|CONT|PAUSE)|\[ RUN +\]|# Subtest:|--- SKIP|\S+::\S+ SKIPPED\b)")
 SUMMARY = re.compile(
-    r"\b[1-9]\d* (?:tests? )?(?:failures?|failed|failing|errors?|problems?|offen[cs]es?|broken|unexpected)\b"
+    r"(?<![\w.])[1-9]\d* (?:tests? )?(?:failures?|failed|failing|errors?|problems?|offen[cs]es?|broken|unexpected)\b"
     r"|(?:failures?|failed|errors?) ?[:=] ?[1-9]|tests? failed",
     re.I,
 )
+CHILD = r"(?:Killed|Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception|Abort trap)"
+BAD_END = r"(?:-?[1-9]\d*\b|0x[0-9a-f]*[1-9a-f]|(?:Neg)?SIG|signal)"
 EXIT = re.compile(
-    r"\b(?:exit(?:ed|s|ing)?|return(?:ed|s)?|terminat\w+|finish\w*|completed?|fail\w*|status|died|exitcode|killed)\b.{0,40}?"
-    r"(?:\b(?:code|status|with|exitcode|signal|by)\b|exitcode)[ :=]*\(?(?:-?[1-9]\d{0,2}\b|SIG|signal)"
-    r"|returned non-?zero|exited \(?[1-9]|\bexit[ _-]?(?:code|status)[\"']?[ :=]+-?[1-9]|\bexit[ _-]?codes\b.{0,80}?[^\w.]-[1-9]"
+    r"\b(?:exit(?:ed|s|ing)?|terminat\w+|fail\w*|died|killed|exitcode)\b.{0,40}?"
+    rf"(?:\b(?:code|status|exitcode|signal)[ :=]*\(?{BAD_END}|\b(?:with|by) (?:-?[1-9]\d{{0,2}}\b(?!\s+[A-Za-z])|SIG|signal))"
+    # Of these some speak of HTTP.
+    rf"|\b(?:return(?:ed|s)?|finish\w*|completed?|status)\b.{{0,40}}?\b(?:code|status|exitcode|signal)[ :=]*"
+    rf"\(?(?!-?[23]0\d\b){BAD_END}"
+    r"|\bnon-?zero (?:exit|return)|returned (?:a )?non-?zero|\bexited:? \(?-?[1-9]|\b(?:caught|received|got|by) signal [1-9]"
+    r"|\b(?:exit|return)[ _-]?(?:code|status)[\"']?[ :=]+(?:-?[1-9]|0:[1-9])|\bexit[ _-]?codes\b.{0,80}?[^\w.]-[1-9]"
+    r"|\brc[ :=]+-?[1-9]"
     # A shell or a launcher says how its child ended.
-    r"|(?:line \d+: +\d+|^\[\d+\][ +-]*|\btask \d+:|^\w+:) *"
-    r"(?:Killed|Aborted|Segmentation fault|Bus error)\b",
+    rf"|(?:line \d+: +\d+|^\[\d+\][ +-]*|^[+-]? +|\btask \d+:|^\w+:) *{CHILD}\b"
+    rf"|^(?:{CHILD}|Terminated)(?:: \d+)?(?: *\(core dumped\))?\s*$",
     re.I,
 )
 VERDICT = re.compile(
@@ -130,8 +149,15 @@ VERDICT = re.compile(
     re.I,
 )
 NONE = re.compile(
-    r"\b(?:no|0|zero|without(?: any)?) (?:\w+ )?(?:errors?|failures?|failed|exceptions?|warnings?|problems?|tests failed)\b"
-    r"|(?:errors?|failures?|failed|exceptions?)[\"']?\s?[:=]\s?(?:0\b|none\b|false\b|\[\]|null)"
+    r"\b(?:no|zero|without(?: any)?) (?:\w+ )?(?:errors?|failures?|failed|exceptions?|warnings?|problems?|tests failed)\b"
+    # `rank 0 failed` counts nothing.
+    r"|(?<![\w.])0 (?:\w+ )?(?:(?:errors|failures|exceptions|warnings|problems|tests failed)\b|(?:error|warning)\(s\))"
+    r"|(?:^|[,;:(|] ?|\b(?:and|with) )0 (?:\w+ )?(?:failed|failing|error|failure)\b"
+    r"|(?<![A-Za-z])(?:errors?|failures?|failed|exceptions?)[\"']?\s?[:=]\s?(?:0(?:\.0+)?|none|false|\[\]|null)"
+    r"(?=[\"']?\s*(?:$|[,;|)}\]]|\w+[\"']?[:=]))"
+    r"|\b(?:nans?|infs?|missing|invalid|duplicates?|overflows?|timeouts?|lost|bad|corrupt\w*|unresolved|rejected|evicted)"
+    r"(?: [\w-]+){0,2} ?[:=]\s*(?:0\b(?![./]?\d)|false\b)"
+    r"|(?<![\w.])0 (?:nans?|infs?|missing|invalid|duplicates?|corrupt\w*|lost|bad|unsupported|rejected|critical)\b"
     r"|exit(?:ed)? (?:code|status|with)[ :=]*0\b"
     r"|\b(?:return(?:ed|s)?|terminat\w+|finish\w*|completed?|exit\w*)\b.{0,40}?\b(?:code|status|exitcode)[ :=]*\(?0\b(?!\.\d)",
     re.I,
@@ -149,11 +175,11 @@ FRAME = re.compile(
 )
 # Each begins with a character that is looked for fast; what stands before it is looked at after it was found.
 PLACES = (
-    re.compile(r"\.(?<=[\w@+-]\.)[A-Za-z]\w{0,9}[:(\[] ?\d"),
+    re.compile(r"\.(?<=[\w@+-]\.)[A-Za-z]\w{0,9}[:(\[] ?\d(?!\d*(?:\.\d|[eE]-?\d))"),  # no value: train.loss: 2.3
     re.compile(r"line \d(?<!\wline \d)"),
     re.compile(r":\d+:\d+\b"),
 )
-CARET = re.compile(r"[\s|]*(?:\d+ \|)?[\s|.]*[\^~]+[\^~\-\s]*$|\s*-+\^|[>E] {2,}|\s*\|? *\^|\s*-->\s")
+CARET = re.compile(r"[\s|]*(?:\d+ \|)?[\s|.]*[\^~][\^~\-\s]*$|\s*-+\^|[>E] {2,}|\s*\|? *\^|\s*-->\s")
 CODE = re.compile(r"\s*(?:>|=>)?\s*\d+ ?[|:]\s")
 DIFF = re.compile(r"[+-](?![+-])|@@ |(?:\+\+\+|---) \S|\s*[+-] +\S")
 COMMAND = re.compile(r"\s*(?:\$ |\+{1,3} \S|> \S|##\[(?:group|command)\]|Run |Executing|running )|\S+@\S+[:~].*[$#] ")
@@ -164,17 +190,25 @@ BUILD = re.compile(
 SETTING = re.compile(r"\s*[\w.\- ]{1,40}(?::| ?=|\.{3,}) ?\S.{0,80}$")
 VERSION = re.compile(r"\.(?<=\d\.)\d+\.\d")
 RULE = re.compile(r"\s*([=\-_*~#.+<>])\1{3,}")
-HEADER = re.compile(r"\s*(?:[=\-_*#~]{3,} ?[\w .:,/\[\]()'-]+ ?[=\-_*#~]{3,}|[A-Z][A-Za-z ]{2,40}:)\s*$")
+HEADER = re.compile(
+    r"\s*(?:[-_]{7,}|[=\-_*#~]{3,}(?![=\-_*#~]) ?[\w .:,/\[\]()'-]+ ?[=\-_*#~]{3,}|[A-Z][A-Za-z ]{2,40}:)\s*$"
+)
 
 NO = re.compile(
-    r"\bno (?:space left|progress|output|response|heartbeat|route"
-    r"|(?:[\w-]+ )?(?:device|gpu|tpu)s? (?:\w+ )?(?:found|detected|available|visible))|ran out",
+    r"\bno (?:space left|progress|output|response|heartbeat|route|module named|rule to make"
+    r"|kernel image|(?:[\w-]+ )?(?:device|gpu|tpu)s? (?:\w+ )?(?:found|detected|available|visible))",
     re.I,
 )
 PHRASES = (
     ("out of", re.compile(r"out of (?:memory|disk|space|range|bounds|resources|host memory)", re.I), BIT["fatal"]),
+    ("out_of_", re.compile(r"\bout_of_(?:mem|range|bounds|resources)", re.I), BIT["fatal"]),
     ("time", re.compile(r"\btim(?:ed|es|ing)[ -]out\b", re.I), BIT["timeout"]),
     ("no ", NO, BIT["refusal"]),
+    ("ran out", re.compile(r"\bran out\b", re.I), BIT["refusal"]),
+    ("by zero", re.compile(r"\bby zero\b", re.I), BIT["refusal"]),
+    ("empty", re.compile(r"\b(?:is|are|was) empty\b", re.I), BIT["refusal"]),
+    (" up", re.compile(r"\bg(?:ave|iving) up\b", re.I), BIT["refusal"]),
+    ("abnormal", re.compile(r"\babnormal(?:ly)?\b", re.I), BIT["refusal"]),
     ("in use", re.compile(r"\balready in use\b", re.I), BIT["refusal"]),
     ("dump", re.compile(r"core dumped", re.I), BIT["fatal"]),
     ("n't", re.compile(r"\b(?:ca|could|does|did|is|was|wo)n't\b", re.I), BIT["refusal"]),
@@ -183,21 +217,11 @@ PHRASES = (
 TROUBLE = BIT["error"] | BIT["failed"] | BIT["fatal"] | BIT["exception"] | BIT["error_part"]
 WRONG = int(bits_of(*NAMES[: NAMES.index("summary")]))
 # A line that says one of these is no name, whatever ends it.
-REASON = int(bits_of("error_label", "raised", "exception", "fatal"))
+REASON = int(bits_of("error_label", "raised", "exception", "fatal", "timeout", "nonfinite", "hardware"))
 ENDS = (
-    "exit",
-    "return",
-    "status",
-    "kill",
-    "died",
-    "terminat",
-    "finish",
-    "complete",
-    "fail",
-    "abort",
-    "fault",
-    "bus error",
-)
+    "exit", "return", "status", "kill", "died", "terminat", "finish", "complete", "fail", "abort", "fault", "bus error", "signal",
+    "rc=", "rc:", "rc ", "illegal instruction", "floating point", "non-zero", "nonzero",
+)  # fmt: skip
 NOTHING = ("0", "no ", "zero", "without", "none", "false", "[]", "null")
 TRACES = ("trace", "caused by", "exception", "goroutine", "thread", "panic")
 # Matched at the line's start: cheap enough for every line. Searches stand behind a test for a word that they need.
@@ -283,6 +307,8 @@ def look(text: str) -> int:
         bits |= any(place.search(text) for place in PLACES) and BIT["place"]
     if text.count(".") > 1:
         bits |= versioned(text) and BIT["version"]
+    if bits & BIT["error"] and "." in text and MEASURE.search(text):
+        bits &= ~(BIT["error"] | BIT["error_part"])
     if bits & TROUBLE or text[0] == "E":
         bits |= ERROR_LABEL.search(text) is not None and BIT["error_label"]
         bits |= LOUD.search(text) is not None and BIT["failed_loud"]
@@ -294,8 +320,11 @@ def look(text: str) -> int:
         bits = without_name(text, bits)
     if bits & TROUBLE:
         bits |= VERDICT.search(text) is not None and BIT["verdict"]
-    if bits & BIT["nonfinite"] and NAN_VALUE.search(text):
-        bits |= BIT["nan_value"]
+    if bits & BIT["nonfinite"]:
+        if "nan" not in lower and BOUND.search(text):
+            bits &= ~BIT["nonfinite"]
+        elif NAN_VALUE.search(text):
+            bits |= BIT["nan_value"]
     if holds(lower, TRACES):
         bits |= TRACEBACK.search(text) is not None and BIT["traceback"]
     if text[0] in " \t" and text[1:2] in " \t":
@@ -319,7 +348,13 @@ def ends(text: str) -> str:
     return text if len(text) <= LOOKED_AT else f"{text[: LOOKED_AT - TAIL]} {text[-TAIL:]}"
 
 
+NUMBER = re.compile(r"(?<![\w.])-?\d+")
 COUNTED = BIT["summary"] | BIT["exit"] | BIT["none"]
+
+
+def hangs(text: str, bits: int) -> bool:
+    """Whether the same line with other numbers may have other signals. bits: those that it has."""
+    return any(counted(NUMBER.sub(value, text), bits & ~COUNTED) != bits & COUNTED for value in ("0", "1", "-1"))
 
 
 def counted(text: str, bits: int) -> int:
@@ -332,6 +367,6 @@ def counted(text: str, bits: int) -> int:
         found |= SUMMARY.search(text) is not None and BIT["summary"]
     if ended:
         found |= EXIT.search(text) is not None and BIT["exit"]
-    if (ended or bits & TROUBLE) and holds(lower, NOTHING):
+    if (ended or bits & WRONG) and holds(lower, NOTHING):
         found |= NONE.search(text) is not None and BIT["none"]
     return found

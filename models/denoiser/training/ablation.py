@@ -171,7 +171,7 @@ def report(study: Study, judged: dict[str, evaluate.Judged]) -> dict[str, Any]:
         for variant in SPECIALISTS:
             special = judged[variant].taken(ours)
             row[variant] = evaluate.figures(special)
-            row[f"{variant}: gain"] = evaluate.paired(single.taken(ours), special, 200)
+            row[f"{variant}: gain"] = evaluate.paired(single.taken(ours), special)
         by_workload[name] = row
     return {
         "variants": {name: evaluate.figures(one) for name, one in judged.items()},

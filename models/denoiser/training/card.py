@@ -50,7 +50,7 @@ def text(figures: dict[str, Any]) -> str:
             "| 95 % interval | " + " | ".join(span(interval[key], key) for key, _ in COLUMNS) + " |",
             "",
             *(gains(figures) if "fast" in figures else ()),
-            *(evidence_shown(figures["evidence"]) if "evidence" in figures else ()),
+            *(evidence_shown(figures["evidence"]) if figures.get("evidence") else ()),
             "Rows are labels, columns what was said (actionable, context, metadata, noise):",
             "",
             "| | a | c | m | n |",
@@ -131,7 +131,7 @@ def gains(figures: dict[str, Any]) -> list[str]:
         "| | gain | from | to |",
         "| --- | --- | --- | --- |",
         *(
-            f"| {name} | " + " | ".join(f"{value:+.3f}" for value in values) + " |"
+            f"| {name} | " + " | ".join("-" if value is None else f"{value:+.3f}" for value in values) + " |"
             for name, values in figures["gain"].items()
         ),
         "",
@@ -149,12 +149,12 @@ def evidence_shown(figures: dict[str, Any]) -> list[str]:
     ]
 
 
-def shown(value: float, key: str) -> str:
+def shown(value: float | None, key: str) -> str:
     """A figure, or a dash where there was nothing to count."""
-    return "-" if value != value else f"{value:.0f}" if key == "segments" else f"{value:.3f}"
+    return "-" if value is None else f"{value:.0f}" if key == "segments" else f"{value:.3f}"
 
 
-def span(pair: list[float], key: str) -> str:
+def span(pair: list[float | None], key: str) -> str:
     """An interval."""
     return "" if key == "segments" else f"{shown(pair[0], key)} to {shown(pair[1], key)}"
 

@@ -80,7 +80,7 @@ class Net(nn.Module):  # type: ignore[misc]
         return found
 
 
-def padded(rows: Rows, chosen: Ints) -> tuple[Tensor, ...]:
+def padded(rows: Rows, chosen: Ints, device: torch.device) -> tuple[Tensor, ...]:
     """ids, types, own, known and mask of some rows."""
     longest = max(len(rows.pieces[at].ids) for at in chosen)
     ids, types, mask = (np.zeros((len(chosen), longest), np.int64) for _ in range(3))
@@ -88,7 +88,6 @@ def padded(rows: Rows, chosen: Ints) -> tuple[Tensor, ...]:
         size = len(rows.pieces[at].ids)
         ids[row, :size], types[row, :size], mask[row, :size] = rows.pieces[at].ids, rows.pieces[at].types, 1
     own = np.array([rows.pieces[at].own for at in chosen])
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     return tuple(torch.tensor(one, device=device) for one in (ids, types, own, rows.known[chosen], mask))
 
 
@@ -125,7 +124,7 @@ def fit(
         (words if name.startswith("bert.emb") else blocks if name.startswith("bert") else head).append(parameter)
     rates = (RATE * WORD_RATE, RATE, HEAD_RATE)
     groups = [{"params": part, "lr": rate} for part, rate in zip((words, blocks, head), rates, strict=True)]
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     net.to(device)
     optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
     steps, step = epochs * -(-len(chosen) // BATCH), 0
@@ -137,7 +136,7 @@ def fit(
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * scale
             with torch.autocast("cpu", torch.bfloat16, enabled=amx()):
-                said = net(*padded(rows, some)).float()
+                said = net(*padded(rows, some, device)).float()
             loss = nn.functional.cross_entropy(
                 said,
                 torch.tensor(rows.label[some], device=device),
@@ -158,10 +157,11 @@ def logits(net: Net, rows: Rows, chosen: Ints) -> Floats:
     """What the network says of some rows: float32[len(chosen), 4]."""
     found = np.zeros((len(chosen), 4), np.float32)
     order = sorted(range(len(chosen)), key=lambda at: len(rows.pieces[chosen[at]].ids))
+    device = next(net.parameters()).device
     with torch.no_grad():
         for start in range(0, len(order), 2 * BATCH):
             some = order[start : start + 2 * BATCH]
-            found[some] = net(*padded(rows, chosen[some])).cpu().numpy()
+            found[some] = net(*padded(rows, chosen[some], device)).cpu().numpy()
     return found
 
 

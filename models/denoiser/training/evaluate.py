@@ -32,7 +32,9 @@ PAIRED = (
 )
 WEIGHTS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 TIME_OUT = re.compile(
-    r"time[d]?[ -]?out|deadline|watchdog|heartbeat|stalled|hang|hung|no progress|unresponsive|not responding", re.I
+    r"tim(?:ed?|ing)[ _-]?out|deadline|watchdog|heartbeat|stalled|\b(?:hang(?:s|ing)?|hung)\b|no progress"
+    r"|unresponsive|not responding",
+    re.I,
 )
 
 
@@ -95,13 +97,18 @@ def segments(study: Study, lines: Lines, probability: Probabilities, rows: Ints)
     bits = np.zeros(len(numbers), np.uint64)
     np.bitwise_or.at(bits, where, lines.bits[rows])
     shown = [study.samples[s].shown[i] for s, i in zip(log.tolist(), lines.line[head].tolist(), strict=True)]
+    said = [
+        study.samples[s].shown[i] for s, i in zip(lines.sample[rows].tolist(), lines.line[rows].tolist(), strict=True)
+    ]
+    time_out = np.zeros(len(numbers), bool)
+    np.logical_or.at(time_out, where, np.array([TIME_OUT.search(text) is not None for text in said], bool))
     completed = np.array([study.samples[s].outcome == "ok" for s in log.tolist()])
     return Judged(
         total / total.sum(axis=1, keepdims=True),
         lines.label[head],
         log,
         lines.source[head],
-        np.array([TIME_OUT.search(text) is not None for text in shown]),
+        time_out,
         completed & ((bits & np.uint64(TROUBLE)) != 0),
         np.array(shown, object),
     )

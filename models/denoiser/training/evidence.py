@@ -34,7 +34,7 @@ SOURCES = ("logchunks", "cidiff", "algoperf", "recorded", "builds")
 OWN = ("recorded", "builds")  # of these some are so short that all of them fits:
 LONG = 120  # lines from which they are counted
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-STAMP = re.compile(r"(?:[^\t]*\t[^\t]*\t)?\S*?\d{4}-\d\d-\d\dT[\d:.]+Z\s?")
+STAMP = re.compile(r"^(?:[^\t]*\t[^\t]*\t)?\S*?\d{4}-\d\d-\d\dT[\d:.]+Z\s?")
 LEAST = 3  # characters of a marked line that counts
 
 
@@ -58,7 +58,7 @@ def folded(text: str) -> str:
 def recall(answer: str, lines: list[str], wanted: Iterable[int]) -> float:
     """Share of the wanted lines, numbers from 0, that stand in the answer; NaN where none says anything."""
     said = folded(answer)
-    own = [folded(STAMP.sub("", lines[line], count=1)) for line in wanted if line < len(lines)]
+    own = [folded(STAMP.sub("", lines[line])) for line in wanted if line < len(lines)]
     own = [text for text in own if len(text) >= LEAST]
     return sum(text in said for text in own) / len(own) if own else float("nan")
 
@@ -76,10 +76,12 @@ def measure(
     budgets: tuple[int, ...] = BUDGETS,
     tell: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Recall by source and budget: mean over logs and over projects. judges: by source; where none is, the models in use."""
+    """Recall by source and budget: mean over logs and over projects. judges: by source; none at all: the models in use."""
     found: dict[str, list[tuple[str, list[float]]]] = defaultdict(list)
     for one in logs:
         text = "\n".join(one.lines)
+        if judges and one.source not in judges:
+            continue  # no model is blind to it
         if one.source not in found:
             tell(f"evidence: {one.source}")
         with judged_by(judges.get(one.source)):

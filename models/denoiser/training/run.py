@@ -7,7 +7,9 @@ import hashlib
 import json
 import platform
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 import sklearn
+from threadpoolctl import threadpool_limits
 
 from tracewinnow.models import registry
 from tracewinnow.models.denoiser.training import card, corpus, evaluate, evidence, harmless, labels, outcome, reach
@@ -85,12 +88,14 @@ def train(
         tell(f"{len(found.missing)} labelled logs are not there, and are left out: first {found.missing[0]}")
     group, names = groups(lines)
     judges: dict[str, Judge] = {}
-    judged = evaluate.left_out(found, lines, group, names, tell, seed, judges)
-    everything = fit(found, lines, np.arange(len(lines.label)), seed)
+    with threadpool_limits(1, user_api="blas"):  # sums shared among threads hang on how many there are
+        judged = evaluate.left_out(found, lines, group, names, tell, seed, judges)
+        everything = fit(found, lines, np.arange(len(lines.label)), seed)
+        ends = outcome.train(found, lines, group, names, judges, out, seed, tell)
     facts = made_from(found, lines, seed, quick)
-    facts["sha256"] = registry.save(FILE, arrays(everything), {"facts": facts}, out)
+    facts["templates in both parts"] = shared(lines, group, names)
+    facts["sha256"] = registry.save(FILE, arrays(everything), {"facts": dict(facts)}, out)
     harmless.save(found, out)
-    facts["outcome"] = outcome.train(found, lines, group, names, judges, out, seed, tell)
     said, read = None, None
     if encode:
         from tracewinnow.models.denoiser.training import encoding
@@ -98,7 +103,7 @@ def train(
         said, facts["encoder"] = encoding.train(found, lines, group, names, out, seed, quick, tell)
         read = reach.segments_read(found, lines, group, names, judges)
     shown = {} if quick else evidence.measure(evidence.logs_of(data), judges, tell=tell)
-    figures = write(judged, said, read, shown, facts, out, QUICK_DRAWS if quick else evaluate.DRAWS)
+    figures = write(judged, said, read, {"evidence": shown, "outcome": ends, "model": facts}, out, quick)
     tell(f"written to {out} after {time.monotonic() - start:.0f} s")
     return figures
 
@@ -107,15 +112,16 @@ def write(
     judged: evaluate.Judged,
     said: npt.NDArray[np.float32] | None,
     read: npt.NDArray[np.bool_] | None,
-    shown: dict[str, Any],
-    facts: dict[str, Any],
+    others: dict[str, Any],
     out: Path,
-    draws: int,
+    quick: bool = False,
 ) -> dict[str, Any]:
     """Figures, card and plot. said: float32[segments, 4], log-odds by an encoder that did not see them, or None without one.
 
-    read: bool[segments], whether it reads the segment where it reads no more of a log than it may. shown: by evidence.measure.
+    read: bool[segments], whether it reads the segment where it reads no more of a log than it may. others: figures of other kinds,
+    and under `model` what it was made from. A figure that cannot be, because there was nothing to count, is None.
     """
+    draws = QUICK_DRAWS if quick else evaluate.DRAWS
     whole = judged if said is None else evaluate.heard(judged, said)
     figures, sampled = evaluate.report(whole, draws), ~np.isin(whole.source, corpus.DENSE)
     if sampled.any():
@@ -131,13 +137,33 @@ def write(
             dataclasses.replace(judged, probability=probabilities(said).astype(np.float64))
         )
         figures["gain"] = evaluate.paired(judged, whole, draws)
-    if shown:
-        figures["evidence"] = shown
-    figures["model"] = facts
-    (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+        if sampled.any():
+            figures["sampled gain"] = evaluate.paired(judged.taken(sampled), whole.taken(sampled), draws)
+    figures = dict(told({**figures, **others}))
+    (out / "figures.json").write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n")
     (out / "CARD.md").write_text(card.text(figures))
     card.reliability(whole, out / "reliability.svg")
     return figures
+
+
+def told(value: Any) -> Any:
+    """The same with None for what is no number: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {name: told(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [told(one) for one in value]
+    return None if isinstance(value, float) and value != value else value
+
+
+def shared(lines: Lines, group: npt.NDArray[np.str_], names: list[str]) -> float:
+    """Share of the labelled lines of these groups whose grams and signals stand in a line of another group, too."""
+    text = lines.text
+    name = [hash(text.indices[a:b].tobytes() + text.data[a:b].tobytes()) for a, b in pairwise(text.indptr.tolist())]
+    groups = defaultdict[int, set[str]](set)
+    for one, its in zip(name, group.tolist(), strict=True):
+        groups[one].add(its)
+    judged = [one for one, its in zip(name, group.tolist(), strict=True) if its in names]
+    return sum(len(groups[one]) > 1 for one in judged) / max(1, len(judged))
 
 
 def made_from(found: Study, lines: Lines, seed: int, quick: bool) -> dict[str, Any]:
@@ -175,4 +201,6 @@ def again(folder: Path = registry.FOLDER) -> dict[str, Any]:
     if not (folder / "figures.json").exists():
         raise registry.ModelUnavailable(f"no figures.json stands beside the model in {folder}")
     figures: dict[str, Any] = json.loads((folder / "figures.json").read_text())
+    if figures["model"]["sha256"] != hashlib.sha256((folder / FILE).read_bytes()).hexdigest():
+        raise registry.ModelUnavailable(f"figures.json in {folder} is of another model than {FILE} beside it")
     return figures

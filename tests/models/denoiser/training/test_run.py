@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from tracewinnow.models import registry
 from tracewinnow.models.denoiser.training import evaluate, run
 from tracewinnow.models.denoiser.training.dataset import study
-from tracewinnow.models.denoiser.training.fit import fit, lines_of
+from tracewinnow.models.denoiser.training.fit import arrays, fit, lines_of
 from tracewinnow.transforms import judge as judging
 from tracewinnow.transforms.reading import read
 from tracewinnow.transforms.score import score
@@ -46,11 +47,11 @@ def test_the_file_gives_what_was_fitted(trained: tuple[Path, dict[str, Any]]) ->
     found = run.gather(None, quick=True)
     lines = lines_of(found)
     fitted = fit(found, lines, np.arange(len(lines.label)), seed=3)
+    shipped = registry.arrays(judging.FILE, trained[0])
+    for name, ours in arrays(fitted).items():
+        np.testing.assert_array_equal(shipped[name], ours, err_msg=name)
     reading = read(LOG)
     rules, healthy = score(reading.view), np.zeros(len(LOG), np.float32)
-    np.testing.assert_allclose(
-        loaded.classes(reading, rules, healthy), fitted.classes(reading, rules, healthy), atol=1e-5
-    )
     assert loaded.classes(reading, rules, healthy)[2:, 0].min() > 0.5
 
 
@@ -71,6 +72,20 @@ def test_a_log_of_one_class_can_be_judged(trained: tuple[Path, dict[str, Any]]) 
         p = loaded.classes(reading, score(reading.view), np.zeros(len(lines), np.float32))
         assert p.shape == (len(lines), 4)
         np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
+
+
+def test_figures_of_another_model_are_refused(trained: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    for file in trained[0].iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    figures = json.loads((tmp_path / "figures.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    figures["model"]["sha256"] = "0" * 64
+    (tmp_path / "figures.json").write_text(json.dumps(figures))
+    with pytest.raises(registry.ModelUnavailable, match="of another model"):
+        run.again(tmp_path)
+
+
+def test_what_is_no_number_is_none() -> None:
+    assert run.told({"a": float("nan"), "b": [1.0, float("nan")], "c": "x"}) == {"a": None, "b": [1.0, None], "c": "x"}
 
 
 def test_missing_figures_are_said(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import codecs
 import json
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from tracewinnow.kernels import kernel
 
@@ -64,6 +65,7 @@ RANK = re.compile(
     r"\s*(?:\[(?:rank ?|default|RANK ?)(\d{1,5})\]|\[\d{1,5},(\d{1,5})\]<std|(\d{1,5}): |\[(\d{1,5})\](?::? |:?[^\s:]))"
 )
 SURE = 2  # groups of it that tell a rank beyond doubt; the others may be the number of a frame or in a list
+STEPS = 8  # distinct bare numbers
 # The replica that a line came from, where it has a name and no rank.
 REPLICA = re.compile(
     r"\[pod/[^\]\s]{1,200}\]|\([A-Za-z_]\w* (?:pid|ip)=[^)\n]{1,60}\)|[A-Za-z][\w./-]{0,100}[-_]\d{1,5} +\|(?= |$)"
@@ -186,10 +188,14 @@ def rank_of(line: str) -> int:
 
 
 def ranks_of(shown: Sequence[str]) -> list[int]:
-    """Rank that a launcher wrote before each line, -1 where none. A bare number is a rank if most lines have one."""
+    """Rank that a launcher wrote before each line, -1 where none.
+
+    A bare number is a rank if most lines have one, and a step if there are many that never fall.
+    """
     found = [RANK.match(line) for line in shown]
-    doubtful = sum(match is not None and (match.lastindex or 0) > SURE for match in found)
-    least = SURE if 2 * doubtful <= sum(map(bool, shown)) else RANK.groups
+    bare = [int(match[match.lastindex]) for match in found if match and match.lastindex and match.lastindex > SURE]
+    steps = len(set(bare)) > STEPS and all(one <= after for one, after in pairwise(bare))
+    least = SURE if steps or 2 * len(bare) <= sum(map(bool, shown)) else RANK.groups
     return [
         int(match[match.lastindex]) if match and match.lastindex and match.lastindex <= least else -1 for match in found
     ]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.signals import NAMES, bits_of
+from tracewinnow.transforms.signals import COUNTED, NAMES, bits_of
 from tracewinnow.transforms.weights import OWN, SURROUNDED
 
 Floats = npt.NDArray[np.float32]
@@ -144,7 +144,8 @@ def nearby(strength: Floats, reach: int, ahead: bool) -> Floats:
 
 @dataclass(slots=True)
 class Repeats:
-    """Lines that say the same, in groups. Two lines say the same if template and the templates of the block around them agree.
+    """Lines that say the same, in groups. Two lines say the same if their templates agree, what they count (nothing, or something:
+    an exit code of 0 is not one of 137), and both of the block around them.
 
     group: int64[n], group of each line. nth: int64[n], how often it was said before. copy: bool[n], another rank said it before.
     order, starts: lines of group g are order[starts[g]:starts[g + 1]], ascending.
@@ -170,6 +171,7 @@ def repeats(view: View) -> Repeats:
         return Repeats(none, none, np.zeros(0, bool), none, np.zeros(1, np.int64))
     mixed = (view.template.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     mixed ^= mixed >> np.uint64(29)
+    mixed += (view.bits & np.uint64(COUNTED)) * np.uint64(0xD6E8FEB86659FD93)
     order, starts = sorted_groups(view.block)
     around = np.empty(n, np.uint64)
     around[order] = np.repeat(np.add.reduceat(mixed[order], starts[:-1]), np.diff(starts))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 WORTH_SAYING = 3  # repeats that were left out, from which they are said
-HEADER = "…A-B: lines A to B left out; ×N: said N times"
+HEADER = "…A-B: lines A to B left out; ×N: N lines alike, numbers aside"
 
 
 def gap(first: int, last: int) -> str:

@@ -92,9 +92,12 @@ def fused(fast: npt.NDArray[np.floating], said: Floats) -> Floats:
 
 
 def prepare() -> None:
-    """Begin to load the encoder beside what comes before it; does not block."""
+    """Begin to load the encoder beside what comes before it; does not block.
+
+    A process that ends meanwhile waits for it, some tenths of a second: else the runtime would abort it.
+    """
     if not _load.cache_info().currsize:
-        threading.Thread(target=encoder, daemon=True).start()
+        threading.Thread(target=encoder).start()
 
 
 def encoder(folder: Path = registry.FOLDER) -> Encoder | str:

@@ -46,6 +46,32 @@ def test_there_and_back(table: Path, tmp_path: Path, kind: str) -> None:
     assert np.array_equal(series.values.astype(np.float32), VALUES)
 
 
+def test_the_source_is_not_written_over(table: Path) -> None:
+    before = table.read_bytes()
+    with pytest.raises(BadUse, match="is the file that is read"):
+        call("encode", table, table)
+    assert table.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("loss,loss\n1,2\n", "the column `loss` stands there twice"),
+        ("id,loss\n9007199254740993,1.5\n", "the column `id` holds integers that float64 cannot"),
+    ],
+)
+def test_columns_that_would_change_are_refused(tmp_path: Path, text: str, told: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(TracewinnowError, match=told):
+        call("encode", tmp_path / "a.csv", tmp_path / "a.twc")
+
+
+def test_integers_beside_fractions_come_back_where_they_can(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,loss\n9007199254740992,1.5\n-3,2.5\n")
+    call("encode", tmp_path / "a.csv", tmp_path / "a.twc")
+    assert decode_series((tmp_path / "a.twc").read_bytes()).values.tolist() == [[9007199254740992, 1.5], [-3, 2.5]]
+
+
 def test_pipes_names_and_steps(table: Path) -> None:
     packed = call("encode", "--from", "npz", "--rel-error", "1e-3", "-", "-", data=table.read_bytes())
     text = call(

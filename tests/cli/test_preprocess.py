@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
+import lzma
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -118,3 +121,35 @@ def test_binary_data_is_noted_and_what_is_text_in_it_is_found(tmp_path: Path) ->
 def test_an_empty_log() -> None:
     result = run("-", data="")
     assert (result.exit_code, result.stdout) == (0, "\n")
+
+
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
+def test_what_is_packed_otherwise_is_read(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    (tmp_path / "packed").write_bytes(pack(b"step 1\nValueError: bad\n"))
+    assert "ValueError: bad" in run(str(tmp_path / "packed")).stdout
+    (tmp_path / "packed").write_bytes(pack(random.Random(0).randbytes(5000))[:-30])
+    assert "not whole" in str(run(str(tmp_path / "packed")).exception)
+
+
+def test_standard_input_is_read_once_and_a_zip_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK\3\4" + bytes(30))
+    assert "can be read once" in str(run("-", "--reference", "-", data="x").exception)
+    assert "unpack it" in str(run(str(tmp_path / "a.zip")).exception)
+
+
+def test_lines_that_differ_in_what_they_count_are_not_said_to_be_alike(tmp_path: Path) -> None:
+    log = [
+        *LOG.split("\n")[:300],
+        *(f"worker {i} exited with code {137 if i == 2 else 0}" for i in range(8)),
+        "job failed",
+    ]
+    (tmp_path / "exit.log").write_text("\n".join(log))
+    text = run(str(tmp_path / "exit.log"), "--budget", "120").stdout
+    assert "worker 2 exited with code 137\n" in text
+
+
+def test_what_is_asked_for_comes_first(tmp_path: Path) -> None:
+    log = [*LOG.split("\n")[:300], "evaluation hook: validation split has 0 batches", *LOG.split("\n")[300:]]
+    (tmp_path / "asked.log").write_text("\n".join(log))
+    text = run(str(tmp_path / "asked.log"), "--budget", "60", "--query", "evaluation hook").stdout
+    assert "validation split has 0 batches" in text

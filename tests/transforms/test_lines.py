@@ -107,6 +107,8 @@ def test_ranks(line: str, rank: int) -> None:
         (["0: a", "1: b", " 2: c", ""], [0, 1, 2, -1]),
         (["[0] a", "[1] b"], [0, 1]),
         (["[0]:", "  rank : 3"], [-1, -1]),
+        ([f"[{step:04}] loss 1.0" for step in range(30)], [-1] * 30),  # steps
+        ([f"{rank}: ready" for _ in range(3) for rank in range(20)], [*range(20)] * 3),
         ([], []),
     ],
 )

@@ -51,6 +51,21 @@ def said(text: str) -> set[str]:
         ("terminate called after throwing an instance of 'std::bad_alloc'", {"raised", "fatal"}),
         ("bind: Address already in use", {"refusal"}),
         ("no CUDA-capable device is detected", {"refusal"}),
+        ("rank 3 failed with exit code 137", {"failed", "exit"}),
+        ("Task exited with return code Negsignal.SIGKILL", {"exit"}),
+        ("worker exited with code 3221225477", {"exit"}),
+        ("exit code 0xC0000005", {"exit"}),
+        ("State=OUT_OF_MEMORY ExitCode=0:125", {"exit", "fatal"}),
+        ("Abort trap: 6", {"exit"}),
+        ("caught signal 11", {"exit"}),
+        ("Allocator (GPU_0_bfc) ran out of pages", {"refusal"}),
+        ("ZeroDivisionError: division by zero", {"raised", "refusal"}),
+        ("make: *** No rule to make target 'x'.  Stop.", {"refusal"}),
+        ("watchdog timeout on rank 3, heartbeat OK", {"timeout"}),
+        ("number of nan iterations:   0", {"none"}),
+        ("missing values: 0", {"none"}),
+        ("0 Error(s)", {"none"}),
+        ("3 passed, 0 failed", {"none"}),
         ("Can't locate Test/Fatal.pm in @INC", {"refusal"}),
         ("the file doesn't exist", {"refusal"}),
         ("make: *** [all] Error 2", {"verdict"}),
@@ -70,6 +85,18 @@ def test_trouble(text: str, says: set[str]) -> None:
     [
         ("compiling src/errors.js", {"error", "error_label"}),
         ("worker exit codes: {0: 0, 1: 0}", {"exit"}),
+        ("rank 0 failed with exit code 1", {"none"}),
+        ("ERROR TaskSetManager: Task 3 in stage 2.0 failed 4 times", {"none"}),
+        ("AssertionError: False is not true", {"none"}),
+        ("failed: 0/8 replicas ready", {"none"}),
+        ("finished training with 8 GPUs", {"exit"}),
+        ("HTTP status code: 200", {"exit"}),
+        ("functions: line 524:  6340 Terminated              keep_alive", {"exit"}),
+        ("val_loss improved from inf to 0.53421", {"nonfinite", "nan_value"}),
+        ("train.loss: 2.31", {"place"}),
+        ("validation error: 0.12", {"error", "error_label"}),
+        ('return nil, errors.New("closed")', {"exception", "raised"}),
+        ("● nginx.service - a web server", {"failed_test"}),
         ("$ export REPORT_EXIT_STATUS=1", {"exit"}),
         ("test_error_handling ... ok", {"error"}),
         ("0 failures, 0 errors", {"summary"}),
@@ -166,8 +193,11 @@ def test_any_text_has_signals(text: str) -> None:
     assert 0 < look(text) + 1 < 1 << (len(NAMES) + 1)
 
 
-@pytest.mark.parametrize("char", [*" |.a1/:=-_A(\"'+#~^\t", "a.", "1:", "A::", " |", "a/b:", "Error"])
+@pytest.mark.parametrize(
+    "char", [*" |.a1/:=-_A(\"'+#~^\t", "a.", "1:", "A::", " |", "a/b:", "Error", "_-", "exit ", "0 "]
+)
 def test_no_line_makes_a_pattern_run_away(char: str) -> None:
     start = time.process_time()
     look(char * 50_000)
+    look(char * (599 // len(char)) + "!")  # not cut, and no pattern may match it whole
     assert time.process_time() - start < 1  # measured: under 20 ms; a pattern that backtracks takes minutes

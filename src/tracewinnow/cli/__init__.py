@@ -95,7 +95,7 @@ def main() -> None:
     """Entry point of the console script; does not return."""
     try:
         code = tracewinnow(standalone_mode=False)  # that of click's Exit, which is returned here, not raised
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         sys.exit(130)
     except click.ClickException as wrong:

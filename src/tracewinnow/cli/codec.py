@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,7 @@ def encode(
     sparse: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Encode SOURCE (npz, csv, parquet; - is stdin) into the container TARGET (- is stdout)."""
+    not_the_same(source, target)
     values, names, steps = read_table(source, kind or kind_of(source), array)
     try:
         if sparse:
@@ -106,6 +108,7 @@ def decode(
     recover: bool, part: int | None,
 ) -> None:  # fmt: skip
     """Decode the container SOURCE (- is stdin) into TARGET (npz, csv, parquet; - is stdout)."""
+    not_the_same(source, target)
     data = read(source)
     kind = kind or kind_of(target)
     span = None
@@ -122,7 +125,7 @@ def decode(
             return
         series = decode_series(data, names=list(names) or None, step_range=span, recover=recover)
     except CodecError as wrong:
-        raise TracewinnowError(f"{source}: {wrong}") from None
+        raise TracewinnowError(f"{source}: {str(wrong).replace('recover=True', '--recover')}") from None
     write_table(target, series, kind)
 
 
@@ -148,6 +151,17 @@ def inspect(source: str, as_json: bool) -> None:
     for part in ("parts", "chunks", "series"):
         for row in found.get(part, []):
             click.echo("  " + "  ".join(f"{key} {show(value)}" for key, value in row.items()))
+
+
+def not_the_same(source: str, target: str) -> None:
+    """Raises BadUse where the result would be written over what it is made from."""
+    if (
+        "-" not in (source, target)
+        and Path(target).exists()
+        and Path(source).exists()
+        and Path(source).samefile(target)
+    ):
+        raise BadUse(f"{target} is the file that is read: give another target")
 
 
 def part_of(data: bytes, number: int | None) -> bytes:
@@ -194,6 +208,10 @@ def read_table(source: str, kind: str, array: str | None) -> tuple[np.ndarray[An
         table = pyarrow.csv.read_csv(data) if kind == "csv" else pyarrow.parquet.read_table(data)
     except pyarrow.ArrowException as wrong:
         raise TracewinnowError(f"{source} is not {kind}: {wrong}") from None
+    if twice := sorted({name for name in table.column_names if table.column_names.count(name) > 1}):
+        raise TracewinnowError(
+            f"{source}: the column `{twice[0]}` stands there twice; each series needs a name of its own"
+        )
     columns = {name: table.column(name).to_numpy() for name in table.column_names}
     steps = columns.pop("step", None)
     if steps is not None and steps.dtype.kind not in "iu":
@@ -204,14 +222,25 @@ def read_table(source: str, kind: str, array: str | None) -> tuple[np.ndarray[An
     dtype = kinds.pop() if len(kinds) == 1 else np.dtype(np.float64)
     if dtype.kind in "iu":
         dtype = np.dtype(np.int64)
+    for name, column in columns.items():
+        if column.dtype.kind in "iu" and not held(column, dtype):
+            raise TracewinnowError(f"{source}: the column `{name}` holds integers that {dtype} cannot: encode it alone")
     return np.stack([column.astype(dtype) for column in columns.values()], axis=1), list(columns), steps
+
+
+def held(column: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
+    """Whether integers come back the same from this dtype."""
+    most, least = int(column.max(initial=0)), int(column.min(initial=0))
+    if dtype.kind == "i":
+        return most <= np.iinfo(dtype).max
+    return max(most, -least) <= 2**53 or bool((column.astype(dtype).astype(column.dtype) == column).all())
 
 
 def read_npz(data: io.BytesIO, array: str | None) -> tuple[np.ndarray[Any, Any], list[str] | None, Any]:
     try:
         arrays = np.load(data, allow_pickle=False)
         values = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError, KeyError, TypeError, AttributeError) as wrong:
+    except (ValueError, OSError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as wrong:
         raise TracewinnowError(f"the input is not npz, or holds objects: {wrong}") from None
     known = [name for name in values if name not in ("names", "steps")]
     if array is None and len(known) != 1:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
 import itertools
+import lzma
 import os
 import sys
 import tempfile
@@ -20,7 +22,7 @@ from tracewinnow.transforms.winnow import names_of
 
 CHUNK = 16 << 20  # bytes
 HEAD = 200  # bytes of a file in which a profile says that it is one
-GZIP, ZSTANDARD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+GZIP, ZSTANDARD, XZ, BZIP2, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zX", b"BZh", b"PK\3\4"
 
 Tell = Callable[[int], None]
 
@@ -77,8 +79,10 @@ def healthy(names: Sequence[str], tell: Tell = silent) -> tuple[Reference, list[
 
 @contextmanager
 def opened(name: str, tell: Tell = silent) -> Iterator[IO[bytes]]:
-    """A file, unpacked if it is .gz or .zst, or standard input for "-". Raises BadUse where there is none to read."""
+    """A file, unpacked if it is .gz, .zst, .xz or .bz2, or standard input for "-". Raises BadUse where there is none to read."""
     if name == "-":
+        if sys.stdin is None:
+            raise BadUse("standard input is closed: give a file")
         yield unpacked(sys.stdin.buffer, tell)
         return
     if Path(name).is_dir():
@@ -94,11 +98,17 @@ def opened(name: str, tell: Tell = silent) -> Iterator[IO[bytes]]:
 
 
 def unpacked(stream: IO[bytes], tell: Tell = silent) -> IO[bytes]:
-    """What gzip or zstandard packed, known by the first bytes; other data as it is."""
+    """What gzip, zstandard, xz or bzip2 packed, known by the first bytes; other data as it is. Raises BadUse for a .zip."""
     head = stream.read(4)
     stream = io.BufferedReader(Joined(head, stream, tell))
     if head[:2] == GZIP:
         return cast(IO[bytes], gzip.GzipFile(fileobj=stream))
+    if head == XZ:
+        return cast(IO[bytes], lzma.LZMAFile(stream))
+    if head[:3] == BZIP2:
+        return cast(IO[bytes], bz2.BZ2File(stream))
+    if head == ZIP:
+        raise BadUse("this is a zip archive, which may hold several files: unpack it, and give the log in it")
     if head == ZSTANDARD:
         try:
             import zstandard
@@ -131,7 +141,7 @@ def chunks(stream: IO[bytes], name: str) -> Iterator[bytes]:
     while True:
         try:
             chunk = stream.read(CHUNK)
-        except (gzip.BadGzipFile, EOFError, zlib.error) as broken:
+        except (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError) as broken:
             raise BadInput("broken-gzip", f"{name} is not whole: {broken}") from broken
         except Exception as broken:
             if type(broken).__name__ != "ZstdError":  # of a package that may not be installed

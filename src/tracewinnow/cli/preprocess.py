@@ -44,10 +44,12 @@ def command(file: str, budget: int, query: str, references: tuple[str, ...], wor
     """
     if budget < 1:
         raise BadUse(f"--budget is {budget}: give a number of tokens of at least 1")
+    if (file, *references).count("-") > 1:
+        raise BadUse("standard input (-) can be read once: give the log or the reference as a file")
     reference, empty = healthy(references)
     for name in empty:
         click.echo(f"Note: the reference {name} is empty", err=True)
-    if file == "-" and sys.stdin.isatty():
+    if file == "-" and sys.stdin and sys.stdin.isatty():
         click.echo("Reading standard input until Ctrl-D; give a FILE to read one.", err=True)
     options = Options(budget, query, workload, reference if reference.runs else None)
     with opened(file) as stream:

@@ -29,6 +29,7 @@ from tracewinnow.transforms.reread import encoder, prepare, reread
 from tracewinnow.transforms.score import score
 from tracewinnow.transforms.segments import Piece, cut, segment, summary_segment
 from tracewinnow.transforms.series import Summary, summarise
+from tracewinnow.transforms.silence import last_words
 from tracewinnow.transforms.trace import Trace
 from tracewinnow.version import VERSION
 
@@ -39,6 +40,7 @@ EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 
 SAMPLE = 1 << 15  # and how many of a larger trace
 OPINION = 0.6  # weight of the score and of the model's log-odds that a line is actionable, where both are heard
 LEAST_LIKELY = 0.01  # where the model's are cut off: one that is sure of what it never saw must not decide alone
+LAST_WORDS = 3.0  # the least log-odds of the last line of a rank that fell silent while the others went on
 BARE = 24  # tokens of budget below which one shortened line is all that fits
 
 
@@ -87,6 +89,8 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
         base = OPINION * (base + log_odds(classes[:, 0], LEAST_LIKELY))
         classes = quieter(classes, reading.view, failed)  # the class alone: what is shown first stays as it is
     value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
+    silent = last_words(reading.view.rank)
+    value[silent] = np.maximum(value[silent], LAST_WORDS)
     unasked = classes is None and options.query  # the rules' classes do not hang on what the reader asks
     denoised = denoise(
         reading,

@@ -18,6 +18,7 @@ from tracewinnow.transforms.render import clean, marker_tokens
 from tracewinnow.transforms.score import View
 from tracewinnow.transforms.select import choose, worth
 from tracewinnow.transforms.signals import bits_of
+from tracewinnow.transforms.silence import last_words
 
 HEALTHY = 7.0  # log-odds below zero of a line that every healthy run prints
 ASKED = 12.0  # log-odds that a line wins when it holds every word of the query: more than any cause has
@@ -191,6 +192,8 @@ def rank(
     calm = (view.bits & TROUBLE) == 0
     paid = worth(value, repeats.nth, np.diff(repeats.starts)[repeats.group], repeats.copy, calm)
     paid[background(reading)] -= BACKGROUND
+    silent = last_words(view.rank)  # others may have said the same before: here who did not say more is what counts
+    paid[silent] = np.maximum(paid[silent], value[silent])
     marker = marker_tokens(len(reading.shown))
 
     kinds: dict[int, bytes] = {}  # of templates

@@ -116,7 +116,7 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
         what += f" {ended.outcome}"
         if ended.HasField("exit_code"):
             what += f", exit code {ended.exit_code}"
-        if ended.reason:
+        if ended.reason and not (ended.HasField("exit_code") and ended.reason == f"exit code {ended.exit_code}"):
             what += f": {render.clean(ended.reason)[:200]}"
     lines.append(what)
     if suspect >= 0:

@@ -20,7 +20,7 @@ from tracewinnow.transforms.select import choose, worth
 from tracewinnow.transforms.signals import bits_of
 from tracewinnow.transforms.silence import last_words
 
-HEALTHY = 7.0  # log-odds below zero of a line that every healthy run prints
+HEALTHY = 9.0  # log-odds below zero of a line that every healthy run prints: below what any line has by itself
 ASKED = 12.0  # log-odds that a line wins when it holds every word of the query: more than any cause has
 LEVELS = ((50, 1.5), (40, 1.0), (30, 0.3), (20, 0.0), (1, -1.0))  # of Python's logging: from level on, log-odds
 EVENTS = {"crash": 20.0, "stop": 3.0, "start": 1.0}

@@ -66,7 +66,7 @@ def _row(job: Job) -> list[str]:
         plain(job.job_id),
         click.style(job.state, fg=COLOURS[job.state]),
         utc(job.begun_ns),
-        duration(job.lasted_ns) if job.lasted_ns else "",
+        duration(job.lasted_ns) if job.lasted_ns and job.state != "imported" else "",  # files do not say when
         ranks,
         number(job.lines),
         f"{number(job.tokens_before)} -> {number(job.tokens_after)}",

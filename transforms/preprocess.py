@@ -22,7 +22,7 @@ from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.outcome import Outcome, quieter
 from tracewinnow.transforms.outcome import shipped as outcome_model
 from tracewinnow.transforms.pack import contain
-from tracewinnow.transforms.rank import Costs, adjust, rank
+from tracewinnow.transforms.rank import Costs, adjust, crowd, rank
 from tracewinnow.transforms.reading import Reading, read
 from tracewinnow.transforms.reference import Names, no_names
 from tracewinnow.transforms.reread import encoder, prepare, reread
@@ -89,6 +89,7 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
         base = OPINION * (base + log_odds(classes[:, 0], LEAST_LIKELY))
         classes = quieter(classes, reading.view, failed)  # the class alone: what is shown first stays as it is
     value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
+    value -= crowd(reading.view)
     silent = last_words(reading.view.rank)
     value[silent] = np.maximum(value[silent], LAST_WORDS)
     unasked = classes is None and options.query  # the rules' classes do not hang on what the reader asks

@@ -15,9 +15,9 @@ from tracewinnow.transforms.denoise import Denoised
 from tracewinnow.transforms.lines import shorten
 from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.render import clean, marker_tokens
-from tracewinnow.transforms.score import View
+from tracewinnow.transforms.score import View, first_lines
 from tracewinnow.transforms.select import choose, worth
-from tracewinnow.transforms.signals import bits_of
+from tracewinnow.transforms.signals import NAMES, bits_of
 from tracewinnow.transforms.silence import last_words
 
 HEALTHY = 9.0  # log-odds below zero of a line that every healthy run prints: below what any line has by itself
@@ -40,6 +40,9 @@ LIBRARY = re.compile(
     r"|java\.base/|\b(?:java\.(?:lang|util)|jdk\.internal|sun\.(?:misc|reflect|nio|net)|org\.(?:junit|apache\.maven|gradle))\."
     r"|[/\\]\.cargo[/\\]registry|/rustc/|(?:\bin|\d:|-) (?:core|std|alloc)::|/go/(?:src|pkg/mod)/|/gems/|/usr/(?:lib|include)/"
 )
+CROWDED = 0.6  # log-odds that a line loses each time that the number of templates with its signals of trouble doubles,
+CROWD = 100  # from so many on
+TELLING = bits_of(*NAMES[: NAMES.index("frame")])
 LARGEST_SHARE = 3  # a line may take one part in three of the budget; what is longer is shortened
 
 
@@ -87,6 +90,17 @@ def adjust(
         if event:
             value[line] += EVENTS.get(event, 0.0)
     return value.astype(np.float32)
+
+
+def crowd(view: View) -> npt.NDArray[np.float32]:
+    """Log-odds that each line loses where many templates tell of trouble by the same signals: float32[n].
+
+    Among a million lines that say `failed`, each in other words, the best by chance would stand before the one that says more.
+    """
+    told = view.bits[first_lines(view.template)] & TELLING
+    _, which, count = np.unique(told, return_inverse=True, return_counts=True)
+    loss = np.where(told != 0, CROWDED * np.log2(np.maximum(1, count / CROWD))[which], 0)
+    return loss.astype(np.float32)[view.template]
 
 
 def background(reading: Reading) -> npt.NDArray[np.bool_]:

@@ -208,19 +208,28 @@ def choose(
         if used >= WIDER:
             queue.widen()
         for step in (1, -1):  # a gap that costs no more than its mark is shown
-            used -= closed(chosen, i + 1, step, tokens, marker)
+            gap, saved = closing(chosen, i + 1, step, tokens, marker)
+            used -= saved
+            for line in gap:
+                chosen[line + 1] = True
+                seen.add(text(line))
+                queue.chose(line)
     return chosen[1:-1]
 
 
-def closed(chosen: npt.NDArray[np.bool_], at: int, step: int, tokens: Callable[[int], int], marker: int) -> int:
-    """Choose the lines of the gap beside `at` as well, if all of them cost no more than its mark; -> tokens saved."""
+def closing(
+    chosen: npt.NDArray[np.bool_], at: int, step: int, tokens: Callable[[int], int], marker: int
+) -> tuple[range, int]:
+    """Lines of the gap beside `at`, if all of them cost no more than its mark, and tokens saved by showing them.
+
+    chosen and at are shifted by one, the lines are not.
+    """
     spent, place = 0, at + step
     while 0 < place < len(chosen) - 1 and not chosen[place] and abs(place - at) <= CLOSE:
         spent += tokens(place - 1)
         if spent > marker:
-            return 0
+            return range(0), 0
         place += step
     if not (0 < place < len(chosen) - 1) or not chosen[place] or place == at + step:
-        return 0
-    chosen[min(at, place) : max(at, place)] = True
-    return marker - spent
+        return range(0), 0
+    return range(min(at, place), max(at, place) - 1), marker - spent

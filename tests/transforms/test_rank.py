@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tracewinnow import winnow
-from tracewinnow.transforms.rank import background, kind_of
+from tracewinnow.transforms.rank import CROWD, CROWDED, background, crowd, kind_of
 from tracewinnow.transforms.reading import read
 from tracewinnow.transforms.signals import look
 
@@ -112,3 +112,19 @@ def test_of_a_deep_traceback_the_own_frames_and_the_reason_stand() -> None:
     text = winnow("\n".join(lines), budget=250).text
     assert all(f'File "{name}"' in text for name in own)
     assert "KeyError: 'income'" in text
+
+
+def test_among_many_that_fail_alike_the_one_that_says_more_stands_first() -> None:
+    words = [f"{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}{chr(97 + i // 676)}ek" for i in range(3000)]
+    lines = [f"{word} failed" for word in words]
+    lines.insert(1700, "RuntimeError: shard seven is gone")
+    loss = crowd(read(lines).view)
+    assert loss[1700] == 0
+    assert loss[0] == pytest.approx(CROWDED * np.log2(3000 / CROWD), abs=0.01)
+    assert "RuntimeError: shard seven is gone" in winnow("\n".join(lines), budget=60).text
+
+
+def test_a_few_that_fail_alike_lose_nothing() -> None:
+    assert not crowd(read([f"{chr(97 + i)}ek failed" for i in range(26)]).view).any()
+    assert not crowd(read([f"{chr(97 + i % 26)}{chr(97 + i // 26)}ek built" for i in range(600)]).view).any()
+    assert crowd(read([]).view).shape == (0,)

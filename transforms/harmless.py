@@ -54,12 +54,6 @@ def shipped(folder: Path = registry.FOLDER) -> Shipped | str:
         return str(wrong)
 
 
-def shipped_version() -> str:
-    """Of the shipped profile; "none" where it cannot be loaded."""
-    found = shipped()
-    return "none" if isinstance(found, str) else found.version
-
-
 def healthy_share(reading: Reading, reference: Reference | None) -> Floats:
     """Share of the healthy runs that print each line: float32[n]; zeros without a reference.
 

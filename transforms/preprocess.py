@@ -16,7 +16,7 @@ from tracewinnow.schemas.trace_pb2 import ClassCount, LineClass, Note, Preproces
 from tracewinnow.transforms import render, tokens
 from tracewinnow.transforms.classify import LABELS, NOISE
 from tracewinnow.transforms.denoise import Denoised, denoise
-from tracewinnow.transforms.harmless import Shipped, harmless, healthy_share, shipped, shipped_version
+from tracewinnow.transforms.harmless import Shipped, harmless, healthy_share, shipped
 from tracewinnow.transforms.judge import LEAST, RULES, judge, log_odds
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.outcome import Outcome, quieter
@@ -154,7 +154,7 @@ def not_completed(
 def known_harmless(result: PreprocessedTrace) -> Names:
     """Templates of the shipped profile; without one none, and the result says why."""
     found = shipped()
-    result.versions["harmless"] = shipped_version()
+    result.versions["harmless"] = found.version if isinstance(found, Shipped) else "none"
     if isinstance(found, Shipped):
         return found.names
     result.notes.append(Note(stage="denoise", what="fallback", reason=f"error-like lines are judged alone: {found}"))
@@ -299,7 +299,7 @@ def fill(
             told.append(summary)
             used += cost
     head = [render.clean(summary.text) for summary in told]
-    chosen, costs = rank(reading, denoised, value, room - used)
+    chosen, costs = rank(reading, value, room - used)
     while True:
         pieces = cut(chosen, reading, denoised, costs)
         body = render.render([piece.printed() for piece in pieces], len(reading.shown))
@@ -350,7 +350,7 @@ def store(
     for piece in kept:
         chosen[piece.first : piece.last + 1] = True
     wanted = np.where(denoised.label == NOISE, value - 4, value)
-    chosen, costs = rank(reading, denoised, wanted.astype(np.float32), most, chosen)
+    chosen, costs = rank(reading, wanted.astype(np.float32), most, chosen)
     denoised.keep_probability[chosen] = 1.0
     chosen |= (denoised.label == NOISE) & denoised.kept & (np.array(list(map(len, reading.shown)), np.int64) > 0)
     return cut(chosen, reading, denoised, costs), summaries

@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from tracewinnow.transforms import tokens
 from tracewinnow.transforms.classify import TROUBLE
-from tracewinnow.transforms.denoise import Denoised
 from tracewinnow.transforms.lines import shorten
 from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.render import clean, marker_tokens
@@ -187,7 +186,6 @@ class Costs:
 
 def rank(
     reading: Reading,
-    denoised: Denoised,
     value: npt.NDArray[np.float32],
     budget: int,
     kept: npt.NDArray[np.bool_] | None = None,

@@ -20,7 +20,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from tracewinnow.models.denoiser.training import evaluate, run
+from tracewinnow.models.denoiser.training import corpus, evaluate, run
 from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.models.denoiser.training.fit import (
     ITERATIONS,
@@ -175,6 +175,9 @@ def report(study: Study, judged: dict[str, evaluate.Judged]) -> dict[str, Any]:
         by_workload[name] = row
     return {
         "variants": {name: evaluate.figures(one) for name, one in judged.items()},
+        "sampled": {
+            name: evaluate.figures(one.taken(~np.isin(one.source, corpus.DENSE))) for name, one in judged.items()
+        },
         "gain over the linear model": evaluate.paired(judged["linear model"], single),
         "by workload": by_workload,
     }
@@ -190,7 +193,7 @@ def main() -> None:
     study = run.gather(chosen.data, chosen.quick)
     lines = lines_of(study)
     found = report(study, ablation(study, lines, *run.groups(lines), tell=lambda said: None))
-    text = json.dumps(found, indent=1) + "\n"
+    text = json.dumps(run.told(found), indent=1, allow_nan=False) + "\n"
     if chosen.out:
         chosen.out.write_text(text)
     else:

@@ -24,7 +24,7 @@ class Log:
     """One log and what is known about its run.
 
     lines: text between line feeds, UTF-8 with `surrogateescape`. marked: numbers from 0 of the lines that people, or whoever broke
-    the job on purpose, called its cause. healthy: logs of good runs of the same job. sha256: of the bytes, 16 hex digits.
+    the job on purpose, called its cause. sha256: of the bytes, 16 hex digits.
     """
 
     source: str
@@ -34,7 +34,6 @@ class Log:
     lines: list[str]
     sha256: str
     marked: list[int] = field(default_factory=list)
-    healthy: list[Path] = field(default_factory=list)
     workload: str = ""
 
 
@@ -109,8 +108,6 @@ def cidiff(data: Path) -> Iterator[Log]:
             failing = log("cidiff", project, here / "fail.log", "failed", workload="ci")
             if "groundtruth" in known:
                 failing.marked = sorted(marks(failing.lines, (here / "groundtruth").read_text(errors="replace")))
-            if "pass.log" in known:
-                failing.healthy = [here / "pass.log"]
             yield failing
         if "pass.log" in known:
             yield log("cidiff", project, here / "pass.log", "ok", workload="ci")
@@ -157,7 +154,7 @@ def logreduce(data: Path) -> Iterator[Log]:
         for path in sorted(good):
             yield log("logreduce", folder.name, path, "ok", workload="launcher")
         for path in sorted(bad):
-            yield log("logreduce", folder.name, path, "failed", healthy=sorted(good), workload="launcher")
+            yield log("logreduce", folder.name, path, "failed", workload="launcher")
 
 
 def bigscience(data: Path) -> Iterator[Log]:

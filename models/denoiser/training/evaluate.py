@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -52,10 +52,7 @@ class Judged:
 
     def taken(self, rows: Ints | npt.NDArray[np.bool_]) -> Judged:
         """Some of the segments."""
-        return Judged(
-            self.probability[rows], self.label[rows], self.log[rows], self.source[rows], self.time_out[rows],
-            self.healthy_trouble[rows], self.shown[rows],
-        )  # fmt: skip
+        return Judged(*(getattr(self, one.name)[rows] for one in fields(self)))
 
 
 def predict(study: Study, lines: Lines, judge: Judge, rows: Ints) -> Probabilities:
@@ -121,7 +118,7 @@ def figures(judged: Judged) -> dict[str, float]:
     for number in range(len(CLASSES)):
         right = ((said == number) & (label == number)).sum()
         if (label == number).any():
-            f1.append(2 * right / max(1, (said == number).sum() + (label == number).sum()))
+            f1.append(2 * right / ((said == number).sum() + (label == number).sum()))
     actionable = label == 0
     slice_, trouble = actionable & judged.time_out, judged.healthy_trouble
     return {

@@ -113,7 +113,7 @@ def apart(labels: list[dict[str, Any]]) -> dict[str, float]:
     """How far a reader agrees who knew the definition of the classes alone; empty where there was none."""
     some = [row for row in labels if "apart" in row]
     sure = [row for row in some if "apart_or" not in row]
-    if not some or not sure:
+    if not sure:
         return {}
     return {
         "segments": len(some),

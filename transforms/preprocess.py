@@ -225,8 +225,8 @@ def account(trace: Trace, options: Options) -> PreprocessedTrace:
 
 
 def goes_on(trace: Trace) -> bool:
-    """A window of a job that had not ended when the window did."""
-    return bool(trace.job_id) and (trace.job is None or trace.job.outcome not in ("stopped", "crashed"))
+    """A window of a job that had not ended when the window did. A log from a file is whole, though it does not say how it ended."""
+    return bool(trace.job_id) and (trace.job is None or trace.job.outcome not in ("stopped", "crashed", "imported"))
 
 
 def went_well(trace: Trace) -> bool:

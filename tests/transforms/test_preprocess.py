@@ -8,7 +8,7 @@ import pytest
 from tracewinnow.schemas.trace_pb2 import JobState
 from tracewinnow.transforms import tokens
 from tracewinnow.transforms.options import Options
-from tracewinnow.transforms.preprocess import preprocess
+from tracewinnow.transforms.preprocess import goes_on, preprocess
 from tracewinnow.transforms.trace import Series, SpanSummary, SparseSummary, Trace
 
 SECOND = 10**9
@@ -138,3 +138,11 @@ def test_a_large_trace_says_that_its_tokens_are_estimated(monkeypatch: pytest.Mo
     monkeypatch.setattr("tracewinnow.transforms.preprocess.EXACT", 1000)
     trace = preprocess(Trace(lines=[f"step {i} of the run" for i in range(200)]), Options(budget=200))
     assert [note.stage for note in trace.notes if "estimated" in note.reason] == ["count"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "expected"), [("", True), ("stopped", False), ("crashed", False), ("imported", False)]
+)
+def test_a_job_goes_on_until_it_ended_and_a_file_is_whole(outcome: str, expected: bool) -> None:
+    assert goes_on(Trace(["x"], job_id="job", job=JobState(outcome=outcome))) is expected
+    assert not goes_on(Trace(["x"], job=JobState(outcome=outcome)))

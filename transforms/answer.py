@@ -10,8 +10,9 @@ from datetime import datetime, timezone
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
 from tracewinnow.transforms import render, tokens
 from tracewinnow.transforms.clues import weighed
-from tracewinnow.transforms.offers import NUMBERS, Offer, choose, ranked
+from tracewinnow.transforms.offers import NUMBERS, Offer, told
 from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.stored import Stored, stored
 
 HEADER_SHARE = 0.35  # of the budget, for what is said about the job
 EXPLAINED_FROM = 300  # tokens of budget from which the marks are explained
@@ -40,10 +41,12 @@ def answer(
     traces = latest(traces)
     found, suspect = weighed(traces, query or "")
     head = header(traces, budget, holes, suspect)
-    offers = ranked(found)
-    chosen, text = fill(head, offers, traces, budget)
+    numbers = [offer for offer in found if offer.segment.kind in NUMBERS]
+    lines = stored([offer for offer in found if offer.segment.kind not in NUMBERS], traces)
+    chosen, text = fill(head, numbers, lines, traces, budget)
     if not text:
-        text = tokens.head(offers[0].segment.text.rsplit("\n", 1)[-1] if offers else head[0], budget)
+        best = max(found, key=lambda o: (o.value, -o.trace, -o.segment.first), default=None)
+        text = tokens.head(best.segment.text.rsplit("\n", 1)[-1] if best else head[0], budget)
     chosen.sort(key=lambda o: (o.trace, o.segment.first))
     return Answer(
         text,
@@ -54,20 +57,20 @@ def answer(
 
 
 def fill(
-    head: list[str], offers: list[Offer], traces: Sequence[PreprocessedTrace], budget: int
+    head: list[str], numbers: list[Offer], lines: Stored, traces: Sequence[PreprocessedTrace], budget: int
 ) -> tuple[list[Offer], str]:
     """The choice that fills the budget best, and its text; "" where nothing fits beside a header of one line.
 
     What the marks of gaps cost is known when the text is there: the room is corrected by it, in a few rounds.
     """
-    said = "\n".join(head)
     low, room, high = 0, budget - tokens.count(compose(head, [], traces)), 2 * budget
     best: tuple[int, list[Offer], str] = (0, [], "")
     chosen: list[Offer] = []
     for _ in range(ROUNDS):
         if room <= low or room >= high:
             break
-        chosen = choose(offers, traces, room, said)
+        chosen = told(numbers, room, bool(lines.offers))
+        chosen += lines.choose(room - sum(offer.tokens for offer in chosen))
         text = compose(head, chosen, traces)
         size = tokens.count(text)
         if size > budget:

@@ -15,9 +15,10 @@ from tracewinnow.transforms import render, tokens
 from tracewinnow.transforms.answer import EXPLAINED_FROM
 from tracewinnow.transforms.classify import LABELS
 from tracewinnow.transforms.lines import encoding_of, split
-from tracewinnow.transforms.offers import choose, offered, ranked
+from tracewinnow.transforms.offers import offered
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.preprocess import preprocess
+from tracewinnow.transforms.stored import stored
 from tracewinnow.transforms.trace import Trace
 
 SIZE = 32 << 20  # characters of a piece,
@@ -129,9 +130,9 @@ def merged(found: list[PreprocessedTrace], options: Options) -> PreprocessedTrac
 
 def _choose(found: list[PreprocessedTrace], result: PreprocessedTrace, options: Options) -> None:
     # As in a log of one piece, the score decides, and not the class: what was taken for noise in one may be the cause.
-    offers = ranked([offer for i, piece in enumerate(found) for offer in offered(i, piece, "", noise=True)])
+    offers = [offer for i, piece in enumerate(found) for offer in offered(i, piece, "", noise=True)]
     head = [render.HEADER] if options.budget >= EXPLAINED_FROM else []
-    chosen = choose(offers, found, options.budget - tokens.count("\n".join([*head, ""])))
+    chosen = stored(offers, found).choose(options.budget - tokens.count("\n".join([*head, ""])))
     while True:
         segments = sorted((offer.segment for offer in chosen), key=lambda s: s.first)
         shown = [(s.first, s.last, render.repeated(s.text, s.count, s.ranks)) for s in segments]
@@ -140,8 +141,9 @@ def _choose(found: list[PreprocessedTrace], result: PreprocessedTrace, options: 
             break
         chosen.remove(min(chosen, key=lambda offer: offer.value))
     if not chosen and offers:
-        text = tokens.head(offers[0].segment.text, options.budget)
-        segments = [offers[0].segment] if text else []
+        best = max(offers, key=lambda offer: offer.value)
+        text = tokens.head(best.segment.text, options.budget)
+        segments = [best.segment] if text else []
     result.text, result.tokens_after, result.bytes_after = text, tokens.count(text), len(text.encode())
     result.segments.extend(segments)
 

@@ -1,0 +1,78 @@
+"""The choice of stored lines: the reason of what does not fit whole, new before said, gaps kept apart."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.transforms.test_clues import line, offers, trace
+from tracewinnow.schemas.trace_pb2 import Segment
+from tracewinnow.transforms import tokens
+from tracewinnow.transforms.offers import Offer
+from tracewinnow.transforms.stored import stored
+
+TRACEBACK = "\n".join(
+    [
+        "Traceback (most recent call last):",
+        *(f'  File "/srv/app/module_{i}.py", line {i}, in call_{i}' for i in range(30)),
+        "ValueError: shape",
+    ]
+)
+
+
+def block(text: str, score: float = 5.0, first: int = 100, **more: object) -> Offer:
+    segment = Segment(
+        first=first, last=first + text.count("\n"), kind="block", label="actionable", score=score, text=text,
+        tokens=tokens.count(text), count=1, **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return Offer(0, segment, score, segment.tokens + 1)
+
+
+def texts(some: list[Offer], room: int) -> list[str]:
+    return [offer.segment.text for offer in stored(some, [trace()]).choose(room)]
+
+
+def test_a_block_too_large_for_the_room_is_told_by_its_reason() -> None:
+    chosen = stored([block(TRACEBACK)], [trace()]).choose(60)
+    assert chosen[-1].segment.text.endswith("ValueError: shape")
+    assert chosen[-1].segment.last == 131
+    for offer in chosen:
+        lines = TRACEBACK.split("\n")[offer.segment.first - 100 : offer.segment.last - 99]
+        assert offer.segment.text == "\n".join(lines)
+
+
+def test_what_is_said_again_and_again_gives_way_to_what_is_new() -> None:
+    same = [line(10 * i, f"connection reset while waiting for peer number {i}", score=4.0) for i in range(1, 20)]
+    other = line(500, "cannot allocate buffer of the requested size", score=2.0)
+    assert "allocate" in "".join(texts(offers(*same, other), 100))
+
+
+def test_what_another_rank_said_gives_way() -> None:
+    some = [block("ValueError: shape", first=100 * rank + 1, ranks=[rank]) for rank in range(8)]
+    some.append(block("OSError: [Errno 28] No space left on device", 2.0, first=2000, ranks=[3]))
+    assert any("No space" in text for text in texts(some, 60))
+
+
+def test_what_fits_is_there_in_order() -> None:
+    some = [block("b\nc", first=20), block("a", first=3), block("d e", first=22)]
+    assert texts(some, 1000) == ["a", "b\nc", "d e"]
+
+
+def test_nothing_to_choose_from() -> None:
+    assert stored([], []).choose(100) == []
+    assert stored([block("a")], [trace()]).choose(0) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.text("ab \n:", min_size=1, max_size=80), st.floats(-5, 25)), max_size=30), st.integers(1, 400)
+)
+def test_never_more_than_the_room(some: list[tuple[str, float]], room: int) -> None:
+    given_offers = [block(text, score, first=1000 * at + 1) for at, (text, score) in enumerate(some)]
+    chosen = stored(given_offers, [trace()]).choose(room)
+    assert sum(tokens.count(offer.segment.text + "\n") for offer in chosen) <= room + len(chosen)
+    places = [(offer.segment.first, offer.segment.last) for offer in chosen]
+    assert places == sorted(places)
+    assert all(before[1] < after[0] for before, after in pairwise(places))

@@ -1,0 +1,121 @@
+"""The stored lines of a job as one log to choose from, line by line, as the lines of a log are chosen (select.py).
+
+A stored segment has one score, that of its strongest line. The others are worth less by as much as the rules think less of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
+from tracewinnow.transforms import render, tokens
+from tracewinnow.transforms.classify import TROUBLE
+from tracewinnow.transforms.offers import Offer
+from tracewinnow.transforms.rank import BACKGROUND, Costs, background, kind_of
+from tracewinnow.transforms.reading import Reading, read
+from tracewinnow.transforms.score import score
+from tracewinnow.transforms.select import REACH, choose
+from tracewinnow.transforms.signals import bits_of
+
+LESS = 0.6  # of what the rules think less of a line than of the strongest of its segment
+AGAIN = 1.5  # log-odds that a line loses each time that what was said before (of calm lines: behind) like it doubles
+APART = REACH  # lines that stand for a gap: what is chosen on one side of it makes nothing on the other worth more
+NEVER = -1e6
+
+
+@dataclass(slots=True)
+class Stored:
+    """offers: of lines, by trace and place. reading: their lines, and APART empty ones for each gap.
+
+    owner: int64[n], offer of each line, -1 in a gap. place: int64[n], of a line in its segment. paid: float32[n], what it is worth.
+    """
+
+    offers: list[Offer]
+    reading: Reading
+    owner: npt.NDArray[np.int64]
+    place: npt.NDArray[np.int64]
+    paid: npt.NDArray[np.float32]
+    marker: int
+
+    def choose(self, room: int) -> list[Offer]:
+        """The likeliest lines that fit, joined to parts of their segments, in the order of the log."""
+        if not len(self.owner) or room < 1:
+            return []
+        view, there = self.reading.view, self.owner >= 0
+        costs = Costs(self.reading.shown, room, {}, {})
+        size = np.fromiter(map(len, self.reading.shown), np.int64, len(self.owner))
+        blank = ((view.bits & bits_of("blank")) != 0) & there
+
+        def kind(line: int) -> bytes:
+            return kind_of(self.reading.templates[int(view.template[line])], int(view.bits[line]))
+
+        def said(line: int) -> str:
+            return costs.said(line) if there[line] else f"\n{line}"
+
+        def size_of(line: int) -> int:
+            return costs.tokens(line) if there[line] else room + 1
+
+        chosen = choose(self.paid, size, blank, self.owner, kind, said, size_of, self.marker, room)
+        lines = np.flatnonzero(chosen)
+        breaks = np.flatnonzero((np.diff(lines) > 1) | (np.diff(self.owner[lines]) != 0)) + 1
+        return [self._part(run, costs) for run in np.split(lines, breaks) if len(run)]
+
+    def _part(self, run: npt.NDArray[np.int64], costs: Costs) -> Offer:
+        offer = self.offers[int(self.owner[run[0]])]
+        segment = Segment()
+        segment.CopyFrom(offer.segment)
+        if segment.last - segment.first == segment.text.count("\n"):  # else it is one line here
+            segment.first, segment.last = (
+                segment.first + int(self.place[run[0]]),
+                segment.first + int(self.place[run[-1]]),
+            )
+        segment.text = "\n".join(costs.text(line) for line in run.tolist())
+        segment.tokens = tokens.count(segment.text)
+        return Offer(offer.trace, segment, offer.value, segment.tokens + 1)
+
+
+def stored(offers: Sequence[Offer], traces: Sequence[PreprocessedTrace]) -> Stored:
+    """What there is to choose from. offers: of lines, in any order."""
+    offers = sorted(offers, key=lambda o: (o.trace, o.segment.first, o.segment.text))
+    text: list[str] = []
+    rank: list[int] = []
+    owner: list[int] = []
+    place: list[int] = []
+    for number, offer in enumerate(offers):
+        segment = offer.segment
+        lines = segment.text.split("\n")
+        if len(lines) != segment.last - segment.first + 1:
+            lines = [segment.text.replace("\n", " ")]
+        before = offers[number - 1] if number else None
+        if before is not None and (before.trace, before.segment.last + 1) != (offer.trace, segment.first):
+            text += [""] * APART
+            rank += [-1] * APART
+            owner += [-1] * APART
+            place += [0] * APART
+        text += lines
+        rank += [segment.ranks[0] if len(segment.ranks) == 1 else -1] * len(lines)
+        owner += [number] * len(lines)
+        place += range(len(lines))
+    reading, of = read(text, rank), np.array(owner, np.int64)
+    value = np.array([offer.value for offer in offers], np.float32)
+    marker = render.marker_tokens(max((trace.lines_before for trace in traces), default=1))
+    return Stored(offers, reading, of, np.array(place, np.int64), worth(reading, of, value), marker)
+
+
+def worth(reading: Reading, owner: npt.NDArray[np.int64], value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What each line is worth: float32[n]. owner: of each line, -1 in a gap; value: of each owner."""
+    view, repeats, there = reading.view, reading.repeats, owner >= 0
+    paid = np.full(len(owner), NEVER, np.float32)
+    own = score(view)
+    best = np.full(len(value), NEVER, np.float32)
+    np.maximum.at(best, owner[there], own[there])
+    paid[there] = value[owner[there]] + LESS * (own[there] - best[owner[there]])
+    calm = (view.bits & TROUBLE) == 0
+    said = np.where(calm, np.diff(repeats.starts)[repeats.group] - 1 - repeats.nth, repeats.nth)
+    paid[there] -= AGAIN * np.log2(1 + said[there])
+    paid[background(reading) & there] -= BACKGROUND
+    return paid

@@ -1,10 +1,10 @@
 """Evidence recall: how much of what was marked as the cause stands in an answer, by models that did not see its source.
 
-    python -m tracewinnow.models.denoiser.training.evidence --data DIR [--sources logchunks,cidiff] [--shipped] [--json]
+    python -m tracewinnow.models.denoiser.training.evidence --data DIR [--sources logchunks,cidiff] [--shipped] [--answers] [--json]
 
 A marked line counts as shown when its text (white space folded, without terminal codes and a leading time stamp) stands in the
 answer. --shipped: by the models in use, encoder included, which saw most of these logs; else each source by a fast model that was
-fitted without it, which takes minutes a source.
+fitted without it, which takes a minute a source. --answers: not of the log, but of what is stored of it, as `tracewinnow show` answers.
 """
 
 from __future__ import annotations
@@ -24,9 +24,13 @@ import numpy as np
 
 from tracewinnow.models.denoiser.training import corpus, dataset, evaluate, labels
 from tracewinnow.models.denoiser.training.fit import lines_of
+from tracewinnow.schemas.trace_pb2 import JobState
 from tracewinnow.transforms import preprocess
+from tracewinnow.transforms.answer import answer
 from tracewinnow.transforms.features import CLASSES
 from tracewinnow.transforms.judge import Judge
+from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.trace import Trace
 from tracewinnow.transforms.winnow import winnow
 
 BUDGETS = (1000, 2000, 4000)  # tokens
@@ -35,6 +39,13 @@ OWN = ("recorded", "builds")  # of these some are so short that all of them fits
 LONG = 120  # lines from which they are counted
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 STAMP = re.compile(r"^(?:[^\t]*\t[^\t]*\t)?\S*?\d{4}-\d\d-\d\dT[\d:.]+Z\s?")
+STORED = (
+    2000,
+    "",
+    "",
+    None,
+    8000,
+)  # budget, query, workload and reference of a window, and tokens that are stored of it
 LEAST = 3  # characters of a marked line that counts
 
 
@@ -70,22 +81,38 @@ def judged_by(judge: Judge | None) -> AbstractContextManager[Any]:
     return mock.patch.multiple(preprocess, judge=lambda: judge, encoder=lambda: "left out")
 
 
+Shown = Callable[[list[str], tuple[int, ...]], list[str]]  # of a log's lines, the text at each budget
+
+
+def of_the_log(lines: list[str], budgets: tuple[int, ...]) -> list[str]:
+    """What is shown of a log."""
+    text = "\n".join(lines)
+    return [winnow(text, budget).text for budget in budgets]
+
+
+def of_the_job(lines: list[str], budgets: tuple[int, ...]) -> list[str]:
+    """What is answered about a job of which this log was imported, from what is stored of it by default."""
+    trace = Trace(lines, job_id="job", job=JobState(outcome="imported"))
+    kept = preprocess.preprocess(trace, Options(*STORED))
+    return [answer([kept], budget).text for budget in budgets]
+
+
 def measure(
     logs: Iterable[corpus.Log],
     judges: Mapping[str, Judge],
     budgets: tuple[int, ...] = BUDGETS,
     tell: Callable[[str], None] = print,
+    shown: Shown = of_the_log,
 ) -> dict[str, Any]:
     """Recall by source and budget: mean over logs and over projects. judges: by source; none at all: the models in use."""
     found: dict[str, list[tuple[str, list[float]]]] = defaultdict(list)
     for one in logs:
-        text = "\n".join(one.lines)
         if judges and one.source not in judges:
             continue  # no model is blind to it
         if one.source not in found:
             tell(f"evidence: {one.source}")
         with judged_by(judges.get(one.source)):
-            shares = [recall(winnow(text, budget).text, one.lines, one.marked) for budget in budgets]
+            shares = [recall(text, one.lines, one.marked) for text in shown(one.lines, budgets)]
         found[one.source].append((one.project, shares))
     return {name: summed(rows, budgets) for name, rows in found.items()}
 
@@ -131,6 +158,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="folder of the logs that others wrote")
     parser.add_argument("--sources", default=",".join(SOURCES), help="which sources, by default all: %(default)s")
     parser.add_argument("--shipped", action="store_true", help="by the models in use, encoder included")
+    parser.add_argument("--answers", action="store_true", help="of answers about a job, from what is stored of its log")
     parser.add_argument("--json", action="store_true", help="as JSON, with the mean over projects")
     chosen = parser.parse_args()
     sources = tuple(chosen.sources.split(","))
@@ -146,7 +174,8 @@ def main() -> None:
         lines = lines_of(found)
         there = [name for name in sources if (lines.source == name).any()]
         evaluate.left_out(found, lines, lines.source, there, tell, judges=judges)
-    figures = measure(logs_of(chosen.data, sources), judges, tell=tell)
+    shown = of_the_job if chosen.answers else of_the_log
+    figures = measure(logs_of(chosen.data, sources), judges, tell=tell, shown=shown)
     print(json.dumps(figures) if chosen.json else "\n".join(table(figures)))
 
 

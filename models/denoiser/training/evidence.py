@@ -4,7 +4,8 @@
 
 A marked line counts as shown when its text (white space folded, without terminal codes and a leading time stamp) stands in the
 answer. --shipped: by the models in use, encoder included, which saw most of these logs; else each source by a fast model that was
-fitted without it, which takes a minute a source. --answers: not of the log, but of what is stored of it, as `tracewinnow show` answers.
+fitted without it, which takes a minute a source. --answers: not of the log, but of what is stored of it, as
+`tracewinnow show` answers.
 """
 
 from __future__ import annotations
@@ -39,13 +40,7 @@ OWN = ("recorded", "builds")  # of these some are so short that all of them fits
 LONG = 120  # lines from which they are counted
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 STAMP = re.compile(r"^(?:[^\t]*\t[^\t]*\t)?\S*?\d{4}-\d\d-\d\dT[\d:.]+Z\s?")
-STORED = (
-    2000,
-    "",
-    "",
-    None,
-    8000,
-)  # budget, query, workload and reference of a window, and tokens that are stored of it
+STORED = Options(budget=2000, store_tokens=8000)  # as pipelines store it unless told otherwise
 LEAST = 3  # characters of a marked line that counts
 
 
@@ -93,7 +88,7 @@ def of_the_log(lines: list[str], budgets: tuple[int, ...]) -> list[str]:
 def of_the_job(lines: list[str], budgets: tuple[int, ...]) -> list[str]:
     """What is answered about a job of which this log was imported, from what is stored of it by default."""
     trace = Trace(lines, job_id="job", job=JobState(outcome="imported"))
-    kept = preprocess.preprocess(trace, Options(*STORED))
+    kept = preprocess.preprocess(trace, STORED)
     return [answer([kept], budget).text for budget in budgets]
 
 

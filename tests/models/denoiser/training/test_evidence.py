@@ -12,6 +12,7 @@ from tracewinnow.models.denoiser.training.corpus import Log
 from tracewinnow.models.denoiser.training.fit import fit, lines_of
 from tracewinnow.models.denoiser.training.run import gather
 from tracewinnow.transforms import preprocess
+from tracewinnow.transforms.judge import Judge
 
 NOISE = [f"step {i} loss {1 / (i + 1):.4f} lr 0.001 grad_norm {i % 7}.5" for i in range(400)]
 
@@ -54,10 +55,25 @@ def test_the_cause_is_found_and_the_account_is_by_source() -> None:
     assert evidence.table({"logchunks": evidence.summed([("p", [float("nan")])], (200,))})[2:] == []
 
 
-def test_the_model_that_is_measured_is_the_one_given() -> None:
+def test_answers_are_measured_like_logs() -> None:
+    lines = [*NOISE, "Traceback (most recent call last):", '  File "t.py", line 3, in f', "ValueError: bad", *NOISE[:3]]
+    log = failed("logchunks", lines, [402])
+    figures = evidence.measure([log], {}, (200,), lambda said: None, evidence.of_the_job)
+    assert figures["logchunks"]["recall"] == {"200": 1.0}
+
+
+@pytest.fixture(scope="module")
+def judge() -> Judge:
     found = gather(None, quick=True)
     lines = lines_of(found)
-    judge = fit(found, lines, np.arange(0, len(lines.label), 3), seed=1)
+    return fit(found, lines, np.arange(0, len(lines.label), 3), seed=1)
+
+
+def test_without_a_blind_model_a_source_is_left_out(judge: Judge) -> None:
+    assert evidence.measure([failed("logchunks", ["x"] * 9, [1])], {"cidiff": judge}, (200,), lambda said: None) == {}
+
+
+def test_the_model_that_is_measured_is_the_one_given(judge: Judge) -> None:
     before = preprocess.judge
     with evidence.judged_by(judge):
         assert preprocess.judge() is judge

@@ -30,6 +30,16 @@ LONG = 2.0  # characters a token, until lines were counted
 GIVE_UP = 300  # candidates in a row that did not fit
 
 
+def again(
+    nth: npt.NDArray[np.int64], count: npt.NDArray[np.int64], calm: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64]:
+    """How many like each line count more: int64[n]. nth: how often it was said before, of count times in all.
+
+    Of lines that tell of trouble the first count most, of calm ones (progress) the last: the state in which the job died.
+    """
+    return np.where(calm, count - 1 - nth, nth)
+
+
 def worth(
     score: npt.NDArray[np.float32],
     nth: npt.NDArray[np.int64],
@@ -39,10 +49,9 @@ def worth(
 ) -> npt.NDArray[np.float32]:
     """Score less what a repeat is not worth: float32[n].
 
-    nth: how often the line was said before, of count times in all. Of lines that tell of trouble the first count most, of calm ones
-    (progress) the last: the state in which the job died.
+    nth, count, calm: as again() has them. copy: another rank said it before.
     """
-    repeat = np.where(calm, count - 1 - nth, nth)
+    repeat = again(nth, count, calm)
     loss = REPEATS * np.log2(1 + np.maximum(0, repeat - FREE + 1)) + COPY * copy
     return np.asarray(score - loss, np.float32)
 

@@ -18,7 +18,7 @@ from tracewinnow.transforms.offers import Offer
 from tracewinnow.transforms.rank import BACKGROUND, Costs, background, kind_of
 from tracewinnow.transforms.reading import Reading, read
 from tracewinnow.transforms.score import score
-from tracewinnow.transforms.select import REACH, choose
+from tracewinnow.transforms.select import REACH, again, choose
 from tracewinnow.transforms.signals import bits_of
 
 LESS = 0.6  # of what the rules think less of a line than of the strongest of its segment
@@ -115,7 +115,7 @@ def worth(reading: Reading, owner: npt.NDArray[np.int64], value: npt.NDArray[np.
     np.maximum.at(best, owner[there], own[there])
     paid[there] = value[owner[there]] + LESS * (own[there] - best[owner[there]])
     calm = (view.bits & TROUBLE) == 0
-    said = np.where(calm, np.diff(repeats.starts)[repeats.group] - 1 - repeats.nth, repeats.nth)
+    said = again(repeats.nth, np.diff(repeats.starts)[repeats.group], calm)
     paid[there] -= AGAIN * np.log2(1 + said[there])
     paid[background(reading) & there] -= BACKGROUND
     return paid

@@ -117,7 +117,10 @@ told AS (
          coalesce(max(ended_ns), 0) AS ended_ns,
          coalesce(min(first_time_ns) FILTER (first_time_ns > 0), 0) AS first_time_ns,
          greatest(coalesce(max(last_time_ns), 0), max(window_start_ns)) AS last_time_ns,
-         arg_min(exit_code, window_start_ns) FILTER (exit_code IS NOT NULL) AS exit_code,
+         CASE min(outcome) FILTER (outcome <> '')
+           WHEN 'crashed' THEN arg_min(exit_code, window_start_ns) FILTER (outcome = 'crashed' AND exit_code IS NOT NULL)
+           ELSE coalesce(arg_min(exit_code, window_start_ns) FILTER (exit_code <> 0), min(exit_code))
+         END AS exit_code,
          arg_min(reason, window_start_ns) FILTER (reason <> '') AS reason,
          max(accelerator) AS accelerator, max(model) AS model, max("user") AS "user",
          coalesce(max(world_size), 0) AS world_size

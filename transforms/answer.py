@@ -112,7 +112,8 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
         return ["no trace of this job is stored"]
     jobs = [trace.job for trace in traces]
     lines = []
-    ended = next((job for job in reversed(jobs) if job.outcome), None)
+    # As in the list of jobs: a crash counts more than a stop, and the earliest crash is the cause of the others.
+    ended = min((job for job in jobs if job.outcome), key=lambda job: (job.outcome, not job.exit_code), default=None)
     name = next((trace.job_id for trace in traces if trace.job_id), "")
     what = f"job {name}" if name else "log"
     if ended is not None:

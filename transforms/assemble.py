@@ -160,6 +160,7 @@ def assemble(
     ordered = [batch for batch, _ in sent]
     lines, numbers, job = _Lines(), Collector(), JobState()
     crashes: list[_Crash] = []
+    codes: dict[str, int] = {}  # with which the processes stopped, by uuid
     size = 0
     for batch, data in sent:
         batch_rank = _rank(batch)
@@ -181,13 +182,17 @@ def assemble(
                     lines.add(line.replace("\n", " "), event.time_ns, batch_rank, 0, "start")
             elif kind == "stop":
                 job.ended_ns = max(job.ended_ns, event.time_ns)
-                job.outcome = job.outcome or "stopped"
+                job.outcome = "stopped"
+                codes[batch.process_uuid] = event.stop.exit_code
                 lines.add(_stop_line(event.stop).replace("\n", " "), event.time_ns, batch_rank, 0, "stop")
             elif kind == "crash":
                 crashes.append(_Crash(event.time_ns, batch_rank, event.crash))
             elif kind is not None:
                 size += event.ByteSize()
                 numbers.add(event, kind, batch_rank)
+    # While one goes on, or ended in another window, nobody knows yet how the job ends.
+    if len(codes) >= max(1, job.world_size) and codes.keys() == {batch.process_uuid for batch in ordered}:
+        job.exit_code = next((code for code in codes.values() if code), 0)
     _add_crashes(crashes, lines, job)
     numeric = numbers.numeric()
     if not job.outcome and ordered and all(batch.sender.startswith(BACKFILL) for batch in ordered):
@@ -270,6 +275,7 @@ def _add_crashes(crashes: list[_Crash], lines: _Lines, job: JobState) -> None:
     job.outcome = "crashed"
     job.ended_ns = max(job.ended_ns, crashes[-1].time_ns)
     job.reason = _reason(first.event)
+    job.ClearField("exit_code")
     if first.event.HasField("exit_code"):
         job.exit_code = first.event.exit_code
     elif first.event.HasField("signal"):

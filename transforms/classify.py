@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.score import Repeats, View, sorted_groups
+from tracewinnow.transforms.score import Repeats, View, block_largest, sorted_groups
 from tracewinnow.transforms.signals import bits_of
 
 LABELS = ("actionable", "context", "metadata", "noise")
@@ -32,6 +32,12 @@ SURE = 0.8
 HARMLESS = bits_of("passed", "fetch", "build", "handled", "warning", "rule", "blank")
 TELLS_MOMENT = bits_of("step", "lifecycle", "command", "header", "place")
 TELLS_JOB = bits_of("setting", "version")
+
+
+def no_number(view: View) -> npt.NDArray[np.bool_]:
+    """Blocks with a number that is NaN or infinite: bool[n]. A run may end well with such a loss, and yet it is what went wrong."""
+    odd = (view.bits & bits_of("nan_value")) != 0
+    return block_largest(view.block, odd.astype(np.float32)) > 0 if odd.any() else odd
 
 
 def classify(

@@ -15,7 +15,17 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.classify import ACTIONABLE, CONTEXT, METADATA, NOISE, classify, settle, spared, voteless
+from tracewinnow.transforms.classify import (
+    ACTIONABLE,
+    CONTEXT,
+    METADATA,
+    NOISE,
+    classify,
+    no_number,
+    settle,
+    spared,
+    voteless,
+)
 from tracewinnow.transforms.reading import Reading
 
 EXPECTED = 4.0  # repeats of one noise line that are kept, on average
@@ -46,9 +56,9 @@ def denoise(
 ) -> Denoised:
     """Class the lines and draw the noise that stays.
 
-    went_well: the job ended with 0, so what looks like a failure was none. probability: float32[n, 4], of the classes, by the
-    trained model; without it the rules decide. goes_on: these lines are a window of a job that has not ended. harmless: bool[n],
-    lines that are not actionable, whatever rules and model say.
+    went_well: the job ended with 0, so what looks like a failure was none, but for numbers that are NaN. probability:
+    float32[n, 4], of the classes, by the trained model; without it the rules decide. goes_on: these lines are a window of a job
+    that has not ended. harmless: bool[n], lines that are not actionable, whatever rules and model say.
     """
     told = np.full(len(score), -1, np.int8)
     for line, event in enumerate(events):
@@ -63,7 +73,7 @@ def denoise(
         if goes_on:
             label = spared(label, confidence, reading.view.bits)
     if went_well:
-        label[(label == ACTIONABLE) & (told < 0)] = NOISE
+        label[(label == ACTIONABLE) & (told < 0) & ~no_number(reading.view)] = NOISE
     keep = keep_probability(label, np.diff(reading.repeats.starts)[reading.repeats.group], reading.repeats.nth)
     noise = label == NOISE
     expected = float(keep[noise].sum())

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.models import registry
-from tracewinnow.transforms.classify import ACTIONABLE
-from tracewinnow.transforms.score import Floats, View, block_largest
+from tracewinnow.transforms.classify import ACTIONABLE, no_number
+from tracewinnow.transforms.score import Floats, View
 from tracewinnow.transforms.signals import bits_of, holds
 
 FILE = "outcome.npz"
@@ -90,17 +90,14 @@ def quieter(probability: Floats, view: View, outcome: float) -> Floats:
     """Probabilities of the classes after the run was judged: float32[n, 4]. outcome: log-odds that it did not complete.
 
     The log-odds of actionable are lowered by min(MOST, SLOPE * (-outcome - MARGIN)), where that is more than 0; the other classes
-    share what it loses as they stand. A block with a number that is NaN or infinite keeps its word: a run may end well with such
-    a loss.
+    share what it loses as they stand. A block with a number that is none keeps its word.
     """
     down = min(MOST, SLOPE * (-outcome - MARGIN))
     if down <= 0 or not len(probability):
         return probability
     p = np.clip(probability[:, ACTIONABLE], 1e-6, 1 - 1e-6)
     less = 1 / (1 + np.exp(np.log((1 - p) / p) + down))
-    odd = (view.bits & bits_of("nan_value")) != 0
-    if odd.any():
-        less = np.where(block_largest(view.block, odd.astype(np.float32)) > 0, p, less)
+    less = np.where(no_number(view), p, less)
     found = probability * ((1 - less) / (1 - p))[:, None]
     found[:, ACTIONABLE] = less
     return np.asarray(found, np.float32)

@@ -33,7 +33,7 @@ from tracewinnow.transforms.silence import last_words
 from tracewinnow.transforms.trace import Trace
 from tracewinnow.version import VERSION
 
-STAGES_VERSION = "rules-10"  # raised when the same input may give another result
+STAGES_VERSION = "rules-11"  # raised when the same input may give another result
 NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
 HEADER_FROM = 300  # tokens of budget from which the marks are explained
 EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.serving.conftest import SECOND, START, Writer, batch
 from tracewinnow.schemas.errors import BadUse
+from tracewinnow.schemas.telemetry_pb2 import Event, TelemetryBatch
 from tracewinnow.serving.warehouse import UnknownJob, Warehouse, find_holes, nearest
 
 
@@ -25,6 +26,29 @@ def test_a_crash_counts_more_than_a_stop_and_its_reason_is_told(writer: Writer) 
     writer.window([crashed, stopped])
     [job] = opened(writer).jobs()
     assert (job.state, job.reason, job.ranks, job.world_size) == ("crashed", "no memory", (0, 1), 2)
+    assert job.exit_code is None
+
+
+def test_the_exit_code_is_that_of_the_crash(writer: Writer) -> None:
+    def window(number: int) -> TelemetryBatch:
+        made = batch("a", 0, 0, [], window=number, process=f"{number:032x}")
+        made.world_size = 1
+        return made
+
+    def ending(made: TelemetryBatch, number: int) -> Event:
+        return made.events.add(time_ns=START + (number * 60 + 1) * SECOND)
+
+    first, second, third = map(window, range(3))
+    ending(first, 0).stop.exit_code = 0
+    writer.window([first])
+    assert opened(writer).jobs()[0].exit_code == 0
+    ending(second, 1).stop.exit_code = 3
+    writer.window([second], window=1)
+    assert opened(writer).jobs()[0].exit_code == 3
+    ending(third, 2).crash.exit_code = 9
+    writer.window([third], window=2)
+    [job] = opened(writer).jobs()
+    assert (job.state, job.exit_code) == ("crashed", 9)
 
 
 def test_a_silent_job_is_lost_after_ten_minutes(writer: Writer) -> None:

@@ -63,6 +63,14 @@ def test_the_cause_from_every_window_with_a_header(job: list[PreprocessedTrace])
     assert {trace_id for trace_id, _ in found.chosen} <= {trace.trace_id for trace in job}
 
 
+def test_a_crash_is_told_though_other_ranks_stopped_behind_it() -> None:
+    stopped = window(3, ["done"], "stopped")
+    stopped.job.exit_code = 0
+    assert answer([window(2, ["OSError: no space left"], "crashed"), stopped], 200).text.startswith(
+        "job job-8 crashed, exit code 1: OSError"
+    )
+
+
 @pytest.mark.parametrize("budget", [1, 2, 5, 10, 20, 40, 80, 160, 1000, 100_000])
 def test_never_more_than_the_budget(job: list[PreprocessedTrace], budget: int) -> None:
     assert tokens.count(answer(job, budget, holes=["rank 3: batches 5 to 9"] * 9).text) <= budget

@@ -120,7 +120,32 @@ def test_start_stop_and_state() -> None:
         1,
         "stopped",
     )
+    assert not trace.job.HasField("exit_code")  # seven ranks have not said anything
     assert trace.accelerator == "gpu"
+
+
+def stop(rank: int, code: int, world_size: int = 2) -> TelemetryBatch:
+    made = batch("abcd"[rank], rank=rank)
+    made.world_size = world_size
+    made.events.add(time_ns=SECOND).stop.exit_code = code
+    return made
+
+
+def code_of(*batches: TelemetryBatch) -> int | None:
+    job = assemble(batches).job
+    assert job is not None
+    return job.exit_code if job.HasField("exit_code") else None
+
+
+def test_the_exit_code_is_known_when_all_ranks_have_stopped() -> None:
+    assert code_of(stop(0, 0), stop(1, 0)) == 0
+    assert code_of(stop(0, 0), stop(1, 3)) == 3
+    assert code_of(stop(0, 0, world_size=0)) == 0
+    assert code_of(stop(0, 0)) is None  # the other one stops in another window, or never
+    going_on = batch("b", rank=1)
+    log(going_on, 5, b"still here")
+    assert code_of(stop(0, 0, world_size=0), going_on) is None
+    assert code_of(stop(0, 0), crash(1, 5, "ValueError", "bad")) is None  # not the 0 of the one that stopped
 
 
 def test_holes_in_a_sequence_are_ranges() -> None:

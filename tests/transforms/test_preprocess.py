@@ -123,6 +123,9 @@ def test_harmless_errors_of_a_run_that_went_well_are_noise() -> None:
     labels = {one.label for one in preprocess(job, Options(budget=300)).line_classes}
     assert "actionable" not in labels
     assert "noise" in labels
+    job.lines[40] = "step 40: loss is nan"
+    found = preprocess(job, Options(budget=300)).segments
+    assert [one.label for one in found if "nan" in one.text] == ["actionable"]
 
 
 def test_same_trace_same_bytes() -> None:

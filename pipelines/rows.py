@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from tracewinnow.schemas.telemetry_pb2 import STREAM_FILE, Event, TelemetryBatch
+from tracewinnow.transforms.lines import encodable
 
 TIME = ("time_ns", "timestamp", "time", "ts", "@timestamp", "created", "asctime", "datetime")
 TEXT = ("message", "msg", "text", "log", "line", "body")
@@ -86,7 +87,7 @@ def event_of(row: Mapping[str, Any], raw: bytes) -> tuple[Event, int | None]:
     rank = row.get("rank")
     if isinstance(rank, int) and not isinstance(rank, bool) and 0 <= rank < 1 << 31:
         log.rank = rank
-    log.text = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else raw
+    log.text = encodable(text).encode("utf-8", "surrogateescape") if isinstance(text, str) else raw
     return event, time_ns
 
 

@@ -237,6 +237,11 @@ class Warehouse:
             found.append(trace)
         return found
 
+    def revision(self, job_id: str, start_ns: int, part: int) -> int:
+        """How many batches the newest stored trace of this window was made from; 0 where none is stored."""
+        rows = self.tables.execute(_TRACES, [job_id]).fetchall()
+        return max((revision for start, its, revision in rows if (start, its) == (start_ns, part)), default=0)
+
     def containers(self, job_id: str) -> Iterator[tuple[int, int, bytes]]:
         """(start of the window, part, container of its numbers) of the newest traces that have one, in time order."""
         cursor = self.tables.cursor().execute(_CONTAINERS, [job_id])

@@ -107,13 +107,17 @@ def latest(traces: Sequence[PreprocessedTrace]) -> list[PreprocessedTrace]:
 
 
 def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str], suspect: int = -1) -> list[str]:
-    """What is known of the job, in lines, the weightiest first; at most HEADER_SHARE of the budget."""
+    """What is known of the job, in lines, the weightiest first; at most HEADER_SHARE of the budget, the first and holes aside."""
     if not traces:
         return ["no trace of this job is stored"]
     jobs = [trace.job for trace in traces]
     lines = []
     # As in the list of jobs: a crash counts more than a stop, and the earliest crash is the cause of the others.
-    ended = min((job for job in jobs if job.outcome), key=lambda job: (job.outcome, not job.exit_code), default=None)
+    ended = min(
+        (job for job in jobs if job.outcome),
+        key=lambda job: (job.outcome, job.outcome == "stopped" and not job.exit_code),
+        default=None,
+    )
     name = next((trace.job_id for trace in traces if trace.job_id), "")
     what = f"job {name}" if name else "log"
     if ended is not None:
@@ -121,8 +125,12 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
         if ended.HasField("exit_code"):
             what += f", exit code {ended.exit_code}"
         if ended.reason and not (ended.HasField("exit_code") and ended.reason == f"exit code {ended.exit_code}"):
-            what += f": {render.clean(ended.reason)[:200]}"
+            what += f": {render.clean(ended.reason)[: 200 if budget >= EXPLAINED_FROM else 80]}"
     lines.append(what)
+    if holes:
+        lines.append(f"missing: {f'{len(holes)} holes, first ' if len(holes) > 1 else ''}{holes[0]}")
+    if ended is not None and (again := max(job.started_ns for job in jobs)) > max(job.ended_ns for job in jobs):
+        lines.append(f"it started again at {moment(again)}")
     if suspect >= 0:
         lines.append(f"rank {suspect} is named by other ranks and names none itself: look at it first")
     details = []
@@ -142,16 +150,14 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
         f"{sum(trace.lines_before for trace in traces)} lines, {sum(trace.tokens_before for trace in traces)} tokens"
     )
     lines.append("; ".join(details))
-    lines += [f"missing: {hole}" for hole in holes[:5]]
-    if len(holes) > 5:
-        lines.append(f"missing: {len(holes) - 5} more holes")
+    lines += [f"missing: {hole}" for hole in holes[1:5]]
     if len(traces) > 1:
         lines.append("…W A-B: lines A to B of window W left out")
     elif budget >= EXPLAINED_FROM:
         lines.append(render.HEADER)
     kept: list[str] = []
     for line in lines:
-        if tokens.count("\n".join([*kept, line])) > max(12, budget * HEADER_SHARE) and kept:
+        if tokens.count("\n".join([*kept, line])) > max(12, budget * HEADER_SHARE) and len(kept) > bool(holes):
             break
         kept.append(line)
     return kept
@@ -200,7 +206,8 @@ def left_out(windows: list[int], traces: Sequence[PreprocessedTrace]) -> list[st
 
 def window(index: int, trace: PreprocessedTrace) -> str:
     """How an answer names a window, and `lines` understands it."""
-    name = moment(trace.window_start_ns) if trace.window_start_ns else str(index + 1)
+    start = trace.window_start_ns
+    name = (str(start) if start % 10**9 else moment(start)) if start else str(index + 1)
     return f"{name} part {trace.part}" if trace.part else name
 
 

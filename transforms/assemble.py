@@ -244,6 +244,12 @@ def _describe(job: JobState, batch: TelemetryBatch) -> None:
         job.world_size = max(job.world_size, batch.world_size)
 
 
+def telling(traceback: str) -> set[str]:
+    """Lines of a traceback that tell where it went wrong, and its last one: where all of them were printed, it was."""
+    lines = [line.strip() for line in traceback.split("\n")]
+    return {lines[-1], *(line for line in lines if line.startswith('File "'))}
+
+
 class _Crash(NamedTuple):
     time_ns: int
     rank: int
@@ -292,7 +298,7 @@ def _add_crashes(crashes: list[_Crash], lines: _Lines, job: JobState) -> None:
         seen.add(template)
         for crash in group:
             traceback = crash.event.traceback.rstrip("\n")
-            if traceback and traceback.rsplit("\n", 1)[-1].strip() not in printed:
+            if traceback and not printed.issuperset(telling(traceback)):
                 lines.add(traceback, crash.time_ns, crash.rank, 0, "")
         ranks = sorted({crash.rank for crash in group})
         lines.add(crash_line(group[0].event, ranks), group[0].time_ns, group[0].rank, 0, event)

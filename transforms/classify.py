@@ -128,7 +128,7 @@ def spared(
 
 def went_on(moment: npt.NDArray[np.bool_], repeats: Repeats) -> npt.NDArray[np.bool_]:
     """Progress between where it began and where it ended: it only says that it went on."""
-    said = np.diff(repeats.starts)[repeats.group]
+    said = repeats.count
     return np.asarray(moment & (said > OFTEN) & (repeats.nth > 0) & (said - repeats.nth > LATEST), np.bool_)
 
 

@@ -191,6 +191,7 @@ def spans_of(spans: Spans | None) -> list[SpanSummary]:
         summary.total_ns += duration
         if duration > summary.longest_ns:
             summary.longest_ns, summary.longest_start_ns = duration, start
+        summary.failed += bool(error)
         if error and len(summary.errors) < ERRORS_TOLD:
             summary.errors.append(error)
     return [found[key] for key in sorted(found)]

@@ -74,7 +74,7 @@ def denoise(
             label = spared(label, confidence, reading.view.bits)
     if went_well:
         label[(label == ACTIONABLE) & (told < 0) & ~no_number(reading.view)] = NOISE
-    keep = keep_probability(label, np.diff(reading.repeats.starts)[reading.repeats.group], reading.repeats.nth)
+    keep = keep_probability(label, reading.repeats.count, reading.repeats.nth)
     noise = label == NOISE
     expected = float(keep[noise].sum())
     if expected > MOST:

@@ -28,7 +28,7 @@ BOMS = (
 # CSI sequences (colour, cursor), OSC, APC and their like (titles, links, times of a CI system) up to their end, two-character
 # escapes, character sets.
 ESCAPE = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[()*+][0-9A-Za-z]|[@-Z\\=>78]|(?=\n|$))"
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]P^_X](?:[^\x07\x1b\n]*(?:\x07|\x1b\\))?|[()*+][0-9A-Za-z]|[@-Z\\=>78]|(?=\n|$))"
 )
 # What a terminal would have wiped: back to the line's start, then erase it (in either order).
 WIPED = re.compile(r"^.*(?:\r\x1b\[[02]?K|\x1b\[2K\r)(?=.)")
@@ -60,7 +60,9 @@ OWN = re.compile(
     r"|\[pod/[^\]\s]{1,200}\] ?|[A-Za-z][\w./-]{0,100}[-_]\d{1,5} +\|(?: |$)"
     r"){1,4}"
 )
-NOT_WORDS = re.compile(r"[^A-Za-z]+")
+NOT_WORDS = re.compile(r"[\W\d_]+")
+HALVES = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
+SHORTENED = re.compile(r" …\[(\d{1,18}) characters\]… ")
 RANK = re.compile(
     r"\s*(?:\[(?:rank ?|default|RANK ?)(\d{1,5})\]|\[\d{1,5},(\d{1,5})\]<std|(\d{1,5}): |\[(\d{1,5})\](?::? |:?[^\s:]))"
 )
@@ -165,20 +167,26 @@ def overwritten(line: str) -> str:
     return " ".join({NOT_WORDS.sub(" ", piece): piece for piece in pieces}.values())
 
 
+def encodable(text: str) -> str:
+    """Without halves of UTF-16 pairs, which no encoding knows; bytes that were no UTF-8 stay, as surrogate escapes."""
+    return text if text.isascii() else HALVES.sub("\ufffd", text)
+
+
 def shorten(line: str, longest: int = LONGEST, head: int = HEAD) -> str:
     """Head and tail of a long line, with a mark that names how many characters lie between."""
-    tail = longest - head
-    return f"{line[:head]} …[{len(line) - longest} characters]… {line[len(line) - tail :]}"
+    end = len(line) - (longest - head)
+    left_out = end - head + sum(int(mark[1]) - len(mark[0]) for mark in SHORTENED.finditer(line, head, end))
+    return f"{line[:head]} …[{left_out} characters]… {line[end:]}"
 
 
 def unwrapped(line: str) -> str:
     """The message of a record of Docker's log files, or the line as it is."""
     found = RECORD.match(line)
     try:
-        message = json.loads(found[1]) if found else line
+        message = encodable(str(json.loads(found[1]))) if found else line
     except ValueError:
         return line
-    return str(message).removesuffix("\n").replace("\n", " ")
+    return message.removesuffix("\n").replace("\n", " ")
 
 
 def rank_of(line: str) -> int:

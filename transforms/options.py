@@ -43,4 +43,4 @@ class Options:
         """The bytes that stand for these options in a content address: equal options, equal bytes."""
         reference = self.reference.digest() if self.reference else ""
         fields = (str(self.budget), self.query, self.workload, reference, str(self.store_tokens), str(self.rel_error))
-        return hashlib.sha256("\0".join(fields).encode("utf8", "surrogateescape")).digest()
+        return hashlib.sha256("\0".join(fields).encode("utf8", "surrogatepass")).digest()

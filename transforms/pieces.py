@@ -14,7 +14,7 @@ from tracewinnow.schemas.trace_pb2 import ClassCount, Note, PreprocessedTrace
 from tracewinnow.transforms import render, tokens
 from tracewinnow.transforms.answer import EXPLAINED_FROM
 from tracewinnow.transforms.classify import LABELS
-from tracewinnow.transforms.lines import encoding_of, split
+from tracewinnow.transforms.lines import encodable, encoding_of, split
 from tracewinnow.transforms.offers import offered
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.preprocess import preprocess
@@ -52,7 +52,7 @@ def traces(chunks: Iterable[str | bytes]) -> Iterator[tuple[Trace, str]]:
             kept.append(decoder.decode(chunk))
             size += len(chunk)
         else:
-            kept.append(chunk)
+            kept.append(encodable(chunk))
             size += len(chunk) if chunk.isascii() else len(chunk.encode("utf8", "surrogatepass"))
         held += len(kept[-1])
         cut = kept[-1].rfind("\n") + 1

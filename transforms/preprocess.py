@@ -84,18 +84,15 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
     base = score(reading.view)
     healthy = healthy_share(reading, options.reference)
     untold = trace.ends and not goes_on(trace) and not outcome_told(trace)
-    classes, failed = judged(reading, base, healthy, result, closely, untold)
+    classes, failed = judged(reading, base, result, closely, untold)
     if classes is not None and not goes_on(trace):
         base = OPINION * (base + log_odds(classes[:, 0], LEAST_LIKELY))
         classes = quieter(classes, reading.view, failed)  # the class alone: what is shown first stays as it is
-    value = adjust(base, reading, healthy, options.query, trace.levels, trace.events)
-    value -= crowd(reading.view)
-    silent = last_words(reading.view.rank)
-    value[silent] = np.maximum(value[silent], LAST_WORDS)
+    value = valued(base, trace, reading, healthy, options.query)
     unasked = classes is None and options.query  # the rules' classes do not hang on what the reader asks
     denoised = denoise(
         reading,
-        adjust(base, reading, healthy, "", trace.levels, trace.events) if unasked else value,
+        valued(base, trace, reading, healthy, "") if unasked else value,
         healthy,
         trace.events,
         went_well(trace),
@@ -109,10 +106,19 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
     return Work(trace, options, result, reading, denoised, value)
 
 
+def valued(
+    score: npt.NDArray[np.float32], trace: Trace, reading: Reading, healthy: npt.NDArray[np.float32], query: str
+) -> npt.NDArray[np.float32]:
+    """What each line is worth to this reader: float32[n]."""
+    value = adjust(score, reading, healthy, query, trace.levels, trace.events) - crowd(reading.view)
+    silent = last_words(reading.view.rank)
+    value[silent] = np.maximum(value[silent], LAST_WORDS)
+    return value
+
+
 def judged(
     reading: Reading,
     rules: npt.NDArray[np.float32],
-    healthy: npt.NDArray[np.float32],
     result: PreprocessedTrace,
     closely: bool,
     untold: bool,
@@ -127,7 +133,7 @@ def judged(
     if isinstance(model, str):
         result.notes.append(Note(stage="denoise", what="fallback", reason=model))
         return None, 0.0
-    classes = model.classes(reading, rules, healthy)
+    classes = model.classes(reading, rules)
     failed = not_completed(reading, rules, classes, result) if untold else 0.0
     if not closely:
         return classes, failed
@@ -210,7 +216,7 @@ def account(trace: Trace, options: Options) -> PreprocessedTrace:
         part=trace.part,
         revision=trace.revision,
         budget=options.budget,
-        query=options.query,
+        query=render.clean(options.query),
         tokenizer=tokens.TOKENIZER,
         bytes_before=trace.bytes_before,
         lines_before=len(trace.lines),

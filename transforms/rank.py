@@ -42,6 +42,7 @@ LIBRARY = re.compile(
 CROWDED = 0.6  # log-odds that a line loses each time that the number of templates with its signals of trouble doubles,
 CROWD = 100  # from so many on
 TELLING = bits_of(*NAMES[: NAMES.index("frame")])
+BYTES_A_TOKEN = 4  # about
 LARGEST_SHARE = 3  # a line may take one part in three of the budget; what is longer is shortened
 
 
@@ -179,6 +180,11 @@ class Costs:
         """Tokens that a line may take."""
         return max(24, self.budget // LARGEST_SHARE)
 
+    @property
+    def longest(self) -> int:
+        """Bytes of a line, about: what is longer is shortened."""
+        return BYTES_A_TOKEN * self.most
+
     def _count(self, line: int, text: str) -> int:
         self._tokens[line] = found = tokens.count(text + "\n")
         return found
@@ -199,10 +205,11 @@ def rank(
         and sum(map(costs.tokens, range(len(size)))) <= budget
     ):
         return np.ones(len(size), bool), costs  # all of it fits
+    size = np.minimum(size, costs.longest)
     view, repeats = reading.view, reading.repeats
     blank = (view.bits & bits_of("blank")) != 0
     calm = (view.bits & TROUBLE) == 0
-    paid = worth(value, repeats.nth, np.diff(repeats.starts)[repeats.group], repeats.copy, calm)
+    paid = worth(value, repeats.nth, repeats.count, repeats.copy, calm)
     paid[background(reading)] -= BACKGROUND
     silent = last_words(view.rank)  # others may have said the same before: here who did not say more is what counts
     paid[silent] = np.maximum(paid[silent], value[silent])

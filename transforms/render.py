@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tracewinnow.transforms.lines import encodable
+
 WORTH_SAYING = 3  # repeats that were left out, from which they are said
-HEADER = "…A-B: lines A to B left out; ×N: N lines alike, numbers aside"
+HEADER = "…A-B: lines A to B left out; ×N: N lines alike but for numbers and names"
 
 
 def gap(first: int, last: int) -> str:
@@ -21,7 +23,7 @@ def marker_tokens(lines: int) -> int:
 def repeated(text: str, count: int, ranks: Sequence[int]) -> str:
     """The text, marked on its first line that is not blank with what it stands for: how often it was said, and by which ranks."""
     said = text.lstrip()
-    if (count < WORTH_SAYING and len(ranks) < 2) or not said:
+    if count < (WORTH_SAYING if len(ranks) < 2 else 2) or not said:
         return text
     mark = f" ×{count}" + (f" ranks {listed(ranks)}" if len(ranks) > 1 else "")
     end = text.find("\n", len(text) - len(said))
@@ -42,8 +44,8 @@ def listed(ranks: Sequence[int]) -> str:
 
 
 def clean(text: str) -> str:
-    """Text that can be encoded: bytes that were no UTF-8 become the replacement character."""
-    return text if text.isascii() else text.encode("utf8", "surrogateescape").decode("utf8", "replace")
+    """Text that can be encoded: bytes that were no UTF-8, and halves of UTF-16 pairs, become the replacement character."""
+    return text if text.isascii() else encodable(text).encode("utf8", "surrogateescape").decode("utf8", "replace")
 
 
 def render(pieces: Sequence[tuple[int, int, str]], lines: int) -> str:

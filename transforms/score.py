@@ -157,6 +157,11 @@ class Repeats:
     order: npt.NDArray[np.int64]
     starts: npt.NDArray[np.int64]
 
+    @property
+    def count(self) -> npt.NDArray[np.int64]:
+        """How many lines say what each says, itself included: int64[n]."""
+        return np.asarray(np.diff(self.starts)[self.group], np.int64)
+
     def members(self, line: int) -> npt.NDArray[np.int64]:
         """The lines that say what this one says, itself included."""
         g = self.group[line]

@@ -21,7 +21,10 @@ LONGEST = 40  # lines of a segment
 
 @dataclass(slots=True)
 class Piece:
-    """Kept lines that belong together. first, last: from 0, inclusive. count: lines that say what its first line says."""
+    """Kept lines that belong together. first, last: from 0, inclusive.
+
+    count: lines that say what its first line says, where some of them are left out, else 1. ranks: that said it, ascending.
+    """
 
     first: int
     last: int
@@ -42,7 +45,7 @@ def cut(chosen: npt.NDArray[np.bool_], reading: Reading, denoised: Denoised, cos
         return []
     block, label = reading.view.block[lines], denoised.label[lines]
     chance = denoised.keep_probability[lines]
-    another = (np.diff(block) != 0) & (np.diff(reading.view.template[lines]) != 0)
+    another = (np.diff(block) != 0) & (np.diff(reading.repeats.group[lines]) != 0)
     breaks = (np.diff(lines) > 1) | (np.diff(label) != 0) | another | (np.diff(chance) != 0)
     pieces: list[Piece] = []
     said: set[int] = set()
@@ -53,7 +56,7 @@ def cut(chosen: npt.NDArray[np.bool_], reading: Reading, denoised: Denoised, cos
             # What a group of repeats stands for is said once, where it is first shown.
             left_out = 0 if alike[0] in said else len(alike) - int(chosen[alike].sum())
             said.add(int(alike[0]))
-            ranks = reading.view.rank[alike if left_out else part[:1]]
+            ranks = reading.view.rank[alike if left_out else part]
             pieces.append(
                 Piece(
                     part[0],

@@ -164,7 +164,10 @@ def nonfinite_told(bad: list[Told], members: list[Told], names: list[str], show:
     """From which step on values are not finite, and in which members first. bad: the members, the first ones first."""
     first = bad[0]
     step = first.series.steps[first.bad]
-    text = f"; {show(float(first.series.values[first.bad]))} from step {int(step)}"
+    passing = all(np.isfinite(t.series.values[-1]) for t in bad)  # and most values behind it are numbers again
+    text = f"; {show(float(first.series.values[first.bad]))} {'at' if passing else 'from'} step {int(step)}"
+    if passing and (more := sum(t.bad_count for t in bad) - 1):
+        text += f" and {more} more times"
     if len(members) > 1:
         together = [t for t in bad if t.series.steps[t.bad] == step]
         text += (
@@ -203,7 +206,7 @@ def span_line(span: SpanSummary) -> Summary:
     )
     text += f", longest {number(span.longest_ns / 1e9)} s"
     if span.errors:
-        text += f"; {len(span.errors)} errors: " + "; ".join(list(dict.fromkeys(span.errors))[:2])
+        text += f"; {span.failed} errors: " + "; ".join(list(dict.fromkeys(span.errors))[:2])
     return Summary("spans", f"{span.name} {span.device}", text, 2.5 if span.errors else -1.0, span.count,
                    span.longest_start_ns, span.longest_start_ns + span.longest_ns, ())  # fmt: skip
 

@@ -16,15 +16,17 @@ def last_words(rank: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     """
     spoken = np.flatnonzero(rank >= 0)
     names, which, count = np.unique(rank[spoken], return_inverse=True, return_counts=True)
-    last = np.zeros(len(names), np.int64)
-    last[which] = spoken  # ascending, so that the last one stays
-    order = np.argsort(last, kind="stable")
-    found: list[int] = []
-    for at, silent in enumerate(order.tolist()):
-        others = order[at + 1 :]
-        before = np.bincount(which[spoken <= last[silent]], minlength=len(names))
-        goes_on = len(others) and ((count - before)[others] >= MORE).all()
-        if not goes_on or count[silent] < max(MORE, SHARE * before[others].mean()):
-            break
-        found.append(int(last[silent]))
-    return np.array(sorted(found) if 2 * len(found) < len(names) else [], np.int64)
+    if len(names) < 2:
+        return np.zeros(0, np.int64)
+    by_rank, ends = spoken[np.argsort(which, kind="stable")], np.cumsum(count)
+    order = np.argsort(by_rank[ends - 1], kind="stable")  # ranks, the first to fall silent first
+    last, count = by_rank[ends - 1][order], count[order]
+    # The line from which on a rank has MORE of its own, to its end: behind what stands above, it went on.
+    went_on = np.where(count >= MORE, by_rank[np.maximum(ends - MORE, 0)][order], -1)
+    least = np.minimum.accumulate(went_on[::-1])[::-1]
+    said_by_others = np.arange(1, len(spoken) + 1)[np.searchsorted(spoken, last)] - np.cumsum(count)
+    others = np.arange(len(names))[::-1]
+    spoke = count[:-1] >= np.maximum(MORE, SHARE * said_by_others[:-1] / others[:-1])
+    silent = np.append((last[:-1] < least[1:]) & spoke, False)
+    found = last[: int(silent.argmin())]
+    return found if 2 * len(found) < len(names) else found[:0]

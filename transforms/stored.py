@@ -47,7 +47,7 @@ class Stored:
             return []
         view, there = self.reading.view, self.owner >= 0
         costs = Costs(self.reading.shown, room, {}, {})
-        size = np.fromiter(map(len, self.reading.shown), np.int64, len(self.owner))
+        size = np.fromiter(map(len, self.reading.shown), np.int64, len(self.owner)).clip(max=costs.longest)
         blank = ((view.bits & bits_of("blank")) != 0) & there
 
         def kind(line: int) -> bytes:
@@ -80,17 +80,20 @@ class Stored:
 
 def stored(offers: Sequence[Offer], traces: Sequence[PreprocessedTrace]) -> Stored:
     """What there is to choose from. offers: of lines, in any order."""
-    offers = sorted(offers, key=lambda o: (o.trace, o.segment.first, o.segment.text))
+    offers = sorted(offers, key=lambda o: (o.trace, o.segment.first, -o.segment.last, o.segment.text))
+    inner = parts_of_others(offers)
     text: list[str] = []
     rank: list[int] = []
     owner: list[int] = []
     place: list[int] = []
+    before: Offer | None = None
     for number, offer in enumerate(offers):
         segment = offer.segment
+        if inner.get((offer.trace, segment.first)) == number:
+            continue
         lines = segment.text.split("\n")
         if len(lines) != segment.last - segment.first + 1:
             lines = [segment.text.replace("\n", " ")]
-        before = offers[number - 1] if number else None
         if before is not None and (before.trace, before.segment.last + 1) != (offer.trace, segment.first):
             text += [""] * APART
             rank += [-1] * APART
@@ -98,12 +101,31 @@ def stored(offers: Sequence[Offer], traces: Sequence[PreprocessedTrace]) -> Stor
             place += [0] * APART
         text += lines
         rank += [segment.ranks[0] if len(segment.ranks) == 1 else -1] * len(lines)
-        owner += [number] * len(lines)
-        place += range(len(lines))
+        for at in range(len(lines)):
+            part = inner.get((offer.trace, segment.first + at))
+            owner.append(number if part is None else part)
+            place.append(at if part is None else 0)
+        before = offer
     reading, of = read(text, rank), np.array(owner, np.int64)
     value = np.array([offer.value for offer in offers], np.float32)
     marker = render.marker_tokens(max((trace.lines_before for trace in traces), default=1))
     return Stored(offers, reading, of, np.array(place, np.int64), worth(reading, of, value), marker)
+
+
+def parts_of_others(offers: Sequence[Offer]) -> dict[tuple[int, int], int]:
+    """Offers of one line that stands in a longer one, which a clue raised: (trace, line) -> its number.
+
+    offers: those of one trace by their first line, the longer ones first.
+    """
+    found: dict[tuple[int, int], int] = {}
+    trace, end = -1, 0
+    for number, offer in enumerate(offers):
+        segment = offer.segment
+        if offer.trace == trace and segment.first == segment.last <= end:
+            found[trace, segment.first] = number
+        else:
+            trace, end = offer.trace, segment.last
+    return found
 
 
 def worth(reading: Reading, owner: npt.NDArray[np.int64], value: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -115,7 +137,7 @@ def worth(reading: Reading, owner: npt.NDArray[np.int64], value: npt.NDArray[np.
     np.maximum.at(best, owner[there], own[there])
     paid[there] = value[owner[there]] + LESS * (own[there] - best[owner[there]])
     calm = (view.bits & TROUBLE) == 0
-    said = again(repeats.nth, np.diff(repeats.starts)[repeats.group], calm)
+    said = again(repeats.nth, repeats.count, calm)
     paid[there] -= AGAIN * np.log2(1 + said[there])
     paid[background(reading) & there] -= BACKGROUND
     return paid

@@ -33,7 +33,8 @@ class SpanSummary:
     total_ns: int
     longest_ns: int
     longest_start_ns: int
-    errors: list[str] = field(default_factory=list)
+    failed: int = 0
+    errors: list[str] = field(default_factory=list)  # the first ones
 
 
 @dataclass(slots=True)

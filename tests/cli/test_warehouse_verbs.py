@@ -13,6 +13,7 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.serving.conftest import SECOND, START, Writer, batch
+from tracewinnow.stores.archive import Archive, ArchivedBatch
 
 
 @pytest.fixture
@@ -84,6 +85,15 @@ def test_a_report_that_cannot_be_written(cli: Cli, crashed: Writer) -> None:
 def test_lines(cli: Cli, crashed: Writer) -> None:
     said = cli("lines", "llama-1", "7-9", "--warehouse", "warehouse")
     assert (said.code, said.out, said.err) == (0, "line 7\nline 8\nline 9\n", "")
+
+
+def test_lines_that_came_after_the_answer_are_said(cli: Cli, crashed: Writer) -> None:
+    late = batch("llama-1", 1, 0, ["late"])
+    data = ArchivedBatch(late.process_uuid, late.sequence, late.created_ns, late.SerializeToString())
+    Archive(crashed.store).write("llama-1", START, [data])
+    said = cli("lines", "llama-1", "7-9", "--warehouse", "warehouse")
+    assert said.code == 0
+    assert "answers were made of" in said.err
 
 
 def test_lines_as_they_came(crashed: Writer) -> None:

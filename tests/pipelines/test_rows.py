@@ -70,3 +70,10 @@ def test_a_batch_in_json() -> None:
     sent = batch("j", new_process(), 0, ["a", "b"])
     assert batch_of(MessageToDict(sent)) == sent
     assert batch_of({"job_id": "j", "events": "no list"}) is None
+
+
+def test_half_a_pair_of_utf16_is_text_all_the_same() -> None:
+    row = parse_line(b'{"message": "ERROR \\ud83d boom"}')
+    assert row is not None
+    event, _ = event_of(row, b"")
+    assert event.log.text.decode() == "ERROR \ufffd boom"

@@ -71,6 +71,28 @@ def test_a_crash_is_told_though_other_ranks_stopped_behind_it() -> None:
     )
 
 
+def test_the_first_crash_is_told_though_a_later_one_has_an_exit_code() -> None:
+    first, launcher = window(1, ["x"], "crashed"), window(2, ["y"], "crashed")
+    first.job.ClearField("exit_code")
+    first.job.reason, launcher.job.reason = "RuntimeError: CUDA error", "exit code 1"
+    assert answer([first, launcher], 200).text.startswith("job job-8 crashed: RuntimeError: CUDA error")
+
+
+def test_a_job_that_started_again_is_said() -> None:
+    crashed, again = window(1, ["x"], "crashed"), window(5, ["y"])
+    crashed.job.ended_ns = crashed.job.last_time_ns
+    assert "started again" not in answer([crashed, again], 200).text
+    again.job.started_ns = again.job.first_time_ns
+    assert "it started again at 2023-11-14T22:18:20Z" in answer([crashed, again], 200).text
+
+
+@pytest.mark.parametrize("budget", [100, 200, 400])
+def test_holes_are_said_beside_a_long_reason(job: list[PreprocessedTrace], budget: int) -> None:
+    job[-1].job.reason = "shard is gone " * 40
+    assert "missing: rank 3: batches 5 to 9" in answer(job, budget, holes=["rank 3: batches 5 to 9"]).text
+    assert "missing: 9 holes, first rank 3" in answer(job, budget, holes=["rank 3: batches 5 to 9"] * 9).text
+
+
 @pytest.mark.parametrize("budget", [1, 2, 5, 10, 20, 40, 80, 160, 1000, 100_000])
 def test_never_more_than_the_budget(job: list[PreprocessedTrace], budget: int) -> None:
     assert tokens.count(answer(job, budget, holes=["rank 3: batches 5 to 9"] * 9).text) <= budget
@@ -94,7 +116,7 @@ def test_every_window_is_accounted_for(job: list[PreprocessedTrace]) -> None:
     text = answer(job, 1000).text
     assert all(f"22:1{minute}:20Z" in text for minute in (3, 4, 5))
     shown = answer([*job, *(window(number, steps(0)) for number in range(3, 30))], 300).text
-    assert re.search(r"…2023-11-14T22:\d\d:20Z to 22:42:20Z: \d+ lines of \d+ windows", shown)
+    assert re.search(r"…2023-11-14T22:\d\d:20Z to 22:4\d:20Z: \d+ lines of \d+ windows", shown)
 
 
 def test_no_trace() -> None:

@@ -103,6 +103,13 @@ def test_a_traceback_is_added_where_nobody_printed_it() -> None:
     assert assemble([loud]).lines == silent.lines
 
 
+def test_a_traceback_of_which_only_the_last_line_was_printed_is_added() -> None:
+    traceback = 'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    g()\nValueError: bad'
+    short = crash(0, 5, "ValueError", "bad", traceback=traceback)
+    log(short, 4, b"ValueError: bad")
+    assert assemble([short]).lines == ["ValueError: bad", *traceback.split("\n"), "job crash: rank 0: ValueError: bad"]
+
+
 def test_start_stop_and_state() -> None:
     made = batch()
     made.host, made.model, made.user, made.world_size = "node1", "llama", "ann", 8

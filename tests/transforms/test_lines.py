@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tracewinnow
 from tracewinnow.transforms import lines
 
 
@@ -68,6 +71,9 @@ def test_as_many_lines_are_shown_and_judged_as_came(raw: list[str]) -> None:
         ("section_end:1714558272:step\r\x1b[0K", "section_end:1714558272:step"),
         ("travis_fold:start:install\r\x1b[0Ktravis_time:start:0a1b\r\x1b[0K$ make", "$ make"),
         ("\x1b_bk;t=1714558272123\x07Error: x", "Error: x"),
+        ("Ошибка: нет памяти\rПрогресс 50%", "Ошибка: нет памяти Прогресс 50%"),
+        ("\x1b]0;build\x07ok", "ok"),
+        ("\x1b]ERROR: no end", "ERROR: no end"),
         (" 1/9 [>..]\x08\x08\x08\x08 2/9 [=>.]\x08\x08\x08\x08 9/9 [===]", " 9/9 [===]"),
     ],
 )
@@ -139,3 +145,24 @@ def test_a_long_line_keeps_head_and_tail_and_says_how_much_is_gone() -> None:
 
 def test_a_line_end_inside_a_line_moves_no_number() -> None:
     assert lines.visible(["a\nb", "c"]) == ["a b", "c"]
+
+
+def test_what_was_shortened_before_is_counted_once_more_it_is_shortened() -> None:
+    line = "ERROR blob: " + " ".join(f"w{i}" for i in range(20_000))
+    once = lines.visible([line])[0]
+    twice = lines.shorten(once, 200, 120)
+    mark = re.search(r" …\[(\d+) characters\]… ", twice)
+    assert mark is not None
+    assert int(mark[1]) == len(line) - (len(twice) - len(mark[0]))
+
+
+@pytest.mark.parametrize("half", ["\\ud83d", "\\udce9", "\\ud83d\\ude00 \\ude00"])
+def test_half_a_pair_in_a_record_of_docker_does_no_harm(half: str) -> None:
+    record = '{"log":"ERROR ' + half + ' boom\\n","stream":"stderr","time":"2024-05-01T10:11:12.1Z"}'
+    text = tracewinnow.winnow(f"start\n{record}\n", budget=100).text
+    assert "ERROR" in text
+    assert "boom" in text
+
+
+def test_text_and_a_query_with_half_a_pair_are_read() -> None:
+    assert "boom" in tracewinnow.winnow("ERROR \ud83d boom\n", budget=100, query="caf\udce9 \ud83d").text

@@ -44,7 +44,7 @@ def trace(accelerator: str = "gpu", ranks: int = 4) -> Trace:
             *(series(f"layers.{i}", "grad_norm") for i in range(48)),
             series("cuda:0", "memory_used"),
         ],
-        spans=[SpanSummary("load", "cpu", 300, 9 * SECOND, SECOND, 5, ["FileNotFoundError: shard 7"])],
+        spans=[SpanSummary("load", "cpu", 300, 9 * SECOND, SECOND, 5, 1, ["FileNotFoundError: shard 7"])],
         sparse=[SparseSummary("relu", 10, 0.4, 0.1)],
         numeric_events=2500,
         job_id="job-1",

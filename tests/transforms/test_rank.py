@@ -128,3 +128,10 @@ def test_a_few_that_fail_alike_lose_nothing() -> None:
     assert not crowd(read([f"{chr(97 + i)}ek failed" for i in range(26)]).view).any()
     assert not crowd(read([f"{chr(97 + i % 26)}{chr(97 + i // 26)}ek built" for i in range(600)]).view).any()
     assert crowd(read([]).view).shape == (0,)
+
+
+def test_a_long_line_that_says_the_cause_is_shown_shortened() -> None:
+    cause = "ERROR CUDA out of memory: " + "tried to allocate some more of it, " * 90
+    log = "\n".join([*(f"step {i} of 200" for i in range(200)), cause, "done with the cleanup"])
+    for budget in (60, 120, 200):
+        assert "ERROR CUDA out of memory" in winnow(log, budget).text

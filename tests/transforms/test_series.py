@@ -31,6 +31,10 @@ def test_the_step_of_the_first_nan_is_named() -> None:
 
 def test_an_infinity_is_named() -> None:
     [summary] = summarise([of([*smooth(10), float("inf"), 2.0])])
+    assert "inf at step 10, before it 2" in summary.text
+    [summary] = summarise([of([*smooth(10), float("inf"), 2.0, float("nan"), 2.0])])
+    assert "inf at step 10 and 1 more times" in summary.text
+    [summary] = summarise([of([*smooth(10), float("inf"), 2.0, float("nan")])])
     assert "inf from step 10" in summary.text
 
 
@@ -69,7 +73,7 @@ def test_constants_share_a_line_and_come_last() -> None:
 def test_trouble_comes_first() -> None:
     found = summarise(
         [of(smooth(30), "a"), of([*smooth(30), float("nan")], "z")],
-        [SpanSummary("load", "cpu", 4, 10**9, 5 * 10**8, 1, ["OSError: gone"])],
+        [SpanSummary("load", "cpu", 4, 10**9, 5 * 10**8, 1, 1, ["OSError: gone"])],
         [SparseSummary("relu", 10, 0.5, 0.01)],
     )
     assert [one.kind for one in found][:2] == ["series", "spans"]

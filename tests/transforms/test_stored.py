@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.transforms.test_clues import line, offers, trace
 from tracewinnow.schemas.trace_pb2 import Segment
 from tracewinnow.transforms import tokens
-from tracewinnow.transforms.offers import Offer
+from tracewinnow.transforms.offers import Offer, part
 from tracewinnow.transforms.stored import stored
 
 TRACEBACK = "\n".join(
@@ -76,3 +76,18 @@ def test_never_more_than_the_room(some: list[tuple[str, float]], room: int) -> N
     places = [(offer.segment.first, offer.segment.last) for offer in chosen]
     assert places == sorted(places)
     assert all(before[1] < after[0] for before, after in pairwise(places))
+
+
+def test_a_line_that_a_clue_raised_is_not_told_twice() -> None:
+    text = "\n".join(["cleanup:", *(f"    - part-{name}.bin" for name in "abcdefgh")])
+    whole = block(text, 1.0)
+    raised = part(whole, 3, 4)
+    raised = Offer(raised.trace, raised.segment, 6.0, raised.tokens)
+    for room in range(5, 120):
+        chosen = stored([whole, raised], [trace()]).choose(room)
+        told = [n for o in chosen for n in range(o.segment.first, o.segment.last + 1)]
+        assert told == sorted(set(told))
+        for offer in chosen:
+            lines = text.split("\n")[offer.segment.first - 100 : offer.segment.last - 99]
+            assert offer.segment.text == "\n".join(lines)
+    assert "    - part-c.bin" in texts([whole, raised], 30)

@@ -44,6 +44,12 @@ def command(job: str, lines: str, window: str | None, part: int, warehouse: str,
     if window and window not in (str(start), window_name(start)):
         click.echo(f"Window {window_name(start)} is the one that begins at or before {window}.", err=True)
     trace = read_trace(archive, job_id, start, part)
+    answered = opened.revision(job_id, start, part)
+    if answered and answered != trace.revision:
+        click.echo(
+            f"The window holds {trace.revision:,} batches now; answers were made of {answered:,}, and number lines otherwise.",
+            err=True,
+        )
     count = len(trace.lines)
     if first > count:
         raise NotArchived(

@@ -34,7 +34,7 @@ def counts(log: corpus.Log) -> list[list[float]]:
     n = len(log.lines)
     rules, healthy = score(reading.view), np.zeros(n, np.float32)
     model = judge()
-    classes = model.classes(reading, rules, healthy) if isinstance(model, Judge) else None
+    classes = model.classes(reading, rules) if isinstance(model, Judge) else None
     denoised = denoise(reading, rules, healthy, [], False, classes)
     noise = denoised.label == NOISE
     weight = np.where(noise & denoised.kept, 1 / denoised.keep_probability, 0)

@@ -59,8 +59,9 @@ def weighed(traces: Sequence[PreprocessedTrace], query: str = "") -> tuple[list[
             elif suspect >= 0 and own and suspect not in own:
                 value -= FOLLOWS
             value += ODD * (segment.template in different.get(own, ()))
-            each = total[segment.template] / max(1, len(ranks[segment.template]))
-            value -= AGAIN * math.log2(max(1.0, each / 2))
+            if segment.kind != "block":  # which many begin alike
+                each = total[segment.template] / max(1, len(ranks[segment.template]))
+                value -= AGAIN * math.log2(max(1.0, each / 2))
             if reason:
                 value = told_by(segment, reason, value)
             offer = Offer(offer.trace, segment, value, offer.tokens)

@@ -28,11 +28,11 @@ def probabilities(logits: Floats) -> Floats:
     return np.asarray(up / up.sum(axis=1, keepdims=True), np.float32)
 
 
-def features(view: View, logits: Floats, own: Floats, rules: Floats, healthy: Floats) -> Floats:
+def features(view: View, logits: Floats, own: Floats, rules: Floats) -> Floats:
     """Features of each line: float32[n, len(names())].
 
     logits: float32[n, 4], of the text model, for each line by itself. own: float32[n], log-odds of each line by itself to be
-    evidence. rules: float32[n], what the rules' score says. healthy: float32[n], share of healthy runs that print the line.
+    evidence. rules: float32[n], what the rules' score says.
     """
     p = probabilities(logits)
     columns: list[Floats] = [
@@ -45,7 +45,7 @@ def features(view: View, logits: Floats, own: Floats, rules: Floats, healthy: Fl
     alone = {**place_features(view), **surroundings(view, own)}
     columns.append(np.column_stack([own, *alone.values()]))
     relative = p[:, 0] / max(float(p[:, 0].max(initial=0)), 1e-6)
-    columns.append(np.column_stack([healthy, healthy >= 0.5, following(p[:, 0]), relative]))
+    columns.append(np.column_stack([following(p[:, 0]), relative]))
     strongest = block_largest(view.block, rules)
     columns.append(np.column_stack([rules, strongest, strongest - rules.max(initial=-20)]))
     columns.append(np.tile(ending(view, p[:, 0], rules), (len(rules), 1)))
@@ -63,8 +63,6 @@ def names() -> list[str]:
         *found,
         "own",
         *(f"place_{name}" for name in alone),
-        "healthy",
-        "healthy_half",
         "worse_follows",
         "relative_text",
         "rules",

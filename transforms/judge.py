@@ -32,24 +32,24 @@ class Judge:
     head: Head
     version: str
 
-    def classes(self, reading: Reading, rules: Floats, healthy: Floats) -> Floats:
-        """Probability of each class for each line, alike within a block: float32[n, 4]. rules, healthy: float32[n]."""
+    def classes(self, reading: Reading, rules: Floats) -> Floats:
+        """Probability of each class for each line, alike within a block: float32[n, 4]. rules: float32[n]."""
         view = reading.view
         if not len(view.bits):
             return np.zeros((0, 4), np.float32)
         words = self.text.logits(reading.templates)[view.template]
-        return self.judged(view, seen(self.text, view, words, rules, healthy))
+        return self.judged(view, seen(self.text, view, words, rules))
 
     def judged(self, view: View, told: Floats) -> Floats:
         """The same of what the head sees: float32[n, features] -> float32[n, 4]."""
         return features.probabilities(features.block_mean(view.block, self.head.logits(told)))
 
 
-def seen(text: TextModel, view: View, words: Floats, rules: Floats, healthy: Floats) -> Floats:
+def seen(text: TextModel, view: View, words: Floats, rules: Floats) -> Floats:
     """What the head sees of each line: float32[n, features]. words: float32[n, 4], what the text model says of its template."""
     said = words + product(signal_matrix(view.bits), text.signals)
     logits = np.clip(said, -LARGEST_LOGIT, LARGEST_LOGIT).astype(np.float32)
-    return features.features(view, logits, evidence(logits), rules, healthy)
+    return features.features(view, logits, evidence(logits), rules)
 
 
 def evidence(logits: Floats) -> Floats:

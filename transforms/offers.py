@@ -13,7 +13,7 @@ NUMBERS = frozenset(("series", "memory", "spans", "sparse"))
 TROUBLE = 1.9  # the least value of a summary of a series in trouble; of the room such have
 TROUBLE_SHARE = 0.4  # this much before any line,
 OTHER_SHARE = 0.15  # and others of them this much, where there are lines too
-UNLIKELY = -3.0  # score below which noise is left out: above it the model of classes may be wrong
+UNLIKELY = -5.0  # score below which noise is left out: above it the model of classes may be wrong
 
 
 @dataclass(frozen=True, slots=True)

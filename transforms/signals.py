@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from tracewinnow.kernels import kernel
+from tracewinnow.transforms.phrases import PHRASES
 
 NAMES = (
     # words that say that something went wrong
@@ -42,18 +43,22 @@ def bits_of(*names: str) -> np.uint64:
 WORDS = {
     "error": "error errors err err! errored erroneous problem problems crit ftl emerg",
     "fatal": "fatal panic panicked abort aborted aborting segfault segmentation killed crash crashed crashes crashing deadlock"
-    " hang hangs hung unhandled uncaught oom oom-kill oom_kill oomkilled outofmemory core-dumped sigsegv sigabrt sigkill sigbus"
-    " sigfpe sigill coredump dumped critical severe unrecoverable emergency overflow oops stuck died killing bad_alloc smashing",
+    " hang hangs hung halted unhandled uncaught oom oom-kill oom-killer oom_kill oomkilled outofmemory core-dumped"
+    " sigsegv sigabrt sigkill sigbus sigfpe sigill coredump dumped critical severe unrecoverable emergency overflow oops stuck died"
+    " killing bad_alloc smashing",
     "failed": "fail failed fails failing failure failures unsuccessful unsuccessfully",
-    "assertion": "assert* expect expected expecting expects actual mismatch* differ differs received want got should",
+    "assertion": "assert asserts asserted asserting assertion assertionerror expect expected expecting expects actual mismatch*"
+    " differ differs received want got should",
     "refusal": "cannot could unable not such undefined undeclared denied refused"
     " missing invalid unexpected unrecognized unrecognised unknown illegal unsupported unresolved incompatible conflict conflicts"
     " conflicting corrupt* broken forbidden rejected unreachable unavailable exceed* must required wrong bad malformed violat*"
     " inconsistent redefin* duplicate unauthorized insufficient lost disconnect* reset mismatched stale exhausted leak leaked"
     " unexpectedly dead blocked disappeared expired unbound misaligned locked busy crashloopbackoff imagepullbackoff"
     " errimagepull econnrefused econnreset etimedout enotfound enospc eaddrinuse eacces enoent epipe enomem"
-    " closed down fallen unhealthy unimplemented stopped truncated eof quota shortage starved uninitialized",
-    "timeout": "timeout timeouts timed-out timedout deadline stalled watchdog unresponsive",
+    " closed down fallen unhealthy unimplemented stopped truncated eof quota shortage starv* uninitialized unstable degraded"
+    " straggler stragglers slower notready nodenotready backoff but uninitialised unauthorised outdated obsolete unsatisf*"
+    " zombie thrashing spike spikes spiked absent revoked suspended circular cyclic premature prematurely flaky flaked",
+    "timeout": "timeout timeouts timed-out timedout time-out time-outs deadline stall stalls stalled watchdog unresponsive",
     "nonfinite": "nan nans inf -inf +inf infs non-finite nonfinite infinity diverged diverging divergence exploded exploding"
     " underflow",
     "hardware": "xid ecc nvlink uncorrectable preempt* evict* throttl* infiniband thermal",
@@ -78,7 +83,7 @@ LOOKED_AT, TAIL = 600, 150  # characters of a line, and of these at its end
 
 WORD = re.compile(r"[A-Za-z+-][^\s\"'`(),;:=\[\]{}<>|\\*#]*")
 RAISES = re.compile(
-    r"(?:[\w$]+[.$])*(?:[A-Z]\w*(?:Error|Exception|Failure|Fault|Panic|Interrupt)s?|Stop(?:Async)?Iteration)$"
+    r"(?:[\w$]+[.$])*(?:(?!On[A-Z])[A-Z]\w*(?:Error|Exception|Failure|Fault|Panic|Interrupt|Exceeded)s?|Stop(?:Async)?Iteration)$"
     r"|(?:\w+\.)*(?:exceptions?|errors?|exc)\.(?!(?:New|Is|As|Wrap|Join)\b)[A-Z]\w+$"
 )
 STATUS = re.compile(r"[A-Z]{3,}(?:_[A-Z]{2,})+$")  # RESOURCE_EXHAUSTED, CUDA_ERROR_LAUNCH_FAILED
@@ -105,35 +110,50 @@ RAISED = re.compile(
 )
 ERROR_LABEL = re.compile(
     r"(?:^|[\s\[(<|:#*!\]])(?:(?i:error|fatal|critical|severe)|ERR|E)(?:\[\w+\]|\(\w+\)| [A-Z]{1,5}\d{2,5})?\]?(?::|!|\]|\)|>| -|$)"
-    r"|\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b|^E\s{2,}|^E\d{4}\s"
+    r"|\b(?:ERROR|FATAL|CRITICAL|SEVERE)\b|^E\s{2,}|^E\d{4}\s|\[[EF](?:\]|:\w)|^[EF] [\w./-]+\.[a-z]{1,4}:\d+\]"
+)
+# How compilers and linters say what they found, and where: `a.py:3:1: F401 ...`; a warning or note is none.
+FOUND = re.compile(
+    r"\s*[\w./\\@+-]{1,200}\.\w{1,8}"
+    r"(?::\d+:\d+:? +(?!(?:warning|warn|note|info|debug|hint|help|style|remark)\b)[A-Za-z'\"`]|:\d+:? [A-Z]{1,5}\d{2,5}:? )",
+    re.I,
 )
 LOUD = re.compile(r"\bFAIL(?:ED|URE|URES|ING|S)?\b|^\s*(?:Failure|Failures|Failed|Fail)\b")
 FAILED_TEST = re.compile(
     r"^\s*(?:--- FAIL|\d{1,4}\) \S|not ok \d|FAIL(?:ED)?[: ]|[✗✖✘×❌✕]\s|●\s(?!\S+\.(?:service|socket)\b))"
     r"|^\s*(?:\[-\]|\[ *FAIL(?:ED)? *\])"
-    r"|\bFAILED\s*(?:\[[^\]]*\])?\s*$|<<< (?:FAILURE|ERROR)|\[FAIL\]|\.\.\. ?(?:FAILED|FAIL|ERROR)\b"
+    r"|\bFAILED\s*(?:\[[^\]]*\])?\s*$|<<< (?:FAILURE|ERROR)|\[FAIL\]|\.\.\. ?(?:FAILED|FAIL|ERROR|Failed)\b"
+    r"|\*\*\*(?:Failed|Timeout|Exception|Not Run)\b"
 )
 PASSED_TEST = re.compile(
     r"\s*(?:\[\+\] |[✓✔√] (?!\d+ passed)|ok \d|--- PASS|PASS(?:: (?!\d)| )|XFAIL |\[ *(?:OK|PASS(?:ED)?) *\])"
 )
 PASSED_END = re.compile(
-    r"(?<![Nn][Oo][Tt] )(?<!\d )\b(?:PASSED|OK)\s*(?:\[[^\]]*\]|\([^)]*\))?\s*$|\.\.\. ?(?:ok|passed)\b(?: \([^)]*\))?\s*$"
+    r"(?<![Nn][Oo][Tt] )(?<!\d )\b(?:PASSED|OK)\s*(?:\[[^\]]*\]|\([^)]*\))?\s*$|\.\.\. ?(?:ok|[Pp]assed)\b(?: \([^)]*\))?\s*$"
 )
-NAMED_TEST = re.compile(r"\s*(?:=== (?:RUN|CONT|PAUSE)|\[ RUN +\]|# Subtest:|--- SKIP|\S+::\S+ SKIPPED\b)")
+NAMED_TEST = re.compile(
+    r"\s*(?:=== (?:RUN|CONT|PAUSE)|\[ RUN +\]|# Subtest:|--- SKIP|\S+::\S+ SKIPPED\b|[○↓] |\* \[new \w+\]|HEAD is now at "
+    # A probe of what a system has; `no` is an answer.
+    r"|(?:-- )?(?:Performing Test|Looking for|[Cc]hecking (?:for|if|whether)|Check if)\b"
+    r".*(?:- [Ff]ailed|- not found|(?:\.\.\.|:) *no)\s*$)"
+)
 SUMMARY = re.compile(
-    r"(?<![\w.])[1-9]\d* (?:tests? )?(?:failures?|failed|failing|errors?|problems?|offen[cs]es?|broken|unexpected)\b"
-    r"|(?:failures?|failed|errors?) ?[:=] ?[1-9]|tests? failed",
+    r"(?<![\w.])[1-9]\d* (?:tests? )?"
+    r"(?:failures?|failed|failing|errors?|problems?|issues|offen[cs]es?|broken|unexpected)\b(?! ?[:=] ?\d)"
+    r"|(?<!max[_ -])(?:failures?|failed|errors?) ?[:=]\s{0,9}[1-9]|(?<!\b0 )(?<!\bno )tests? failed",
     re.I,
 )
 CHILD = r"(?:Killed|Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception|Abort trap)"
 BAD_END = r"(?:-?[1-9]\d*\b|0x[0-9a-f]*[1-9a-f]|(?:Neg)?SIG|signal)"
 EXIT = re.compile(
     r"\b(?:exit(?:ed|s|ing)?|terminat\w+|fail\w*|died|killed|exitcode)\b.{0,40}?"
-    rf"(?:\b(?:code|status|exitcode|signal)[ :=]*\(?{BAD_END}|\b(?:with|by) (?:-?[1-9]\d{{0,2}}\b(?!\s+[A-Za-z])|SIG|signal))"
+    rf"(?:\b(?:code|status|exitcode|signal)(?: of)?[ :=]*\(?{BAD_END}"
+    r"|\b(?:with|by) (?:-?[1-9]\d{0,2}\b(?!\s+[A-Za-z])|SIG|signal))"
     # Of these some speak of HTTP.
     rf"|\b(?:return(?:ed|s)?|finish\w*|completed?|status)\b.{{0,40}}?\b(?:code|status|exitcode|signal)[ :=]*"
     rf"\(?(?!-?[23]0\d\b){BAD_END}"
-    r"|\bnon-?zero (?:exit|return)|returned (?:a )?non-?zero|\bexited:? \(?-?[1-9]|\b(?:caught|received|got|by) signal [1-9]"
+    r"|\bnon-?zero (?:exit|return|status|error)|returned (?:a )?non-?zero|\breturned -?[1-9]\d{0,2}(?: \(|$)|\bexited:? \(?-?[1-9]"
+    r"|\b(?:caught|received|got|by) signal[ :]{1,2}[1-9]"
     r"|\b(?:exit|return)[ _-]?(?:code|status)[\"']?[ :=]+(?:-?[1-9]|0:[1-9])|\bexit[ _-]?codes\b.{0,80}?[^\w.]-[1-9]"
     r"|\brc[ :=]+-?[1-9]"
     # A shell or a launcher says how its child ended.
@@ -149,15 +169,17 @@ VERDICT = re.compile(
     re.I,
 )
 NONE = re.compile(
-    r"\b(?:no|zero|without(?: any)?) (?:\w+ )?(?:errors?|failures?|failed|exceptions?|warnings?|problems?|tests failed)\b"
+    r"(?<!non-)\b(?:no|zero|without(?: any)?) (?:\w+ )?"
+    r"(?:errors?|failures?|failed|exceptions?|warnings?|problems?|tests failed|issues|offen[cs]es|stragglers|stalls|oom)\b"
     # `rank 0 failed` counts nothing.
     r"|(?<![\w.])0 (?:\w+ )?(?:(?:errors|failures|exceptions|warnings|problems|tests failed)\b|(?:error|warning)\(s\))"
     r"|(?:^|[,;:(|] ?|\b(?:and|with) )0 (?:\w+ )?(?:failed|failing|error|failure)\b"
-    r"|(?<![A-Za-z])(?:errors?|failures?|failed|exceptions?)[\"']?\s?[:=]\s?(?:0(?:\.0+)?|none|false|\[\]|null)"
+    r"|(?<![A-Za-z])(?:errors?|failures?|failed|exceptions?)[\"']?\s{0,40}[:=]\s{0,9}(?:0(?:\.0+)?|none|false|\[\]|null)"
     r"(?=[\"']?\s*(?:$|[,;|)}\]]|\w+[\"']?[:=]))"
-    r"|\b(?:nans?|infs?|missing|invalid|duplicates?|overflows?|timeouts?|lost|bad|corrupt\w*|unresolved|rejected|evicted)"
-    r"(?: [\w-]+){0,2} ?[:=]\s*(?:0\b(?![./]?\d)|false\b)"
-    r"|(?<![\w.])0 (?:nans?|infs?|missing|invalid|duplicates?|corrupt\w*|lost|bad|unsupported|rejected|critical)\b"
+    r"|\b(?:nans?|infs?|missing|invalid|duplicates?|overflows?|timeouts?|lost|bad|corrupt\w*|unresolved|rejected|evicted"
+    r"|errored|ecc|xid|uncorrectable)(?: [\w-]+){0,2} ?[:=]\s*(?:0\b(?![./]?\d)|false\b)"
+    r"|(?<![\w.])0 (?:nans?|infs?|missing|invalid|duplicates?|corrupt\w*|lost|bad|unsupported|rejected|critical|unhealthy"
+    r"|stalls?|timeouts?|preempt\w+|evict\w+|issues|offen[cs]es|stragglers|unused)\b"
     r"|exit(?:ed)? (?:code|status|with)[ :=]*0\b"
     r"|\b(?:return(?:ed|s)?|terminat\w+|finish\w*|completed?|exit\w*)\b.{0,40}?\b(?:code|status|exitcode)[ :=]*\(?0\b(?!\.\d)",
     re.I,
@@ -171,7 +193,7 @@ TRACEBACK = re.compile(
 FRAME = re.compile(
     r"\s+at \S|\s*File \"|\s*(?:from )?\S+\.\w{1,5}:\d+:in\b|\s*#\d+[: ]|\s+\.\.\. \d+ more|\s*\d+: +0x"
     r"|\s+[\w./@-]+\.\w{1,5}:\d+\b|\S+\(0x[0-9a-f]+|.*\+0x[0-9a-f]+\s*$|\s*\S+ in \S+ at \S+:\d+|\s*frame #\d+"
-    r"|[\w.$*/-]+\.(?:\(\*?\w+\)\.)?[\w.]+\((?:0x|\{|\.\.\.\)$|\)$)|created by \S+ in goroutine"
+    r"|[\w.$*/-]+\.(?:\(\*?\w+\)\.)?\w+(?:\.\w+){0,4}\((?:0x|\{|\.\.\.\)$|\)$)|created by \S+ in goroutine"
 )
 # Each begins with a character that is looked for fast; what stands before it is looked at after it was found.
 PLACES = (
@@ -194,28 +216,29 @@ HEADER = re.compile(
     r"\s*(?:[-_]{7,}|[=\-_*#~]{3,}(?![=\-_*#~]) ?[\w .:,/\[\]()'-]+ ?[=\-_*#~]{3,}|[A-Z][A-Za-z ]{2,40}:)\s*$"
 )
 
-NO = re.compile(
-    r"\bno (?:space left|progress|output|response|heartbeat|route|module named|rule to make"
-    r"|kernel image|(?:[\w-]+ )?(?:device|gpu|tpu)s? (?:\w+ )?(?:found|detected|available|visible))",
+# `did not complete`, `is not installed`: no word of success, but of what did not come.
+UNDONE = re.compile(
+    r"\b(?:not|n't|never|cannot|failed to|unable to|without|before)(?: be)?(?: \w+){0,2}"
+    r" (?:pass\w*|complet\w+|success\w*|succeed\w*|finish\w*|ok|install\w*|resolve\w*|satisf\w+|fetch|get|pull|download"
+    r"|load\w*|restor\w+|start\w*|initializ\w+|launch\w*)\b",
     re.I,
 )
-PHRASES = (
-    ("out of", re.compile(r"out of (?:memory|disk|space|range|bounds|resources|host memory)", re.I), BIT["fatal"]),
-    ("out_of_", re.compile(r"\bout_of_(?:mem|range|bounds|resources)", re.I), BIT["fatal"]),
-    ("time", re.compile(r"\btim(?:ed|es|ing)[ -]out\b", re.I), BIT["timeout"]),
-    ("no ", NO, BIT["refusal"]),
-    ("ran out", re.compile(r"\bran out\b", re.I), BIT["refusal"]),
-    ("by zero", re.compile(r"\bby zero\b", re.I), BIT["refusal"]),
-    ("empty", re.compile(r"\b(?:is|are|was) empty\b", re.I), BIT["refusal"]),
-    (" up", re.compile(r"\bg(?:ave|iving) up\b", re.I), BIT["refusal"]),
-    ("abnormal", re.compile(r"\babnormal(?:ly)?\b", re.I), BIT["refusal"]),
-    ("in use", re.compile(r"\balready in use\b", re.I), BIT["refusal"]),
-    ("dump", re.compile(r"core dumped", re.I), BIT["fatal"]),
-    ("n't", re.compile(r"\b(?:ca|could|does|did|is|was|wo)n't\b", re.I), BIT["refusal"]),
-    ("too ", re.compile(r"\btoo (?:many|large|long|few|small|big|old|deep)\b", re.I), BIT["refusal"]),
+# A whole line that sets how long to wait, or a variable.
+SETS = re.compile(
+    r"\W{0,12}[\w.-]*(?:timeout|deadline)[\w.-]*[\"']?\s{0,40}[:=]\s{0,9}[\"']?[\d.]+ ?(?:[mu]?s|sec\w*|min\w*|h)?[\"']?,?\s*$"
+    r"|\s*(?:export |ENV |-e )?[A-Z][A-Z\d]*_[A-Z\d_]*=\S*\s*$",
 )
+# Nothing of what a job needs.
+NEEDED = r"(?:samples|images|files|items|records|rows|examples|batches|shards|classes|parameters|weights|tensors|tests|\w+\(s\))"
+EMPTY = re.compile(
+    rf"\b(?:found|loaded|collected|read|got|selected|are) 0 (?:\w+ )?{NEEDED}(?!\w)"
+    rf"|^\W*0 (?:\w+ )?{NEEDED} (?:found|loaded|matched|selected|available|read|in)\b|\btotal (?:\w+ )?{NEEDED} ?[:=] ?0\b(?!\.)",
+    re.I,
+)
+
 TROUBLE = BIT["error"] | BIT["failed"] | BIT["fatal"] | BIT["exception"] | BIT["error_part"]
 WRONG = int(bits_of(*NAMES[: NAMES.index("summary")]))
+DONE = int(bits_of("passed", "fetch", "lifecycle"))
 # A line that says one of these is no name, whatever ends it.
 REASON = int(bits_of("error_label", "raised", "exception", "fatal", "timeout", "nonfinite", "hardware"))
 ENDS = (
@@ -297,9 +320,9 @@ def look(text: str) -> int:
     text = ends(text)
     bits = said(text)
     lower = text.lower()
-    for hint, phrase, bit in PHRASES:
+    for hint, phrase, name in PHRASES:
         if hint in lower and phrase.search(text):
-            bits |= bit
+            bits |= BIT[name]
     for name, finds in SHAPES:
         if finds(text):
             bits |= BIT[name]
@@ -309,7 +332,13 @@ def look(text: str) -> int:
         bits |= versioned(text) and BIT["version"]
     if bits & BIT["error"] and "." in text and MEASURE.search(text):
         bits &= ~(BIT["error"] | BIT["error_part"])
-    if bits & TROUBLE or text[0] == "E":
+    if bits & (BIT["timeout"] | BIT["status"]) and SETS.match(text):
+        bits = bits & ~WRONG | BIT["setting"]
+    if bits & DONE and bits & (BIT["refusal"] | BIT["failed"]) and UNDONE.search(text):
+        bits &= ~DONE
+    if bits & BIT["place"]:
+        bits |= FOUND.match(text) is not None and BIT["error_label"]
+    if bits & TROUBLE or text[0] in "EF" or "[E" in text or "[F]" in text:
         bits |= ERROR_LABEL.search(text) is not None and BIT["error_label"]
         bits |= LOUD.search(text) is not None and BIT["failed_loud"]
         bits |= EXPECTED.search(text) is not None and BIT["handled"]
@@ -363,10 +392,12 @@ def counted(text: str, bits: int) -> int:
     text = ends(text)
     lower = text.lower()
     ended = holds(lower, ENDS)
-    if bits & TROUBLE:
+    if bits & TROUBLE or "offen" in lower or "issues" in lower:
         found |= SUMMARY.search(text) is not None and BIT["summary"]
+    if "0 " in text or text[-1] == "0":
+        found |= EMPTY.search(text) is not None and BIT["summary"]
     if ended:
         found |= EXIT.search(text) is not None and BIT["exit"]
-    if (ended or bits & WRONG) and holds(lower, NOTHING):
+    if (ended or bits & WRONG) and not found & BIT["summary"] and holds(lower, NOTHING):
         found |= NONE.search(text) is not None and BIT["none"]
     return found

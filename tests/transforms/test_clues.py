@@ -38,9 +38,9 @@ def value(found: list[Offer], text: str) -> float:
 
 def test_the_line_that_names_what_is_missing_is_found_in_the_noise_of_another_window() -> None:
     early = trace(
-        line(5, "cleaner: removing part-0007.arrow to make room", score=-4, label="noise", template="rare"),
-        line(6, "cleaner: slept", score=-4, label="noise"),
-        line(7, "opened part-0007.arrow", score=-4, label="noise", template="often", count=400),
+        line(5, "cleaner: removing part-0007.arrow to make room", score=-6, label="noise", template="rare"),
+        line(6, "cleaner: slept", score=-6, label="noise"),
+        line(7, "opened part-0007.arrow", score=-6, label="noise", template="often", count=400),
     )
     late = trace(line(9, "OSError: gone"), reason="OSError: /mnt/x/part-0007.arrow is gone", window=2)
     found, _ = weighed([early, late])
@@ -84,9 +84,9 @@ def test_a_rare_line_in_the_moment_of_the_first_jump_is_found() -> None:
     found, _ = weighed(
         [
             trace(
-                line(41, "phase two begins", score=-4, label="noise"),
-                line(30, "phase one begins", score=-4, label="noise"),
-                line(60, "phase three begins", score=-4, label="noise"),
+                line(41, "phase two begins", score=-6, label="noise"),
+                line(30, "phase one begins", score=-6, label="noise"),
+                line(60, "phase three begins", score=-6, label="noise"),
                 series,
                 later,
             )
@@ -165,14 +165,14 @@ def test_what_is_said_all_the_time_counts_less() -> None:
 
 def test_what_the_suspect_alone_printed_is_found_in_the_noise() -> None:
     lines = [
-        line(1, "cache limit 4 set by environment", 3, score=-4, label="noise"),
-        line(2, "loader ready", 3, score=-4, label="noise", template="ready"),
-        line(3, "loader ready", 0, score=-4, label="noise", template="ready"),
+        line(1, "cache limit 4 set by environment", 3, score=-6, label="noise"),
+        line(2, "loader ready", 3, score=-6, label="noise", template="ready"),
+        line(3, "loader ready", 0, score=-6, label="noise", template="ready"),
         line(4, "error: waiting for rank 3", 0),
         line(5, "error: waiting for rank 3", 1),
     ]
     found, _ = weighed([trace(*lines)])
     assert value(found, "cache limit") > 2
     assert value(found, "ready") == -99
-    many = [line(10 + i, f"special {chr(97 + i)}", 3, score=-4, label="noise") for i in range(20)]
+    many = [line(10 + i, f"special {chr(97 + i)}", 3, score=-6, label="noise") for i in range(20)]
     assert value(weighed([trace(*lines, *many)])[0], "cache limit") == -99

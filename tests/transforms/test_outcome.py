@@ -53,7 +53,7 @@ def told(lines: list[str]) -> float:
     assert isinstance(ours, Outcome), ours
     reading = read(lines)
     rules = score(reading.view)
-    classes = model.classes(reading, rules, np.zeros(len(lines), np.float32))
+    classes = model.classes(reading, rules)
     return ours.log_odds(reading.view, reading.shown, log_odds(classes[:, 0], 1e-4), rules)
 
 

@@ -3,9 +3,9 @@
     python -m tracewinnow.models.denoiser.training.evidence --data DIR [--sources logchunks,cidiff] [--shipped] [--answers] [--json]
 
 A marked line counts as shown when its text (white space folded, without terminal codes and a leading time stamp) stands in the
-answer. --shipped: by the models in use, encoder included, which saw most of these logs; else each source by a fast model that was
-fitted without it, which takes a minute a source. --answers: not of the log, but of what is stored of it, as
-`tracewinnow show` answers.
+answer. --shipped: by the models in use, encoder included, which saw most of these logs; else each source by a fast model and by
+weights of the rules that were fitted without it, which takes a minute a source. --answers: not of the log, but of what is stored
+of it, as `tracewinnow show` answers.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 
-from tracewinnow.models.denoiser.training import corpus, dataset, evaluate, labels
+from tracewinnow.models.denoiser.training import corpus, dataset, evaluate, labels, rules
 from tracewinnow.models.denoiser.training.fit import lines_of
 from tracewinnow.schemas.trace_pb2 import JobState
-from tracewinnow.transforms import preprocess
+from tracewinnow.transforms import preprocess, score, weights
 from tracewinnow.transforms.answer import answer
 from tracewinnow.transforms.features import CLASSES
 from tracewinnow.transforms.judge import Judge
@@ -69,11 +69,16 @@ def recall(answer: str, lines: list[str], wanted: Iterable[int]) -> float:
     return sum(text in said for text in own) / len(own) if own else float("nan")
 
 
-def judged_by(judge: Judge | None) -> AbstractContextManager[Any]:
-    """The stages with this fast model and no encoder, in this process; None: as they are."""
-    if judge is None:
-        return nullcontext()
-    return mock.patch.multiple(preprocess, judge=lambda: judge, encoder=lambda: "left out")
+@contextmanager
+def judged_by(judge: Judge | None, both: rules.Both | None = None) -> Iterator[None]:
+    """The stages with this fast model and no encoder, and with these weights of the rules, in this process; None: as they are."""
+    own, surrounded = both or (weights.OWN, weights.SURROUNDED)
+    with mock.patch.multiple(score, OWN=own, SURROUNDED=surrounded):
+        if judge is None:
+            yield
+            return
+        with mock.patch.multiple(preprocess, judge=lambda: judge, encoder=lambda: "left out"):
+            yield
 
 
 Shown = Callable[[list[str], tuple[int, ...]], list[str]]  # of a log's lines, the text at each budget
@@ -98,15 +103,16 @@ def measure(
     budgets: tuple[int, ...] = BUDGETS,
     tell: Callable[[str], None] = print,
     shown: Shown = of_the_log,
+    weighed: Mapping[str, rules.Both] | None = None,
 ) -> dict[str, Any]:
-    """Recall by source and budget: mean over logs and over projects. judges: by source; none at all: the models in use."""
+    """Recall by source and budget: mean over logs and over projects. judges, weighed: by source; none at all: those in use."""
     found: dict[str, list[tuple[str, list[float]]]] = defaultdict(list)
     for one in logs:
         if judges and one.source not in judges:
             continue  # no model is blind to it
         if one.source not in found:
             tell(f"evidence: {one.source}")
-        with judged_by(judges.get(one.source)):
+        with judged_by(judges.get(one.source), (weighed or {}).get(one.source)):
             shares = [recall(text, one.lines, one.marked) for text in shown(one.lines, budgets)]
         found[one.source].append((one.project, shares))
     return {name: summed(rows, budgets) for name, rows in found.items()}
@@ -164,13 +170,15 @@ def main() -> None:
         print(said, file=sys.stderr)
 
     judges: dict[str, Judge] = {}
+    weighed: dict[str, rules.Both] = {}
     if not chosen.shipped:
         found = run.gather(chosen.data, quick=False)
         lines = lines_of(found)
         there = [name for name in sources if (lines.source == name).any()]
         evaluate.left_out(found, lines, lines.source, there, tell, judges=judges)
+        weighed = rules.left_out(found, there, tell)
     shown = of_the_job if chosen.answers else of_the_log
-    figures = measure(logs_of(chosen.data, sources), judges, tell=tell, shown=shown)
+    figures = measure(logs_of(chosen.data, sources), judges, tell=tell, shown=shown, weighed=weighed)
     print(json.dumps(figures) if chosen.json else "\n".join(table(figures)))
 
 

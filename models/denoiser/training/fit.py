@@ -123,7 +123,7 @@ def seen_of(study: Study, text: TextModel, numbers: Iterable[int]) -> dict[int, 
         one = study.samples[number]
         distinct, where = np.unique(one.template, return_inverse=True)
         words = text.unseen([study.templates[t] for t in distinct.tolist()])[where]
-        told[number] = seen(text, one.view, words, one.rules, np.zeros(len(where), np.float32))
+        told[number] = seen(text, one.view, words, one.rules)
     return told
 
 
@@ -169,7 +169,7 @@ def fit_head(table: Floats, label: Ints, weight: npt.NDArray[np.float64], seed: 
         for net in nets:
             net.fit(scaled, label, sample_weight=weight)
     hidden = np.concatenate([net.coefs_[0] for net in nets], axis=1) / deviation[:, None]
-    hidden[table.std(axis=0) == 0] = 0  # what never varied tells nothing: there was no reference
+    hidden[table.std(axis=0) == 0] = 0  # what never varied tells nothing
     threshold = np.concatenate([net.intercepts_[0] for net in nets]) - mean @ hidden
     parts = [whole(net.coefs_[1], net.intercepts_[1], net.classes_) for net in nets]
     out = SURENESS / NETS * np.concatenate([weights for weights, _ in parts])

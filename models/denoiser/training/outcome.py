@@ -140,7 +140,7 @@ def cut(view: View, first: int, end: int) -> View:
 
 def classes(judge: Judge, view: View, words: Floats, rules: Floats) -> Floats:
     """Class probabilities as the stage has them: float32[n, 4]. words: float32[n, 4], of the text model."""
-    return judge.judged(view, seen(judge.text, view, words, rules, np.zeros(len(rules), np.float32)))
+    return judge.judged(view, seen(judge.text, view, words, rules))
 
 
 def weights_of(runs: Runs, rows: Ints) -> Doubles:

@@ -20,7 +20,17 @@ import sklearn
 from threadpoolctl import threadpool_limits
 
 from tracewinnow.models import registry
-from tracewinnow.models.denoiser.training import card, corpus, evaluate, evidence, harmless, labels, outcome, reach
+from tracewinnow.models.denoiser.training import (
+    card,
+    corpus,
+    evaluate,
+    evidence,
+    harmless,
+    labels,
+    outcome,
+    reach,
+    rules,
+)
 from tracewinnow.models.denoiser.training.dataset import Study, study
 from tracewinnow.models.denoiser.training.fit import (
     CUT,
@@ -41,6 +51,7 @@ from tracewinnow.models.denoiser.training.fit import (
 )
 from tracewinnow.transforms.features import probabilities
 from tracewinnow.transforms.judge import FILE, Judge
+from tracewinnow.transforms.weights import OWN, SURROUNDED
 from tracewinnow.version import VERSION
 
 HERE = Path(__file__).parent.parent
@@ -102,10 +113,18 @@ def train(
 
         said, facts["encoder"] = encoding.train(found, lines, group, names, out, seed, quick, tell)
         read = reach.segments_read(found, lines, group, names, judges)
-    shown = {} if quick else evidence.measure(evidence.logs_of(data), judges, tell=tell)
+    shown = {} if quick else evidence_of(data, found, judges, tell)
     figures = write(judged, said, read, {"evidence": shown, "outcome": ends, "model": facts}, out, quick)
     tell(f"written to {out} after {time.monotonic() - start:.0f} s")
     return figures
+
+
+def evidence_of(
+    data: Path | None, found: Study, judges: dict[str, Judge], tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Evidence recall of each source by a fast model and by weights of the rules that saw none of it."""
+    weighed = rules.left_out(found, [name for name in evidence.SOURCES if name in judges], tell)
+    return evidence.measure(evidence.logs_of(data), judges, tell=tell, weighed=weighed)
 
 
 def write(
@@ -176,6 +195,7 @@ def made_from(found: Study, lines: Lines, seed: int, quick: bool) -> dict[str, A
     return {
         "tracewinnow": VERSION,
         "data": digest.hexdigest()[:16],
+        "rules": hashlib.sha256(rules.source((OWN, SURROUNDED)).encode()).hexdigest()[:12],
         "logs": len(found.samples),
         "labelled_segments": len(np.unique(lines.segment)),
         "logs_missing": len(found.missing),

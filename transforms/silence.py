@@ -24,7 +24,7 @@ def last_words(rank: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
     # The line from which on a rank has MORE of its own, to its end: behind what stands above, it went on.
     went_on = np.where(count >= MORE, by_rank[np.maximum(ends - MORE, 0)][order], -1)
     least = np.minimum.accumulate(went_on[::-1])[::-1]
-    said_by_others = np.arange(1, len(spoken) + 1)[np.searchsorted(spoken, last)] - np.cumsum(count)
+    said_by_others = np.searchsorted(spoken, last) + 1 - np.cumsum(count)
     others = np.arange(len(names))[::-1]
     spoke = count[:-1] >= np.maximum(MORE, SHARE * said_by_others[:-1] / others[:-1])
     silent = np.append((last[:-1] < least[1:]) & spoke, False)

@@ -7,11 +7,9 @@ Writes a JSON object of figures (EVALUATION.md) by variant, and for specialists 
 
 from __future__ import annotations
 
-import argparse
 import json
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from tracewinnow.models.denoiser.training import corpus, evaluate, run
+from tracewinnow.models.denoiser.training.command import asked, give
 from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.models.denoiser.training.fit import (
     ITERATIONS,
@@ -185,19 +184,11 @@ def report(study: Study, judged: dict[str, evaluate.Judged]) -> dict[str, Any]:
 
 def main() -> None:
     """Print or write the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, help="folder of the logs that others wrote")
-    parser.add_argument("--out", type=Path, help="file that is written; else stdout")
-    parser.add_argument("--quick", action="store_true", help="from some scenes alone")
-    chosen = parser.parse_args()
+    chosen = asked(__doc__)
     study = run.gather(chosen.data, chosen.quick)
     lines = lines_of(study)
     found = report(study, ablation(study, lines, *run.groups(lines), tell=lambda said: None))
-    text = json.dumps(run.told(found), indent=1, allow_nan=False) + "\n"
-    if chosen.out:
-        chosen.out.write_text(text)
-    else:
-        print(text, end="")
+    give(json.dumps(run.told(found), indent=1, allow_nan=False) + "\n", chosen.out)
 
 
 if __name__ == "__main__":

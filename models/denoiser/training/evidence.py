@@ -16,7 +16,7 @@ import re
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -73,12 +73,9 @@ def recall(answer: str, lines: list[str], wanted: Iterable[int]) -> float:
 def judged_by(judge: Judge | None, both: rules.Both | None = None) -> Iterator[None]:
     """The stages with this fast model and no encoder, and with these weights of the rules, in this process; None: as they are."""
     own, surrounded = both or (weights.OWN, weights.SURROUNDED)
-    with mock.patch.multiple(score, OWN=own, SURROUNDED=surrounded):
-        if judge is None:
-            yield
-            return
-        with mock.patch.multiple(preprocess, judge=lambda: judge, encoder=lambda: "left out"):
-            yield
+    model = mock.patch.multiple(preprocess, judge=lambda: judge, encoder=lambda: "left out") if judge else nullcontext()
+    with mock.patch.multiple(score, OWN=own, SURROUNDED=surrounded), model:
+        yield
 
 
 Shown = Callable[[list[str], tuple[int, ...]], list[str]]  # of a log's lines, the text at each budget

@@ -9,17 +9,15 @@ for the same thing go far apart in opposite directions, and are worth less on so
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
+from tracewinnow.models.denoiser.training.command import asked, give
 from tracewinnow.models.denoiser.training.dataset import Sample, Study
 from tracewinnow.transforms.classify import ACTIONABLE
 from tracewinnow.transforms.score import (
@@ -39,10 +37,7 @@ PRIOR = 50.0  # strength
 SPREAD = 0.05  # the least standard deviation of a feature that is counted: a rarer one has a stronger prior
 DRAWN = 600  # lines of a log that are no evidence, at most; what they stand for is counted
 SAID = 3  # a line that was said so often before is no example
-FEW, MANY = (
-    20,
-    400,
-)  # lines up to which those that are evidence, and those that are not, weigh by the root of their number
+FEW, MANY = 20, 400  # lines up to which those that are evidence, and the others, weigh by the root of their number
 TYPICAL = -4.0  # median log-odds of lines that are no evidence: the examples do not say how rare evidence is
 BY_SOURCE = 0.25  # logs weigh by the number of those of their source to the minus this
 UPWARDS = {
@@ -109,9 +104,12 @@ def fit(samples: Iterable[Sample], seed: int = 0) -> Both:
     share = np.array([sources.count(name) ** -BY_SOURCE for name in sources])
     share /= share.mean()
     with threadpool_limits(1, user_api="blas"):
-        own = regression(logs, share, lambda one: one.places)
-        surrounded = regression(logs, share, lambda one: around(one, own))
-    others = [own_score(one.view.bits, around(one, own), surrounded)[one.at[~one.evidence]] for one in logs]
+        own = regression(logs, share, [one.places for one in logs])
+        known = [around(one, own) for one in logs]
+        surrounded = regression(logs, share, known)
+    others = [
+        own_score(one.view.bits, its, surrounded)[one.at[~one.evidence]] for one, its in zip(logs, known, strict=True)
+    ]
     surrounded["constant"] = round(surrounded["constant"] + TYPICAL - float(np.median(np.concatenate(others))), 2)
     return own, surrounded
 
@@ -121,13 +119,10 @@ def around(one: Examples, own: Weights) -> dict[str, Floats]:
     return {**one.places, **surroundings(one.view, own_score(one.view.bits, one.places, own))}
 
 
-def regression(
-    logs: list[Examples], share: npt.NDArray[np.float64], features: Callable[[Examples], dict[str, Floats]]
-) -> Weights:
-    """Weights of the signals and of these features, and the constant, rounded to hundredths."""
+def regression(logs: list[Examples], share: npt.NDArray[np.float64], features: list[dict[str, Floats]]) -> Weights:
+    """Weights of the signals and of the features of each log, and the constant, rounded to hundredths."""
     tables, names = [], list(NAMES)
-    for one in logs:
-        values = features(one)
+    for one, values in zip(logs, features, strict=True):
         names = [*NAMES, *values]
         tables.append(np.column_stack([signal_matrix(one.view.bits[one.at]), *(v[one.at] for v in values.values())]))
     table = np.concatenate(tables).astype(np.float64)
@@ -172,16 +167,8 @@ def main() -> None:
     """Print or write the weights."""
     from tracewinnow.models.denoiser.training import run
 
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", type=Path, help="folder of the logs that others wrote")
-    parser.add_argument("--out", type=Path, help="file that is written; else stdout")
-    parser.add_argument("--quick", action="store_true", help="from some scenes alone")
-    chosen: Any = parser.parse_args()
-    text = source(fit(run.gather(chosen.data, chosen.quick).samples))
-    if chosen.out:
-        chosen.out.write_text(text)
-    else:
-        print(text, end="")
+    chosen = asked(__doc__)
+    give(source(fit(run.gather(chosen.data, chosen.quick).samples)), chosen.out)
 
 
 if __name__ == "__main__":

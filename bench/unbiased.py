@@ -22,7 +22,7 @@ from tracewinnow.transforms.denoise import denoise
 from tracewinnow.transforms.judge import Judge, judge
 from tracewinnow.transforms.reading import read
 from tracewinnow.transforms.score import score
-from tracewinnow.transforms.signals import bits_of
+from tracewinnow.transforms.words import bits_of
 
 MEASURES = ("lines", "warnings", "bytes")
 DRAWS = 2000

@@ -28,7 +28,7 @@ _fill()
 
 
 def words(str text not None, known) -> int:
-    """The bits of all words, OR of known[word] for each match of signals.WORD. text: ASCII. known: gives 0 or more for any word."""
+    """The bits of all words, OR of known[word] for each match of words.WORD. text: ASCII. known: gives 0 or more for any word."""
     cdef const uint8_t *s = <const uint8_t *>PyUnicode_DATA(text)
     cdef Py_ssize_t n = PyUnicode_GET_LENGTH(text), i = 0, start
     cdef unsigned long long bits = 0
@@ -45,7 +45,7 @@ def words(str text not None, known) -> int:
 
 
 def version(str text not None) -> bool:
-    """Whether signals.VERSION is found: a digit, a dot, digits, a dot, a digit. text: ASCII."""
+    """Whether patterns.VERSION is found: a digit, a dot, digits, a dot, a digit. text: ASCII."""
     cdef const uint8_t *s = <const uint8_t *>PyUnicode_DATA(text)
     cdef Py_ssize_t n = PyUnicode_GET_LENGTH(text), i
     cdef int dots = 0  # of the run of digits and dots so far, each behind a digit

@@ -15,7 +15,6 @@ from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.stored import Stored, stored
 
 HEADER_SHARE = 0.35  # of the budget, for what is said about the job
-EXPLAINED_FROM = 300  # tokens of budget from which the marks are explained
 ROUNDS = 6  # tries to use what the estimate of the marks left over
 
 
@@ -125,7 +124,7 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
         if ended.HasField("exit_code"):
             what += f", exit code {ended.exit_code}"
         if ended.reason and not (ended.HasField("exit_code") and ended.reason == f"exit code {ended.exit_code}"):
-            what += f": {render.clean(ended.reason)[: 200 if budget >= EXPLAINED_FROM else 80]}"
+            what += f": {render.clean(ended.reason)[: 200 if budget >= render.EXPLAINED_FROM else 80]}"
     lines.append(what)
     if holes:
         lines.append(f"missing: {f'{len(holes)} holes, first ' if len(holes) > 1 else ''}{holes[0]}")
@@ -153,7 +152,7 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
     lines += [f"missing: {hole}" for hole in holes[1:5]]
     if len(traces) > 1:
         lines.append("…W A-B: lines A to B of window W left out")
-    elif budget >= EXPLAINED_FROM:
+    elif budget >= render.EXPLAINED_FROM:
         lines.append(render.HEADER)
     kept: list[str] = []
     for line in lines:

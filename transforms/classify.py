@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.transforms.score import Repeats, View, block_largest, sorted_groups
-from tracewinnow.transforms.signals import bits_of
+from tracewinnow.transforms.words import bits_of
 
 LABELS = ("actionable", "context", "metadata", "noise")
 ACTIONABLE, CONTEXT, METADATA, NOISE = range(4)

@@ -14,7 +14,7 @@ from tracewinnow.transforms.score import (
     sorted_groups,
     surroundings,
 )
-from tracewinnow.transforms.signals import BIT, NAMES
+from tracewinnow.transforms.words import BIT, NAMES
 
 CLASSES = "acmn"  # actionable, context, metadata, noise
 WINDOWS = (2, 8, 30)  # lines before, and lines behind

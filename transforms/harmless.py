@@ -20,7 +20,7 @@ from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.reference import Names, Reference
 from tracewinnow.transforms.score import View, block_largest
-from tracewinnow.transforms.signals import bits_of
+from tracewinnow.transforms.words import bits_of
 
 FILE = "harmless.npz"
 USUAL = 0.5  # share of healthy runs from which what they print is noise,

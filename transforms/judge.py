@@ -16,7 +16,7 @@ from tracewinnow.transforms import features
 from tracewinnow.transforms.head import PARTS, Head
 from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.score import Floats, View, product, signal_matrix
-from tracewinnow.transforms.signals import NAMES
+from tracewinnow.transforms.words import NAMES
 
 FILE = "denoiser.npz"
 RULES = "rules"  # the value of TRACEWINNOW_DENOISER that switches the model off

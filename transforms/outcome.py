@@ -20,7 +20,8 @@ import numpy.typing as npt
 from tracewinnow.models import registry
 from tracewinnow.transforms.classify import ACTIONABLE, no_number
 from tracewinnow.transforms.score import Floats, View
-from tracewinnow.transforms.signals import bits_of, holds
+from tracewinnow.transforms.signals import holds
+from tracewinnow.transforms.words import bits_of
 
 FILE = "outcome.npz"
 SLOPE, MARGIN = 4.0, 1.0  # the shift of a line's log-odds: SLOPE for each unit of the run's below -MARGIN,

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from tracewinnow.transforms.features import END_SIGNALS, ending
 from tracewinnow.transforms.score import Floats, View, place_features, signal_matrix
-from tracewinnow.transforms.signals import NAMES
+from tracewinnow.transforms.words import NAMES
 
 FIRST, LAST = 4, 2  # lines of a long block
 BEFORE, BEHIND = 3, 2  # lines that say something

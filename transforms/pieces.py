@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 
 from tracewinnow.schemas.trace_pb2 import ClassCount, Note, PreprocessedTrace
 from tracewinnow.transforms import render, tokens
-from tracewinnow.transforms.answer import EXPLAINED_FROM
 from tracewinnow.transforms.classify import LABELS
 from tracewinnow.transforms.lines import encodable, encoding_of, split
 from tracewinnow.transforms.offers import offered
@@ -120,6 +119,10 @@ def merged(found: list[PreprocessedTrace], options: Options) -> PreprocessedTrac
     for name in ("tokens_before", "bytes_before", "events_before"):
         setattr(result, name, sum(getattr(piece, name) for piece in found))
     result.content_address = hashlib.sha256("".join(piece.content_address for piece in found).encode()).hexdigest()
+    del result.notes[:]
+    # What befell a later piece alone is said as well; that tokens were estimated, once, though each piece has its figures.
+    told = {note.reason if note.stage != "count" else "": note for piece in reversed(found) for note in piece.notes}
+    result.notes.extend(told.values())
     result.notes.append(Note(stage="read", what="fallback", reason=f"a large log, looked at in {len(found)} pieces"))
     for piece in found:
         piece.lines_before = shift  # what a mark costs hangs on the length of the whole
@@ -131,7 +134,7 @@ def merged(found: list[PreprocessedTrace], options: Options) -> PreprocessedTrac
 def _choose(found: list[PreprocessedTrace], result: PreprocessedTrace, options: Options) -> None:
     # As in a log of one piece, the score decides, and not the class: what was taken for noise in one may be the cause.
     offers = [offer for i, piece in enumerate(found) for offer in offered(i, piece, "", noise=True)]
-    head = [render.HEADER] if options.budget >= EXPLAINED_FROM else []
+    head = [render.HEADER] if options.budget >= render.EXPLAINED_FROM else []
     chosen = stored(offers, found).choose(options.budget - tokens.count("\n".join([*head, ""])))
     while True:
         segments = sorted((offer.segment for offer in chosen), key=lambda s: s.first)

@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.schemas.trace_pb2 import ClassCount, LineClass, Note, PreprocessedTrace
-from tracewinnow.transforms import render, tokens
-from tracewinnow.transforms.classify import LABELS, NOISE
+from tracewinnow.schemas.trace_pb2 import Note, PreprocessedTrace
+from tracewinnow.transforms import tokens
+from tracewinnow.transforms.account import account, content_address, lines_account, tokens_before
 from tracewinnow.transforms.denoise import Denoised, denoise
+from tracewinnow.transforms.fill import fill, store
 from tracewinnow.transforms.harmless import Shipped, harmless, healthy_share, shipped
 from tracewinnow.transforms.judge import LEAST, RULES, judge, log_odds
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.outcome import Outcome, quieter
 from tracewinnow.transforms.outcome import shipped as outcome_model
 from tracewinnow.transforms.pack import contain
-from tracewinnow.transforms.rank import Costs, adjust, crowd, rank
+from tracewinnow.transforms.rank import adjust, crowd
 from tracewinnow.transforms.reading import Reading, read
 from tracewinnow.transforms.reference import Names, no_names
 from tracewinnow.transforms.reread import encoder, prepare, reread
 from tracewinnow.transforms.score import score
-from tracewinnow.transforms.segments import Piece, cut, segment, summary_segment
+from tracewinnow.transforms.segments import segment, summary_segment
 from tracewinnow.transforms.series import Summary, summarise
-from tracewinnow.transforms.silence import last_words
 from tracewinnow.transforms.trace import Trace
-from tracewinnow.version import VERSION
 
-STAGES_VERSION = "rules-11"  # raised when the same input may give another result
-NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
-HEADER_FROM = 300  # tokens of budget from which the marks are explained
-EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,
-SAMPLE = 1 << 15  # and how many of a larger trace
 OPINION = 0.6  # weight of the score and of the model's log-odds that a line is actionable, where both are heard
 LEAST_LIKELY = 0.01  # where the model's are cut off: one that is sure of what it never saw must not decide alone
 LAST_WORDS = 3.0  # the least log-odds of the last line of a rank that fell silent while the others went on
-BARE = 24  # tokens of budget below which one shortened line is all that fits
 
 
 @dataclass(slots=True)
@@ -111,8 +102,7 @@ def valued(
 ) -> npt.NDArray[np.float32]:
     """What each line is worth to this reader: float32[n]."""
     value = adjust(score, reading, healthy, query, trace.levels, trace.events) - crowd(reading.view)
-    silent = last_words(reading.view.rank)
-    value[silent] = np.maximum(value[silent], LAST_WORDS)
+    value[reading.silent] = np.maximum(value[reading.silent], LAST_WORDS)
     return value
 
 
@@ -196,40 +186,6 @@ def rank_stage(work: Work) -> PreprocessedTrace:
     return result
 
 
-def tokens_before(trace: Trace, result: PreprocessedTrace) -> int:
-    """Tokens of all lines; estimated, with a note, where there are more than EXACT characters of them."""
-    text = render.clean("\n".join(trace.lines))
-    if len(text) <= EXACT:
-        return tokens.count(text)
-    reason = f"tokens_before is estimated from {SAMPLE} of {len(text)} characters"
-    result.notes.append(Note(stage="count", what="fallback", reason=reason))
-    return tokens.estimate(text, SAMPLE)
-
-
-def account(trace: Trace, options: Options) -> PreprocessedTrace:
-    """What is known before the stages ran."""
-    result = PreprocessedTrace(
-        trace_id=f"{quote(trace.job_id, safe='')}/{trace.window_start_ns}/{trace.part}" if trace.job_id else "",
-        job_id=trace.job_id,
-        window_start_ns=trace.window_start_ns,
-        window_end_ns=trace.window_end_ns,
-        part=trace.part,
-        revision=trace.revision,
-        budget=options.budget,
-        query=render.clean(options.query),
-        tokenizer=tokens.TOKENIZER,
-        bytes_before=trace.bytes_before,
-        lines_before=len(trace.lines),
-        events_before=len(trace.lines) + trace.numeric_events,
-        processes=trace.processes,
-        job=trace.job,
-    )
-    result.versions.update({"tracewinnow": VERSION, "stages": STAGES_VERSION, "tokenizer": tokens.TOKENIZER})
-    if options.workload:
-        result.versions["workload"] = options.workload
-    return result
-
-
 def goes_on(trace: Trace) -> bool:
     """A window of a job that had not ended when the window did. A log from a file is whole, though it does not say how it ended."""
     return bool(trace.job_id) and (trace.job is None or trace.job.outcome not in ("stopped", "crashed", "imported"))
@@ -245,24 +201,6 @@ def outcome_told(trace: Trace) -> bool:
     """An event says how the job ended."""
     job = trace.job
     return job is not None and (job.outcome == "crashed" or (job.outcome == "stopped" and job.HasField("exit_code")))
-
-
-def content_address(trace: Trace, options: Options, versions: Mapping[str, str]) -> str:
-    """SHA-256, hex, of everything the result hangs on. versions: of code and models."""
-    digest = hashlib.sha256(repr(sorted(versions.items())).encode() + options.canonical())
-    digest.update("\n".join(trace.lines).encode("utf8", "surrogateescape"))
-    for numbers in (trace.times_ns, trace.ranks, trace.levels):
-        digest.update(b"\0" + np.asarray(numbers, np.int64).tobytes())
-    digest.update(repr((trace.events, trace.job_id, trace.window_start_ns, trace.part, trace.accelerator)).encode())
-    if not trace.ends:
-        digest.update(b"goes on")
-    for one in trace.series:
-        digest.update(repr((one.name, one.statistic, one.rank)).encode())
-        digest.update(one.steps.tobytes() + one.values.tobytes() + one.times_ns.tobytes())
-    digest.update(repr((trace.spans, trace.sparse)).encode("utf8", "surrogateescape"))
-    for data in trace.numeric.canonical():
-        digest.update(data)
-    return digest.hexdigest()
 
 
 def numbers(trace: Trace, result: PreprocessedTrace, options: Options) -> list[Summary]:
@@ -282,106 +220,3 @@ def numbers(trace: Trace, result: PreprocessedTrace, options: Options) -> list[S
     result.route.append("compress")
     contain(trace.numeric, result, options.rel_error)
     return summarise(trace.series, trace.spans, trace.sparse)
-
-
-def fill(
-    trace: Trace,
-    reading: Reading,
-    denoised: Denoised,
-    value: npt.NDArray[np.float32],
-    summaries: list[Summary],
-    budget: int,
-) -> tuple[str, list[Piece], list[Summary]]:
-    """The text, the pieces of lines and the summaries of numbers in it: never more than `budget` tokens."""
-    if budget < BARE:
-        return bare(reading, value, summaries, budget)
-    explained = [render.HEADER] if budget >= HEADER_FROM and trace.lines else []
-    room = budget - sum(tokens.count(line + "\n") for line in explained)
-    limit = int(room * NUMBERS_SHARE) if trace.lines else room
-    told, used = [], 0
-    for summary in summaries:
-        cost = tokens.count(render.clean(summary.text) + "\n")
-        if used + cost <= limit:
-            told.append(summary)
-            used += cost
-    head = [render.clean(summary.text) for summary in told]
-    chosen, costs = rank(reading, value, room - used)
-    while True:
-        pieces = cut(chosen, reading, denoised, costs)
-        body = render.render([piece.printed() for piece in pieces], len(reading.shown))
-        marked = explained if "…" in body or "×" in body else []
-        text = "\n".join([*marked, *head, *([body] if reading.shown else [])])
-        over = tokens.count(text) - budget
-        if over <= 0:
-            return text, pieces, told
-        drop(chosen, value, costs, over)
-        if not chosen.any():
-            return bare(reading, value, summaries, budget)
-
-
-def drop(chosen: npt.NDArray[np.bool_], value: npt.NDArray[np.float32], costs: Costs, over: int) -> None:
-    """Take the least likely lines out again, until `over` tokens are saved."""
-    lines = np.flatnonzero(chosen)
-    for line in lines[np.argsort(value[lines], kind="stable")].tolist():
-        chosen[line] = False
-        over -= costs.tokens(line)
-        if over <= 0:
-            return
-
-
-def bare(
-    reading: Reading, value: npt.NDArray[np.float32], summaries: list[Summary], budget: int
-) -> tuple[str, list[Piece], list[Summary]]:
-    """For a budget that holds no more than a line: the likeliest, as much of it as fits, without marks."""
-    if len(value):
-        line = int(np.argmax(value))
-        text = tokens.head(render.clean(reading.shown[line]).strip(), budget)
-        return text, [Piece(line, line, text, 1, (), tokens.count(text))] if text else [], []
-    if summaries:
-        text = tokens.head(render.clean(summaries[0].text), budget)
-        return text, [], [summaries[0]] if text else []
-    return "", [], []
-
-
-def store(
-    reading: Reading,
-    denoised: Denoised,
-    value: npt.NDArray[np.float32],
-    kept: list[Piece],
-    summaries: list[Summary],
-    most: int,
-) -> tuple[list[Piece], list[Summary]]:
-    """What is kept for later: what stands in the text, the next likeliest up to `most` tokens, drawn noise, all numbers."""
-    chosen = np.zeros(len(value), bool)
-    for piece in kept:
-        chosen[piece.first : piece.last + 1] = True
-    wanted = np.where(denoised.label == NOISE, value - 4, value)
-    chosen, costs = rank(reading, wanted.astype(np.float32), most, chosen)
-    denoised.keep_probability[chosen] = 1.0
-    chosen |= (denoised.label == NOISE) & denoised.kept & (np.array(list(map(len, reading.shown)), np.int64) > 0)
-    return cut(chosen, reading, denoised, costs), summaries
-
-
-def lines_account(result: PreprocessedTrace, denoised: Denoised, pieces: list[Piece]) -> None:
-    """Class of every line, and how much of each class was kept."""
-    label = denoised.label
-    if not len(label):
-        return
-    starts = np.concatenate([[0], np.flatnonzero(label[1:] != label[:-1]) + 1, [len(label)]])
-    kept = np.zeros(len(label), bool)
-    for piece in pieces:
-        kept[piece.first : piece.last + 1] = True
-    for first, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-        result.line_classes.append(LineClass(first=first + 1, last=end, label=LABELS[label[first]]))
-    runs = label[starts[:-1]]
-    held = np.logical_or.reduceat(kept, starts[:-1])
-    for number, name in enumerate(LABELS):
-        result.classes.append(
-            ClassCount(
-                label=name,
-                segments_kept=int((held & (runs == number)).sum()),
-                segments_dropped=int((~held & (runs == number)).sum()),
-                lines_kept=int((kept & (label == number)).sum()),
-                lines_dropped=int((~kept & (label == number)).sum()),
-            )
-        )

@@ -16,8 +16,7 @@ from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.render import clean, marker_tokens
 from tracewinnow.transforms.score import View, first_lines
 from tracewinnow.transforms.select import choose, worth
-from tracewinnow.transforms.signals import NAMES, bits_of
-from tracewinnow.transforms.silence import last_words
+from tracewinnow.transforms.words import NAMES, bits_of
 
 HEALTHY = 9.0  # log-odds below zero of a line that every healthy run prints: below what any line has by itself
 ASKED = 12.0  # log-odds that a line wins when it holds every word of the query: more than any cause has
@@ -211,7 +210,7 @@ def rank(
     calm = (view.bits & TROUBLE) == 0
     paid = worth(value, repeats.nth, repeats.count, repeats.copy, calm)
     paid[background(reading)] -= BACKGROUND
-    silent = last_words(view.rank)  # others may have said the same before: here who did not say more is what counts
+    silent = reading.silent  # others may have said the same before: here who did not say more is what counts
     paid[silent] = np.maximum(paid[silent], value[silent])
     marker = marker_tokens(len(reading.shown))
 

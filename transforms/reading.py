@@ -18,6 +18,7 @@ from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.mask import reference
 from tracewinnow.transforms.roles import role_of
 from tracewinnow.transforms.score import Repeats, View, first_lines, repeats
+from tracewinnow.transforms.silence import last_words
 
 REMEMBERED = 64 << 20  # bytes of templates and shapes
 
@@ -39,13 +40,17 @@ class Kind(NamedTuple):
 
 @dataclass(slots=True)
 class Reading:
-    """shown: visible text of each line. templates: distinct masked lines; view.template numbers into it. names: uint64, of each."""
+    """shown: visible text of each line. templates: distinct masked lines; view.template numbers into it. names: uint64, of each.
+
+    silent: int64, the last words of ranks that fell silent while the others went on.
+    """
 
     shown: list[str]
     templates: list[bytes]
     names: npt.NDArray[np.uint64]
     view: View
     repeats: Repeats
+    silent: npt.NDArray[np.int64]
 
     def template_name(self, line: int) -> str:
         """SHA-256 of the masked text, 16 hex digits. line: from 0."""
@@ -68,7 +73,7 @@ def read(lines: Sequence[str], ranks: Sequence[int] = ()) -> Reading:
     lane = rank if (rank >= 0).any() else np.array(text_lines.replicas_of(shown), np.int32)
     block = blocks(outline(judged, role[numbers], (bits & TROUBLE) != 0, lane))
     view = View(bits, numbers, block, rank)
-    return Reading(shown, templates, names, view, repeats(view))
+    return Reading(shown, templates, names, view, repeats(view), last_words(rank))
 
 
 def template_numbers(judged: Sequence[str]) -> tuple[npt.NDArray[np.int64], list[bytes]]:

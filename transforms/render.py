@@ -8,6 +8,7 @@ from tracewinnow.transforms.lines import encodable
 
 WORTH_SAYING = 3  # repeats that were left out, from which they are said
 HEADER = "…A-B: lines A to B left out; ×N: N lines alike but for numbers and names"
+EXPLAINED_FROM = 300  # tokens of budget from which the marks are explained
 
 
 def gap(first: int, last: int) -> str:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.transforms.signals import COUNTED, NAMES, bits_of
+from tracewinnow.transforms.signals import COUNTED
 from tracewinnow.transforms.weights import OWN, SURROUNDED
+from tracewinnow.transforms.words import NAMES, bits_of
 
 Floats = npt.NDArray[np.float32]
 ALONE = 1 << 18  # multiplications of a product that OpenBLAS never shares among threads

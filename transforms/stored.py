@@ -19,7 +19,7 @@ from tracewinnow.transforms.rank import BACKGROUND, Costs, background, kind_of
 from tracewinnow.transforms.reading import Reading, read
 from tracewinnow.transforms.score import score
 from tracewinnow.transforms.select import REACH, again, choose
-from tracewinnow.transforms.signals import bits_of
+from tracewinnow.transforms.words import bits_of
 
 LESS = 0.6  # of what the rules think less of a line than of the strongest of its segment
 AGAIN = 1.5  # log-odds that a line loses each time that what was said before (of calm lines: behind) like it doubles

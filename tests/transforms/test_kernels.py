@@ -9,7 +9,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracewinnow.transforms import _blocks, _labels, _lines, _mask, _signals, blocks, lines, reading, roles, signals
+from tracewinnow.transforms import (
+    _blocks,
+    _labels,
+    _lines,
+    _mask,
+    _signals,
+    blocks,
+    lines,
+    patterns,
+    reading,
+    roles,
+    signals,
+    words,
+)
 
 
 def parts(joined: str) -> list[str]:
@@ -107,10 +120,10 @@ def test_what_logging_sets_before_a_message(line: str) -> None:
 @given(made_of(WORDS, MARKS, CLOCKS).map(lambda text: "".join(c for c in text if c.isascii())))
 def test_words_and_shapes(text: str) -> None:
     bits = 0
-    for word in signals.WORD.findall(text):
-        bits |= signals._words[word]
-    assert _signals.words(text, signals._words) == bits
-    assert _signals.version(text) == (signals.VERSION.search(text) is not None)
+    for word in words.WORD.findall(text):
+        bits |= words._words[word]
+    assert _signals.words(text, words._words) == bits
+    assert _signals.version(text) == (patterns.VERSION.search(text) is not None)
     shape = signals.ends(text).encode().translate(reading.DIGITS)
     assert _signals.shape(text, signals.LOOKED_AT, signals.TAIL) == shape
 
@@ -145,7 +158,13 @@ def test_a_log_is_read_alike_by_both(raw: list[str]) -> None:
 
 def read_with(patch: pytest.MonkeyPatch, raw: list[str], kernel: Callable[[str], object]) -> tuple[object, ...]:
     """What is read of a log where `kernel` says what is compiled."""
-    for module, name in ((lines, "kernel"), (signals, "kernel"), (reading, "kernel"), (blocks, "compiled_kernel")):
+    for module, name in (
+        (lines, "kernel"),
+        (signals, "kernel"),
+        (words, "kernel"),
+        (reading, "kernel"),
+        (blocks, "compiled_kernel"),
+    ):
         patch.setattr(module, name, kernel)
     reading._known.clear()
     one = reading.read(raw)

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
+from tracewinnow.schemas.trace_pb2 import Note, PreprocessedTrace
 from tracewinnow.transforms import pieces, tokens
 from tracewinnow.transforms.options import Options
-from tracewinnow.transforms.pieces import traces, winnow_pieces
+from tracewinnow.transforms.pieces import merged, traces, winnow_pieces
 from tracewinnow.transforms.trace import Trace
 
 CAUSE = "OSError: shard 7 is gone"
@@ -95,3 +95,11 @@ def test_only_the_last_piece_is_asked_how_the_run_ended(small: None, monkeypatch
     winnow_pieces([LOG[at : at + 1000] for at in range(0, len(LOG), 1000)], Options(budget=500))
     assert len(seen) > 1
     assert seen == [False] * (len(seen) - 1) + [True]
+
+
+@pytest.mark.usefixtures("small")
+def test_what_befell_a_later_piece_is_said_once() -> None:
+    notes = [Note(stage="count", what="fallback", reason=f"{i} of 9") for i in range(3)]
+    notes += [Note(stage="denoise", what="fallback", reason="no model")] * 2
+    some = [PreprocessedTrace(notes=[note]) for note in notes]
+    assert [note.reason for note in merged(some, Options(100)).notes[:-1]] == ["no model", "0 of 9"]

@@ -138,7 +138,7 @@ def test_same_trace_same_bytes() -> None:
 
 
 def test_a_large_trace_says_that_its_tokens_are_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracewinnow.transforms.preprocess.EXACT", 1000)
+    monkeypatch.setattr("tracewinnow.transforms.account.EXACT", 1000)
     trace = preprocess(Trace(lines=[f"step {i} of the run" for i in range(200)]), Options(budget=200))
     assert [note.stage for note in trace.notes if "estimated" in note.reason] == ["count"]
 

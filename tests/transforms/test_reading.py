@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tracewinnow.transforms import reading
 from tracewinnow.transforms.reading import name_of, read
-from tracewinnow.transforms.signals import bits_of
+from tracewinnow.transforms.words import bits_of
 
 PARTS = [
     "exit code 0",

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracewinnow.transforms.signals import BIT, NAMES, look
+from tracewinnow.transforms.signals import look
+from tracewinnow.transforms.words import BIT, NAMES
 
 
 def said(text: str) -> set[str]:

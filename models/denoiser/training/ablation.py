@@ -36,7 +36,7 @@ from tracewinnow.models.denoiser.training.fit import (
 from tracewinnow.transforms import features
 from tracewinnow.transforms.classify import classify
 from tracewinnow.transforms.score import repeats
-from tracewinnow.transforms.signals import NAMES
+from tracewinnow.transforms.words import NAMES
 
 HEAD_C = 0.01  # inverse strength of the baseline's prior
 ENOUGH = 300  # labelled segments of a workload, from which it has a specialist

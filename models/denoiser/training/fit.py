@@ -25,7 +25,7 @@ from tracewinnow.transforms import features
 from tracewinnow.transforms.head import PARTS, Head
 from tracewinnow.transforms.judge import Judge, seen
 from tracewinnow.transforms.score import signal_matrix
-from tracewinnow.transforms.signals import NAMES
+from tracewinnow.transforms.words import NAMES
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]

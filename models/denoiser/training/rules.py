@@ -29,7 +29,7 @@ from tracewinnow.transforms.score import (
     signal_matrix,
     surroundings,
 )
-from tracewinnow.transforms.signals import NAMES, bits_of
+from tracewinnow.transforms.words import NAMES, bits_of
 
 Weights = dict[str, float]
 Both = tuple[Weights, Weights]  # own, surrounded

@@ -25,6 +25,7 @@ from tracewinnow.transforms.events import Logs, logs
 from tracewinnow.transforms.trace import Trace
 
 KILL_TOLD_WITHIN_NS = 5_000_000_000
+SIGNALS = 64  # of Linux; a sender may say any number
 BACKFILL = "tracewinnow-backfill/"  # sender of what comes from files
 NUMBER = re.compile(r"\d+")
 
@@ -284,7 +285,7 @@ def _add_crashes(crashes: list[_Crash], lines: _Lines, job: JobState) -> None:
     job.ClearField("exit_code")
     if first.event.HasField("exit_code"):
         job.exit_code = first.event.exit_code
-    elif first.event.HasField("signal"):
+    elif 0 < first.event.signal <= SIGNALS:
         job.exit_code = 128 + first.event.signal
     alike: dict[str, list[_Crash]] = {}
     for crash in crashes:

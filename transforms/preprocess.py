@@ -17,6 +17,7 @@ from tracewinnow.transforms.denoise import Denoised, denoise
 from tracewinnow.transforms.fill import fill, store
 from tracewinnow.transforms.harmless import Shipped, harmless, healthy_share, shipped
 from tracewinnow.transforms.judge import LEAST, RULES, judge, log_odds
+from tracewinnow.transforms.lone import raised
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.outcome import Outcome, quieter
 from tracewinnow.transforms.outcome import shipped as outcome_model
@@ -91,6 +92,7 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
         goes_on(trace),
         harmless(reading, options.reference, known_harmless(result)),
     )
+    value = raised(value, reading.view, denoised.label)
     result.content_address = content_address(trace, options, result.versions)
     result.route.append("denoise")
     result.seconds["denoise"] = time.perf_counter() - start

@@ -29,6 +29,7 @@ BEGIN = 200
 FAILED_TEST = bits_of("failed_test")
 FRAME, INDENTED, RAISED = bits_of("frame"), bits_of("indented"), bits_of("raised", "traceback")
 PYTHON = 'File "'  # in a frame of Python's
+PARTS = bits_of("frame", "caret", "code")
 BACKGROUND = 1.5  # log-odds that a frame of a library, or amid a stack, loses: the own code and the reason say more
 OUTER = 4  # frames at either end of a stack that keep their worth
 BELOW = 2  # lines of source and carets that Python prints below a frame
@@ -208,7 +209,7 @@ def rank(
     view, repeats = reading.view, reading.repeats
     blank = (view.bits & bits_of("blank")) != 0
     calm = (view.bits & TROUBLE) == 0
-    paid = worth(value, repeats.nth, repeats.count, repeats.copy, calm)
+    paid = worth(value, repeats.nth, repeats.count, repeats.copy, calm, (view.bits & PARTS) != 0)
     paid[background(reading)] -= BACKGROUND
     silent = reading.silent  # others may have said the same before: here who did not say more is what counts
     paid[silent] = np.maximum(paid[silent], value[silent])

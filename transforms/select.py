@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 COST = 0.6  # exponent of a line's tokens in its price: 0 would take the likeliest, 1 the likeliest for each token
-REPEATS = 0.35  # log-odds that a line loses each time the number of its repeats doubles,
-FREE = 5  # from this many on
+REPEATS, FREE = 1.0, 2  # log-odds that a line loses each time the number of its repeats doubles, from how many on;
+OF_PARTS, FREE_PARTS = 0.35, 5  # and a frame, caret or line of source, which says where something else went wrong
 COPY = 6.0  # log-odds that a line loses because another rank said it before
 BESIDE = (
     1.2  # log-odds that a line wins next to a chosen one, up to what that is worth by itself; less farther away, to
@@ -46,13 +46,15 @@ def worth(
     count: npt.NDArray[np.int64],
     copy: npt.NDArray[np.bool_],
     calm: npt.NDArray[np.bool_],
+    part: npt.NDArray[np.bool_],
 ) -> npt.NDArray[np.float32]:
     """Score less what a repeat is not worth: float32[n].
 
-    nth, count, calm: as again() has them. copy: another rank said it before.
+    nth, count, calm: as again() has them. copy: another rank said it before. part: of a stack or an excerpt of source.
     """
     repeat = again(nth, count, calm)
-    loss = REPEATS * np.log2(1 + np.maximum(0, repeat - FREE + 1)) + COPY * copy
+    free, each = np.where(part, FREE_PARTS, FREE), np.where(part, OF_PARTS, REPEATS)
+    loss = each * np.log2(1 + np.maximum(0, repeat - free + 1)) + COPY * copy
     return np.asarray(score - loss, np.float32)
 
 

@@ -20,6 +20,7 @@ from tracewinnow.transforms.trace import Series, SpanSummary, SparseSummary
 from tracewinnow.transforms.units import number, size
 
 NAMED = 2  # jumps, and layers, that a line names
+LATEST_NS = (1 << 63) - 1  # a span may say any time
 MANY = 6  # steps with jumps, from which the series is one that jumps
 NONFINITE, NONFINITE_BEFORE = 4.0, 2.5  # weights of values that are not finite: from here on, since before
 FOLLOWS = 1.5  # what the later ones lose
@@ -208,7 +209,7 @@ def span_line(span: SpanSummary) -> Summary:
     if span.errors:
         text += f"; {span.failed} errors: " + "; ".join(list(dict.fromkeys(span.errors))[:2])
     return Summary("spans", f"{span.name} {span.device}", text, 2.5 if span.errors else -1.0, span.count,
-                   span.longest_start_ns, span.longest_start_ns + span.longest_ns, ())  # fmt: skip
+                   span.longest_start_ns, min(span.longest_start_ns + span.longest_ns, LATEST_NS), ())  # fmt: skip
 
 
 def _summary(

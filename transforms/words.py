@@ -35,7 +35,7 @@ def bits_of(*names: str) -> np.uint64:
 
 # Signal -> words, lower case. A trailing * stands for any ending.
 WORDS = {
-    "error": "error errors err err! errored erroneous problem problems crit ftl emerg",
+    "error": "error errors err err! errored erroneous problem problems crit ftl emerg errno",
     "fatal": "fatal panic panicked abort aborted aborting segfault segmentation killed crash crashed crashes crashing deadlock"
     " hang hangs hung halted unhandled uncaught oom oom-kill oom-killer oom_kill oomkilled outofmemory core-dumped"
     " sigsegv sigabrt sigkill sigbus sigfpe sigill coredump dumped critical severe unrecoverable emergency overflow oops stuck died"
@@ -51,7 +51,8 @@ WORDS = {
     " errimagepull econnrefused econnreset etimedout enotfound enospc eaddrinuse eacces enoent epipe enomem"
     " closed down fallen unhealthy unimplemented stopped truncated eof quota shortage starv* uninitialized unstable degraded"
     " straggler stragglers slower notready nodenotready backoff but uninitialised unauthorised outdated obsolete unsatisf*"
-    " zombie thrashing spike spikes spiked absent revoked suspended circular cyclic premature prematurely flaky flaked",
+    " zombie thrashing spike spikes spiked absent revoked suspended circular cyclic premature prematurely flaky flaked worse"
+    " degenerate",
     "timeout": "timeout timeouts timed-out timedout time-out time-outs deadline stall stalls stalled watchdog unresponsive",
     "nonfinite": "nan nans inf -inf +inf infs non-finite nonfinite infinity diverged diverging divergence exploded exploding"
     " underflow",

@@ -166,3 +166,25 @@ def test_half_a_pair_in_a_record_of_docker_does_no_harm(half: str) -> None:
 
 def test_text_and_a_query_with_half_a_pair_are_read() -> None:
     assert "boom" in tracewinnow.winnow("ERROR \ud83d boom\n", budget=100, query="caf\udce9 \ud83d").text
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ("2026-11-22 13:55:10,033 [rank{}] INFO: step {}", True),
+        ("2026-11-22 13:56:09,508 [{}/4] I step {}", True),
+        ("2026-11-22 14:08:36,417 INFO rank {} iter {} loss 0.94", True),
+        ("2026-11-22 14:08:36,417 INFO local_rank {} iter {} loss 0.94", False),
+        ("2026-11-22 14:08:36,417 INFO a message that goes on and on before it tells at last of rank {} at {}", False),
+    ],
+)
+def test_ranks_behind_a_time_stamp(shape: str, expected: bool) -> None:
+    shown = [shape.format(i % 4, i // 4) for i in range(40)]
+    ranks = lines.ranks_of(["starting", *shown, ""])
+    assert ranks == ([-1, *(i % 4 for i in range(40)), -1] if expected else [-1] * 42)
+
+
+def test_a_count_that_goes_up_is_no_rank() -> None:
+    assert set(lines.ranks_of([f"12:00:0{i % 10} [{i}/40] compiling" for i in range(40)])) == {-1}
+    assert set(lines.ranks_of([f"12:00:0{i % 10} [{i % 5}/{i}] compiling" for i in range(40)])) == {-1}
+    assert set(lines.ranks_of([f"12:00:0{i % 10} rank 3 said {i}" for i in range(40)])) == {-1}

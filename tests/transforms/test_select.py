@@ -127,7 +127,10 @@ def test_what_another_rank_said_is_worth_little_and_calm_lines_count_from_the_en
     count = np.full(100, 100)
     copy = np.zeros(100, bool)
     copy[1] = True
-    trouble = worth(np.zeros(100, np.float32), nth, count, copy, np.zeros(100, bool))
-    calm = worth(np.zeros(100, np.float32), nth, count, ~copy & copy, np.ones(100, bool))
-    assert trouble[0] == 0 > trouble[99] > trouble[1]
+    none, zero = np.zeros(100, bool), np.zeros(100, np.float32)
+    trouble = worth(zero, nth, count, copy, none, none)
+    calm = worth(zero, nth, count, none, ~none, none)
+    frames = worth(zero, nth, count, none, none, ~none)
+    assert trouble[0] == 0 > trouble[30] > trouble[1]
     assert calm[99] == 0 > calm[0]
+    assert 0 > frames[99] > trouble[99]

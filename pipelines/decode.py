@@ -19,6 +19,7 @@ from tracewinnow.transforms.events import Survey, survey
 from tracewinnow.version import VERSION
 
 DEAD = "dead"
+LATEST_MS = ((1 << 63) - 1) // 1_000_000  # that fits into a letter; a producer may say any number
 DAMAGED = "tracewinnow-damaged"  # header of an empty record: a file that could be read only so far
 
 
@@ -33,7 +34,7 @@ def dead_letter(record: Record, stage: str, bad: BadInput) -> DeadLetter:
         code=bad.code,
         reason=bad.reason,
         version=VERSION,
-        time_ns=record.timestamp_ms * 1_000_000,
+        time_ns=max(-LATEST_MS, min(record.timestamp_ms, LATEST_MS)) * 1_000_000,
         headers=dict(record.headers),
     )
 

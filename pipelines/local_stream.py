@@ -107,7 +107,11 @@ class LocalStream:
             if not state.ranges:
                 return False
             state.number += 1
-            self._save()
+            try:
+                self._save()
+            except BaseException:
+                state.ranges = []  # what is read is what stands on disk: nobody knows whether this plan does
+                raise
         started = time.monotonic()
         try:
             counters = self.reading.run()
@@ -116,7 +120,8 @@ class LocalStream:
                 raise
             # The broker dropped records while they were planned for. What the run archived of them is found by looking.
             LOG.error("records went from the broker while they were read; planning again")
-            self._distrust()
+            self._distrust(state)
+            self._save()
             return True
         fired = [info.name for info in self.store.list(state.folder + "/")]
         for name in fired:
@@ -264,18 +269,16 @@ class LocalStream:
             )
             state.cluster, state.offsets = cluster, {}
             if state.ranges:
-                self.state = state
-                self._distrust()
+                self._distrust(state)  # saved with the next plan: until then another start would find the same
         return state
 
-    def _distrust(self) -> None:
+    def _distrust(self, state: State) -> None:
         """A plan cannot be repeated: take every window of the archive for unbuilt, and go on behind what is known."""
         archive = Archive(self.store)
         for job_id in archive.jobs():
             for start_ns in archive.windows(job_id):
-                self.state.add((job_id, start_ns), False)
-        self.state.ranges = []
-        self._save()
+                state.add((job_id, start_ns), False)
+        state.ranges = []
 
     def _save(self) -> None:
         """What is being built is still pending on disk."""

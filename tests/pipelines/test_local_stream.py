@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ import pytest
 from tests.pipelines.feed import SCHEMA, TOPIC, Broker, batch, new_process, stored
 from tracewinnow.pipelines.local_stream import LocalStream
 from tracewinnow.pipelines.options import Settings
+from tracewinnow.pipelines.plan import State
+from tracewinnow.pipelines.planned import STATE
 from tracewinnow.pipelines.single import only_one
 from tracewinnow.schemas.errors import BadUse, Transient
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
+from tracewinnow.stores.objects import open_objects
 from tracewinnow.stores.parquet_tables import connect
 
 SECOND = 1_000_000_000
@@ -116,6 +120,41 @@ def test_records_that_went_from_the_broker_are_said(
     assert stream.state.lost > 0
     assert "went from the broker unread" in caplog.text
     assert any(len(t.processes) > 1 for t in traces(tmp_path))
+
+
+def test_a_plan_that_could_not_be_saved_is_made_again(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    real, refused = stream.store.put, []
+
+    def put(name: str, data: bytes) -> None:
+        if name == STATE and stream.state.ranges and not refused:
+            refused.append(name)
+            raise Transient("the disk is away for a moment")
+        real(name, data)
+
+    monkeypatch.setattr(stream.store, "put", put)
+    broker.send(batch("j", new_process(), 0, ["one"], crash="over"))
+    until = time.monotonic() + 20
+    while not refused and time.monotonic() < until:
+        with suppress(Transient):
+            stream.turn()
+    drain(stream)
+    stream.close()
+    assert refused
+    assert [t.job_id for t in traces(tmp_path)] == ["j"]
+
+
+def test_another_broker_after_a_kill_amid_a_run(broker: Broker, tmp_path: Path) -> None:
+    state = State(cluster="other", window_ns=10 * SECOND, number=3, ranges=[(TOPIC, 0, 0, 5)])
+    open_objects(str(tmp_path)).put(STATE, state.to_json())
+    stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    assert not stream.state.ranges
+    broker.send(batch("j", new_process(), 0, ["one"], crash="over"))
+    drain(stream)
+    stream.close()
+    assert [t.job_id for t in traces(tmp_path)] == ["j"]
 
 
 def test_a_build_that_fails_stops_nobody(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ class ArchiveFn(beam.DoFn):
         self.writers.close()
 
     def start_bundle(self) -> None:
-        self.held: dict[WindowKey, dict[tuple[str, int], list[ArchivedBatch]]] = {}
+        self.held: dict[WindowKey, dict[tuple[str, int], dict[bytes, ArchivedBatch]]] = {}
         self.sizes: defaultdict[WindowKey, int] = defaultdict(int)
         self.total = 0
         self.closing: set[WindowKey] = set()
@@ -48,14 +48,14 @@ class ArchiveFn(beam.DoFn):
 
     def process(self, batch: Accepted) -> None:
         key = (batch.job_id, batch.window_start_ns)
-        copies = self.held.setdefault(key, {}).setdefault((batch.process_uuid, batch.sequence), [])
+        copies = self.held.setdefault(key, {}).setdefault((batch.process_uuid, batch.sequence), {})
         if batch.closes:
             self.closing.add(key)
         # A copy within the bundle is dropped here; a copy in another bundle when the window is read. What has the same
         # name and other content is kept: the reader of the window turns it into a dead letter.
-        if any(copy.data == batch.data for copy in copies):
+        if batch.data in copies:
             return
-        copies.append(ArchivedBatch(batch.process_uuid, batch.sequence, batch.created_ns, batch.data))
+        copies[batch.data] = ArchivedBatch(batch.process_uuid, batch.sequence, batch.created_ns, batch.data)
         self.sizes[key] += len(batch.data)
         self.total += len(batch.data)
         if self.sizes[key] >= OBJECT_BYTES:
@@ -76,7 +76,7 @@ class ArchiveFn(beam.DoFn):
             yield WindowedValue((key, at_once), Timestamp(micros=start_ns // 1000), [GlobalWindow()])
 
     def _write(self, key: WindowKey) -> None:
-        batches = [copy for copies in self.held.pop(key).values() for copy in copies]
+        batches = [copy for copies in self.held.pop(key).values() for copy in copies.values()]
         self.writers.submit(self.archive.write, *key, batches)
         self.written.add(key)
         self.total -= self.sizes.pop(key)

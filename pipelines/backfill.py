@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,13 @@ from tracewinnow.pipelines.run import run_here, submit
 from tracewinnow.schemas.errors import BadInput
 from tracewinnow.stores.objects import ObjectStore, open_objects
 
+LOG = logging.getLogger(__name__)
 STATE = "state/backfill.json"
 RUN_BYTES = 128 << 20  # of input in one run: what is done again after a kill
 
 
 def done_before(store: ObjectStore) -> dict[str, dict[str, Any]]:
-    """path -> {"head", "size", "base_ns"} of files that are in, as far as `size`."""
+    """path -> {"head", "seen", "size", "base_ns"} of files that are in: of `seen` bytes `size`, the rest being half a line."""
     return json.loads(store.get(STATE)) if store.exists(STATE) else {}
 
 
@@ -36,8 +38,8 @@ def plan(
         known = None if again else done.get(str(path.resolve()))
         try:
             found = list(files.tasks(path, job_id))
-            if known and found and known["head"] == files.head_of(path, known["size"]):
-                found = list(files.tasks(path, job_id, done=known["size"], base_ns=known["base_ns"]))
+            if known and found:
+                found = _rest(path, job_id, known, found)
         except BadInput as bad:
             refused.append(bad.reason)
             continue
@@ -46,6 +48,19 @@ def plan(
             continue
         tasks += found
     return tasks, refused
+
+
+def _rest(path: Path, job_id: str | None, known: dict[str, Any], whole: list[Task]) -> list[Task]:
+    """What is still to do of a file that was read before. known: its entry in the state; whole: the tasks of all of it."""
+    seen = known.get("seen", known["size"])
+    if known["head"] != files.head_of(path, seen):
+        return whole  # another file in its place
+    if path.stat().st_size == seen:
+        return []
+    rest = list(files.tasks(path, job_id, done=known["size"], base_ns=known["base_ns"]))
+    if rest and not rest[0].cut and rest[0].kind != "outbox":
+        LOG.warning("%s has changed since it was read, and is read whole again: lines of it may stand twice", path)
+    return rest
 
 
 def groups(tasks: Sequence[Task]) -> Iterator[list[Task]]:
@@ -77,11 +92,15 @@ def backfill(tasks: Sequence[Task], settings: Settings, report: Callable[[list[T
     """Run all tasks here, group by group; blocks. Raises what a step raised: what was ticked off stays so."""
     store = open_objects(settings.warehouse)
     done = done_before(store)
+    ends = {task.path: task.stop for task in sorted(tasks, key=lambda task: task.stop)}
     for group in groups(tasks):
         counters = run_here(lambda pipeline, group=group: construct(pipeline, group, settings))  # type: ignore[misc]
         for task in group:
-            size = max(task.stop, done.get(task.path, {}).get("size", 0))
-            done[task.path] = {"head": files.head_of(Path(task.path), size), "size": size, "base_ns": task.base_ns}
+            seen = max(task.stop, done.get(task.path, {}).get("seen", 0))
+            # The rest of a line that is being written comes later: then the line is read again, whole.
+            size = files.whole_lines(task.path, seen) if task.cut and seen == ends[task.path] else seen
+            head = files.head_of(Path(task.path), seen)
+            done[task.path] = {"head": head, "seen": seen, "size": size, "base_ns": task.base_ns}
         store.put(STATE, json.dumps(done, sort_keys=True).encode())
         report(group, counters)
 

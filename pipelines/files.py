@@ -2,30 +2,53 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
 import hashlib
 import io
+import lzma
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from tracewinnow.schemas.errors import BadInput, BadUse
 from tracewinnow.transforms.pieces import is_binary
 
 RANGE_BYTES = 64 << 20  # of a plain file in one task
 HEAD_BYTES = 4096  # what tells one file from another that takes its place
-GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+GZIP, ZSTD, XZ, BZIP2, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zX", b"BZh", b"PAR1"
+PACKED = (
+    GZIP,
+    ZSTD,
+    XZ,
+    BZIP2,
+    codecs.BOM_UTF16_LE,
+    codecs.BOM_UTF16_BE,
+)  # how files begin that are read whole or not at all
 STAMP = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)")
+
+
+def _zstd_error() -> type[Exception]:
+    """What zstandard raises for damaged data; its package is needed for such files alone."""
+    try:
+        import zstandard
+    except ModuleNotFoundError:
+        return ValueError
+    return zstandard.ZstdError
+
+
+DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, _zstd_error())
 
 
 class Task(NamedTuple):
     """A range of bytes [start, stop) of a file; a line belongs to the range in which it begins.
 
-    kind: "plain", "json", "parquet" or "outbox". cut: whether stop counts; only plain, uncompressed files are cut. base_ns: time
-    of what carries none itself. head: SHA-256 of how the file begins.
+    kind: "plain", "json", "parquet" or "outbox". cut: whether stop counts; only lines that are not packed are cut. base_ns: time of
+    what carries none itself. head: SHA-256 of how the file begins.
     """
 
     path: str
@@ -39,8 +62,8 @@ class Task(NamedTuple):
 
     @property
     def process_uuid(self) -> str:
-        """Names the range as a sender: the same file gives the same batches again."""
-        name = "\0".join((self.job_id, self.path, self.head, str(self.start)))
+        """Names the range as a sender: the same file gives the same batches again, and one that has grown others."""
+        name = "\0".join((self.job_id, self.path, self.head, str(self.start), str(self.stop)))
         return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
@@ -59,12 +82,16 @@ def find(paths: Iterable[str]) -> list[Path]:
 
 
 def open_plain(path: str) -> io.BufferedReader:
-    """A file, decompressed when it is gzip or zstandard (by its first bytes, whatever its name). Raises OSError."""
+    """A file, decompressed where gzip, zstandard, xz or bzip2 packed it (by its first bytes, whatever its name). Raises OSError."""
     file = open(path, "rb")  # noqa: SIM115 - the caller closes it
     magic = file.read(4)
     file.seek(0)
     if magic[:2] == GZIP:
         return io.BufferedReader(gzip.GzipFile(fileobj=file))
+    if magic == XZ:
+        return io.BufferedReader(cast(io.RawIOBase, lzma.LZMAFile(file)))
+    if magic[:3] == BZIP2:
+        return io.BufferedReader(cast(io.RawIOBase, bz2.BZ2File(file)))
     if magic == ZSTD:
         import zstandard
 
@@ -81,7 +108,7 @@ def kind_of(path: str) -> str:
     try:
         with open_plain(path) as file:
             head = file.read(HEAD_BYTES)
-    except (OSError, EOFError, ValueError, zstd_error()) as damaged:
+    except DAMAGE as damaged:
         if isinstance(damaged, (FileNotFoundError, PermissionError)):
             raise
         raise BadInput("damaged-file", f"{path} cannot be decompressed: {damaged}") from damaged
@@ -104,17 +131,15 @@ def tasks(path: Path, job_id: str | None, done: int = 0, base_ns: int | None = N
         raise BadInput("binary-file", f"{path} holds binary data, not text")
     base = base_ns if base_ns is not None else first_time(head) or path.stat().st_mtime_ns
     job = job_id or path.name.split(".")[0] or path.name
-    magic = _magic(path, size)
-    cuttable = (
-        kind == "plain" and magic[:2] not in (GZIP, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and magic[:4] != ZSTD
-    )
     digest = head_of(path, size)
-    if not cuttable:
+    if kind not in ("plain", "json") or _magic(path, size).startswith(PACKED):
         if done < size:
             yield Task(resolved, kind, job, 0, size, base, digest, False)
         return
-    for start in range(done, size, RANGE_BYTES):
-        yield Task(resolved, kind, job, start, min(size, start + RANGE_BYTES), base, digest, True)
+    # A row of JSON without a time has that of the row before it, so they are read one after the other.
+    step = RANGE_BYTES if kind == "plain" else max(1, size - done)
+    for start in range(done, size, step):
+        yield Task(resolved, kind, job, start, min(size, start + step), base, digest, True)
 
 
 def _magic(path: Path, size: int) -> bytes:
@@ -125,6 +150,20 @@ def _magic(path: Path, size: int) -> bytes:
 def head_of(path: Path, size: int) -> str:
     """SHA-256 of how a file of `size` bytes begins: a file that has grown keeps it, another in its place does not."""
     return hashlib.sha256(_magic(path, size)).hexdigest()
+
+
+def whole_lines(path: str, stop: int) -> int:
+    """Where the last line begins that has no end before byte `stop`; `stop` where every line has one."""
+    with open(path, "rb") as file:
+        end = stop
+        while end > 0:
+            start = max(0, end - HEAD_BYTES)
+            file.seek(start)
+            found = file.read(end - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            end = start
+    return 0
 
 
 def first_time(head: bytes) -> int | None:
@@ -162,21 +201,13 @@ def lines(task: Task, piece: int) -> Iterator[tuple[int, bytes]]:
                 line = source.readline(piece)
                 if not line:
                     return
-                yield offset, line.rstrip(b"\n").removesuffix(b"\r")
+                if line != b"\n" or begins == offset:  # else the end of a line that came in pieces
+                    yield offset, line[:-1].removesuffix(b"\r") if line.endswith(b"\n") else line
                 offset += len(line)
                 if line.endswith(b"\n"):
                     begins = offset
-        except (EOFError, OSError, ValueError, zstd_error()) as damaged:
+        except DAMAGE as damaged:
             raise BadInput("damaged-file", f"{task.path} is damaged near byte {offset}: {damaged}") from damaged
-
-
-def zstd_error() -> type[Exception]:
-    """What zstandard raises for damaged data; its package is needed for such files alone."""
-    try:
-        import zstandard
-    except ModuleNotFoundError:
-        return ValueError
-    return zstandard.ZstdError
 
 
 def _utf8(file: io.BufferedReader) -> io.BufferedReader:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 from tracewinnow.schemas.telemetry_pb2 import STREAM_FILE, Event, TelemetryBatch
+from tracewinnow.schemas.validate import in_time
 from tracewinnow.transforms.lines import encodable
 
 TIME = ("time_ns", "timestamp", "time", "ts", "@timestamp", "created", "asctime", "datetime")
 TEXT = ("message", "msg", "text", "log", "line", "body")
 JOB = ("job_id", "job", "run_id", "run")
+LATEST_NS = (1 << 63) - 1
+LEVEL = ("level", "levelname", "severity")
 LEVELS = {
     "trace": 5,
     "debug": 10,
@@ -28,9 +32,16 @@ LEVELS = {
 
 
 def parse_time(value: Any) -> int | None:
-    """Unix nanoseconds from seconds, milliseconds, microseconds or nanoseconds (told by their size) or ISO 8601; else None."""
+    """Unix nanoseconds from seconds, milliseconds, microseconds or nanoseconds (told by their size) or ISO 8601; else None.
+
+    None as well for a time beyond LATEST_NS: what is written for "never" says nothing of when a row was written.
+    """
     if isinstance(value, datetime):
-        return int((value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp() * 1e9)
+        try:
+            found = int((value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp() * 1e9)
+        except (OverflowError, ValueError):
+            return None
+        return found if abs(found) <= LATEST_NS else None
     if isinstance(value, str):
         try:
             return parse_time(datetime.fromisoformat(value.strip().replace("Z", "+00:00").replace(",", ".")))
@@ -43,7 +54,8 @@ def parse_time(value: Any) -> int | None:
         return None
     for limit, unit in ((1e11, 1e9), (1e14, 1e6), (1e17, 1e3), (1e20, 1)):
         if value * unit / 1e9 > 1e8 and abs(value) < limit:
-            return int(value) * int(unit) if isinstance(value, int) else int(value * unit)
+            found = int(value) * int(unit) if isinstance(value, int) else int(value * unit)
+            return found if found <= LATEST_NS else None
     return None
 
 
@@ -51,19 +63,33 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _named(row: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    return next((name for name in names if row.get(name) is not None), "")
+
+
 def _first(row: Mapping[str, Any], names: tuple[str, ...]) -> Any:
-    return next((row[name] for name in names if row.get(name) is not None), None)
+    return row.get(_named(row, names))
 
 
 def job_of(row: Mapping[str, Any]) -> str | None:
     """The job that a row names, if it names one."""
     job = _first(row, JOB)
-    return job if isinstance(job, str) and job else None
+    return _string(job) if isinstance(job, str) and job else None
+
+
+def _string(text: str) -> str:
+    """As protobuf takes it: JSON may hold half a pair of UTF-16."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def event_of(row: Mapping[str, Any], raw: bytes) -> tuple[Event, int | None]:
-    """(event, its own time or None). A row of a step and numbers becomes metrics, one with a text a log line, else `raw`."""
+    """(event, its own time or None). A row of a step and numbers becomes metrics, one with a text a log line, else `raw`.
+
+    A time before the year 2000 or after now is none: it would be refused with all the rows around it, and stands in the text.
+    """
     time_ns = parse_time(_first(row, TIME))
+    if time_ns is not None and not in_time(time_ns, time_ns, time.time_ns()):
+        time_ns = None
     event = Event()
     text = _first(row, TEXT)
     step = row.get("step", row.get("global_step", row.get("iteration")))
@@ -75,11 +101,11 @@ def event_of(row: Mapping[str, Any], raw: bytes) -> tuple[Event, int | None]:
             event.metrics.step = step
             for name, value in numbers.items():
                 if name not in known:
-                    event.metrics.metrics.add(name=name, value=float(value))
+                    event.metrics.metrics.add(name=_string(name), value=float(value))
             return event, time_ns
     log = event.log
     log.stream = STREAM_FILE
-    level = row.get("level", row.get("levelname", row.get("severity")))
+    level = _first(row, LEVEL)
     if isinstance(level, str):
         log.level = LEVELS.get(level.lower(), 0)
     elif isinstance(level, int) and 0 <= level <= 50:
@@ -87,8 +113,29 @@ def event_of(row: Mapping[str, Any], raw: bytes) -> tuple[Event, int | None]:
     rank = row.get("rank")
     if isinstance(rank, int) and not isinstance(rank, bool) and 0 <= rank < 1 << 31:
         log.rank = rank
-    log.text = encodable(text).encode("utf-8", "surrogateescape") if isinstance(text, str) else raw
+    told = {
+        _named(row, TEXT),
+        *([_named(row, TIME)] if time_ns is not None else ()),
+        *([_named(row, LEVEL)] if log.level else ()),
+        *([_named(row, JOB)] if job_of(row) else ()),
+        *(["rank"] if log.HasField("rank") else ()),
+    }
+    log.text = encodable(text + beside(row, told)).encode("utf-8", "surrogateescape") if isinstance(text, str) else raw
     return event, time_ns
+
+
+def beside(row: Mapping[str, Any], told: set[str]) -> str:
+    """What a row says beside what is told already: ` name=value`, and what has several lines below, as it is."""
+    short, long = [], []
+    for name, value in row.items():
+        if name in told or value is None or value == "":
+            continue
+        if isinstance(value, str) and "\n" in value:
+            long.append(value.rstrip("\n"))
+            continue
+        plain = isinstance(value, str) and value.split() == [value]
+        short.append(f" {name}={value if plain else json.dumps(value, ensure_ascii=False, default=str)}")
+    return "".join(short) + "".join(f"\n{value}" for value in long)
 
 
 def batch_of(row: Mapping[str, Any]) -> TelemetryBatch | None:

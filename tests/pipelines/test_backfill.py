@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import hashlib
 import json
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +101,11 @@ def test_streaming_and_backfill_give_identical_traces(broker: Broker, tmp_path: 
         assert tables.execute("select count(*) from jobs where outcome = 'crashed'").fetchone() == (1,)
 
 
-@pytest.mark.parametrize("form", ["plain", "gz", "zst"])
+@pytest.mark.parametrize("form", ["plain", "gz", "zst", "xz", "bz2"])
 def test_plain_log_is_archived_line_by_line(form: str, tmp_path: Path) -> None:
     content = b"first\r\nsecond \xff\xfe broken\n\n" + b"x" * 300_000 + b"\nlast without end"
     pack: dict[str, Any] = {"plain": bytes, "gz": gzip.compress, "zst": zstandard.compress}
+    pack |= {"xz": lzma.compress, "bz2": bz2.compress}
     log = tmp_path / f"train.log.{form}"
     log.write_bytes(pack[form](content))
     counters, refused = run([log], tmp_path / "w", job="j")
@@ -128,6 +132,54 @@ def test_a_file_that_has_grown_goes_on_at_its_old_end(tmp_path: Path) -> None:
         file.write("c\nd\n")
     run([log], tmp_path / "w")
     assert texts(tmp_path / "w", "grows") == [b"2026-01-02 03:04:05 a", b"b", b"c", b"d"]
+
+
+@pytest.mark.parametrize("before", ["a first line\n", "", "x" * 9000 + "\n"])
+def test_a_line_that_was_half_written_is_read_again_whole(before: str, tmp_path: Path) -> None:
+    log = tmp_path / "grows.log"
+    log.write_text(before + "RuntimeErr")
+    run([log], tmp_path / "w")
+    assert run([log], tmp_path / "w")[0] == {}  # as long as it stays so
+    with log.open("a") as file:
+        file.write("or: the cause\nlast\n")
+    run([log], tmp_path / "w")
+    assert texts(tmp_path / "w", "grows") == [
+        *before.encode().splitlines(),
+        b"RuntimeErr",
+        b"RuntimeError: the cause",
+        b"last",
+    ]
+
+
+@pytest.mark.parametrize("count", [20, 2500])
+def test_rows_of_a_file_that_has_grown_stand_once(count: int, tmp_path: Path) -> None:
+    def rows(first: int, last: int) -> str:
+        return "".join(
+            json.dumps({"time": 1767323046 + i / 1000, "msg": f"row {i}"}) + "\n" for i in range(first, last)
+        )
+
+    log = tmp_path / "rows.jsonl"
+    log.write_text(rows(0, count))
+    run([log], tmp_path / "w")
+    with log.open("a") as file:
+        file.write(rows(count, count + 400))
+    run([log], tmp_path / "w")
+    assert sorted(texts(tmp_path / "w", "rows")) == sorted(b"row %d" % i for i in range(count + 400))
+
+
+def test_a_packed_file_that_has_changed_is_read_whole_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = tmp_path / "packed.log.gz"
+    wanted = [hashlib.sha256(b"%d" % i).hexdigest().encode() for i in range(600)]  # packs badly: more than a head
+    log.write_bytes(gzip.compress(b"\n".join(wanted) + b"\n", mtime=0))
+    run([log], tmp_path / "w")
+    with log.open("ab") as file:
+        file.write(gzip.compress(b"the cause\n", mtime=0))
+    run([log], tmp_path / "w")
+    found = texts(tmp_path / "w", "packed")
+    assert set(found) == {*wanted, b"the cause"}
+    assert "read whole again" in caplog.text
 
 
 def test_cut_files_lose_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,3 +77,38 @@ def test_half_a_pair_of_utf16_is_text_all_the_same() -> None:
     assert row is not None
     event, _ = event_of(row, b"")
     assert event.log.text.decode() == "ERROR \ufffd boom"
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        ({"msg": "step failed", "time": 1772323200, "level": "ERROR", "rank": 3, "job": "j"}, "step failed"),
+        ({"msg": "eval", "error": "overflow", "loss": 0.5, "none": None}, "eval error=overflow loss=0.5"),
+        (
+            {"msg": "failed", "logger": "train", "exc_info": "Traceback:\n  File\nOSError: gone\n", "where": "a b"},
+            'failed logger=train where="a b"\nTraceback:\n  File\nOSError: gone',
+        ),
+        ({"msg": "x", "level": "odd", "rank": "two", "run": 7, "ts": "soon"}, "x level=odd rank=two run=7 ts=soon"),
+        ({"message": "a", "text": "b", "tags": {"k": [1]}}, 'a text=b tags={"k": [1]}'),
+    ],
+)
+def test_what_stands_beside_the_text_is_kept(row: dict[str, object], text: str) -> None:
+    assert event_of(row, b"raw")[0].log.text.decode() == text
+
+
+@pytest.mark.parametrize(
+    "value", ["9999-12-31T23:59:59Z", 1e19, "0001-01-01T00:00:00", "0001-01-01T00:00:00+23:59", 10**25]
+)
+def test_times_that_mean_never(value: object) -> None:
+    assert parse_time(value) is None
+
+
+@pytest.mark.parametrize("when", ["1999-01-01T00:00:00", "2199-01-01T00:00:00"])
+def test_a_time_that_would_be_refused_is_text(when: str) -> None:
+    event, time_ns = event_of({"msg": "x", "time": when}, b"raw")
+    assert (event.log.text, time_ns) == (f"x time={when}".encode(), None)
+
+
+def test_half_a_pair_of_utf16_in_names() -> None:
+    assert job_of({"job": "a\ud800"}) == "a?"
+    assert event_of({"step": 1, "\ud800": 0.5}, b"raw")[0].metrics.metrics[0].name == "?"

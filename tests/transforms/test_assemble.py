@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -194,3 +195,12 @@ def test_a_job_from_files_is_imported() -> None:
     trace = assemble([made])
     assert trace.job is not None
     assert (trace.job.outcome, trace.job.ended_ns) == ("imported", 7)
+
+
+@pytest.mark.parametrize(("number", "code"), [(9, 137), (0, None), (2**31 - 1, None), (-(2**31), None)])
+def test_a_signal_may_be_any_number(number: int, code: int | None) -> None:
+    batch = TelemetryBatch(job_id="j", process_uuid="a" * 32, created_ns=1)
+    batch.events.add(time_ns=1).crash.signal = number
+    job = assemble([batch]).job
+    assert job is not None
+    assert (job.outcome, job.exit_code if job.HasField("exit_code") else None) == ("crashed", code)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tracewinnow.transforms.change import jumps
-from tracewinnow.transforms.series import summarise
+from tracewinnow.transforms.series import LATEST_NS, summarise
 from tracewinnow.transforms.trace import Series, SpanSummary, SparseSummary
 from tracewinnow.transforms.units import number, size
 
@@ -139,3 +139,8 @@ def test_any_numbers_make_a_line(values: np.ndarray) -> None:
     found = summarise([Series("x", "metric", 0, np.arange(len(values)), values, np.arange(len(values)))])
     assert len(found) == (1 if len(values) else 0)
     assert all(len(one.text) < 400 and "\n" not in one.text for one in found)
+
+
+def test_a_span_may_say_any_time() -> None:
+    (summary,) = summarise([], [SpanSummary("s", "", 1, LATEST_NS, LATEST_NS, LATEST_NS - 5)], [])
+    assert summary.last_time_ns == LATEST_NS

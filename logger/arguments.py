@@ -51,6 +51,11 @@ def clip(value: object, longest: int = 1024) -> str:
     return str(value).encode("utf-8", "backslashreplace")[:longest].decode("utf-8", "ignore")
 
 
+def clip_front(text: str, longest: int) -> str:
+    """The end of a text, of at most that many bytes of UTF-8."""
+    return text.encode("utf-8", "backslashreplace")[-longest:].decode("utf-8", "ignore")
+
+
 def numbers(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, float]]:
     """(name, number) of a mapping; nested ones are joined by "/". Raises TypeError and ValueError."""
     for key, value in values.items():

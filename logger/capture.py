@@ -126,7 +126,7 @@ class Companion:
                 os.read(self._done, 1)  # nothing is ever written: this returns when the shipper has gone
             with self._lock:
                 if self._leaving or os.getpid() != self.pid:
-                    return
+                    break
                 status = self._shipper.wait(5) if self._shipper else None
                 os.close(self._done)
                 if time.monotonic() - began > LIVED_SECONDS:
@@ -151,6 +151,8 @@ class Companion:
                 pipes = {reads[1]: (originals[1], spool.STDOUT), reads[2]: (originals[2], spool.STDERR)}
                 Tee(pipes, self.lane).run()
             return
+        if self._shipper is not None and os.getpid() == self.pid:
+            self._shipper.wait()  # in a process that goes on it would stay behind as a zombie
 
     def _restore(self) -> None:
         """Descriptors 1 and 2 lead where they led before. The caller holds the lock.
@@ -195,13 +197,10 @@ class Companion:
                 os.close(fd)
             if self._shipper is None:
                 return False
+        # Not for its end: it waits for ours, see `shipper.ship`.
         poll = select.poll()
         poll.register(self._done, select.POLLIN | select.POLLHUP)
-        finished = bool(poll.poll(timeout * 1000))
-        if finished:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._shipper.wait(0.2)
-        return finished
+        return bool(poll.poll(timeout * 1000))
 
     def forget(self) -> None:
         """In a forked child: the shipper is the parent's, and so are the read ends of the pipes."""

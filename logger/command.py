@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -26,6 +27,7 @@ PASSED_ON = (
     signal.SIGUSR2,
     signal.SIGCONT,
 )
+STOPPING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
 TICK_SECONDS = 0.05
 
 
@@ -37,9 +39,16 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
     """
     uuid = known.identity.process_uuid
     lane = spool.Writer(directory, uuid, "job")
+    untold: list[tuple[int, bytes, int]] = []
+
+    def tell(kind: int, payload: bytes) -> None:
+        record = kind, payload, time.time_ns()
+        if not lane.append(*record):
+            untold.append(record)
+
     versions = arguments.bounded_map(identity.versions())
     begin = wire.start(arguments.bounded(command), identity.working_directory(), versions, {})
-    lane.append(spool.START, begin, time.time_ns())
+    tell(spool.START, begin)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     stdout, stderr = os.pipe(), os.pipe()
     try:
@@ -58,7 +67,7 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
         print(f"tracewinnow run: {command[0]}: {getattr(wrong, 'strerror', None) or wrong}", file=sys.stderr)
         code = NOT_FOUND if isinstance(wrong, FileNotFoundError) else NOT_EXECUTABLE
         crash = wire.crash("run", f"{command[0]}: {wrong}"[:10_000], exit_code=code)
-        lane.append(spool.CRASH, crash, time.time_ns())
+        tell(spool.CRASH, crash)
         child, tee = None, None
     finally:
         os.close(stdout[1])
@@ -75,11 +84,17 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
         print(f"tracewinnow run: nothing is recorded: {wrong}", file=sys.stderr)
     if child is not None and tee is not None:
         code = _follow(child, tee, shipper)
-        lane.append(*_ending(code), time.time_ns())
-    lane.append(spool.END, b"", time.time_ns())
+        if losses := tee.losses():
+            print(f"tracewinnow run: {losses}", file=sys.stderr)
+            tell(spool.NOTE, wire.log(wire.text_bytes(f"tracewinnow: {losses}"), wire.API, 30, "tracewinnow"))
+        tell(*_ending(code))
+    tell(spool.END, b"")
     if shipper is not None:
+        for record in untold:  # a disk that has no room for a lane may have some for the outbox
+            shipper.cutter.tell(*record)
         shipper.end()
         shipper.clean()
+        shipper.end()
         if line := shipper.report():
             print(line, file=sys.stderr)
     if held is not None:
@@ -89,16 +104,23 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
 
 def _follow(child: subprocess.Popen[bytes], tee: Tee, shipper: Shipper | None) -> int:
     """Until the child has ended and its output is read; its return code, negative for a signal."""
+    ended_at = asked_at = math.inf
     while True:
         code = child.poll()
+        if code is not None:
+            ended_at = min(ended_at, time.monotonic())
         busy = shipper.step() if shipper else False
-        # A grandchild may hold the output for ever; the child is what we were asked to run.
-        if code is not None and (not tee.is_alive() or time.monotonic() - tee.quiet_since > GRACE_SECONDS):
+        # A grandchild may hold the output for ever; the child is what we were asked to run. Its last words may be in the pipe
+        # still: the tee has them to read from its end on, however long it was quiet before.
+        quiet = tee.quiet(ended_at) > GRACE_SECONDS or time.monotonic() - asked_at > GRACE_SECONDS
+        if code is not None and (quiet or not tee.is_alive()):
             return code
         got = signal.sigtimedwait(PASSED_ON, 0 if busy else TICK_SECONDS)
         # A positive si_code: from the terminal, whose signals go to the child as well.
         if got is not None and got.si_code <= 0 and code is None:
             child.send_signal(got.si_signo)
+        if got is not None and got.si_signo in STOPPING and code is not None:
+            asked_at = min(asked_at, time.monotonic())  # who reads the output may never go on
 
 
 def _ending(code: int) -> tuple[int, bytes]:

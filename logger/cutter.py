@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,10 @@ BATCH_EVENTS = 10_000
 BATCH_SECONDS = 0.2  # age of the oldest event when a batch is cut
 PARTIAL_SECONDS = 2.0  # a line without its end (a progress bar, a prompt) waits that long
 LANES_SECONDS = 1.0  # how often to look for lanes of forked children
+OPEN_LANES = (
+    100  # of more, each is opened for each look: a process may have 1024 files open, and forked children are many
+)
+AHEAD_NS = 300 * 10**9  # a record time further ahead of the clock is not kept: a pipeline would refuse it at 600 s
 
 
 @dataclass
@@ -63,10 +68,20 @@ class Partial:
 
 
 class Cutter:
-    """Feed it with `read`, take batches with `cut`. `ended` and `said` tell what the job told about its end."""
+    """Feed it with `read`, take batches with `cut`. `ended` and `said` tell what the job told about its end.
 
-    def __init__(self, directory: Path, identity: Identity, state: bytes | None = None, sequence: int = 0) -> None:
-        self.directory, self.identity = directory, identity
+    gone: whether the writer of a lane has ended. Such a lane is deleted when all of it stands in a batch and `release` is called.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        identity: Identity,
+        state: bytes | None = None,
+        sequence: int = 0,
+        gone: Callable[[str], bool] = lambda lane: False,
+    ) -> None:
+        self.directory, self.identity, self.gone = directory, identity, gone
         self.sequence = sequence
         self.created_ns = 0
         self.said = ""  # "stop" or "crash" when the job said how it ended
@@ -80,8 +95,11 @@ class Cutter:
         self._oldest = 0.0  # monotonic time when the first event of the pending batch was read
         self.latest_ns = 0
         self._urgent = False
+        self._crowded = False  # the next record has no room in the pending batch
         self._look_at = 0.0
         self._released: dict[str, int] = {}
+        self._gone: set[str] = set()  # lanes that do not grow any more
+        self._over: set[str] = set()  # of these, the ones that are read to their end
         if state is not None:
             self._restore(state)
 
@@ -110,7 +128,7 @@ class Cutter:
         return json.dumps(state, separators=(",", ":")).encode()
 
     def full(self) -> bool:
-        return self._bytes >= BATCH_BYTES or len(self._events) >= BATCH_EVENTS
+        return self._bytes >= BATCH_BYTES or len(self._events) >= BATCH_EVENTS or self._crowded
 
     @property
     def due(self) -> bool:
@@ -129,12 +147,20 @@ class Cutter:
                 found = False
                 for record in reader.read():
                     found = taken = True
+                    if self._events and self._bytes + len(record.payload) > spool.LARGEST:
+                        reader.unread(record)
+                        self._crowded = True
+                        break
                     self._take(record)
                     self._positions[reader.lane] = record.after
                     if self.full():
                         break
                 if not found:
+                    if reader.lane in self._gone:
+                        self._over.add(reader.lane)
                     break
+            if len(self._readers) > OPEN_LANES:
+                reader.close()
             if reader.corrupt > damaged:
                 self.corrupt += reader.corrupt - damaged
                 self.note(f"a spool segment of {reader.lane} was damaged on disk; events behind the damage are lost")
@@ -155,6 +181,7 @@ class Cutter:
                 if lane not in self._readers:
                     at = self._positions.get(lane)
                     self._readers[lane] = spool.Reader(self.directory, self.identity.process_uuid, lane, at)
+            self._gone.update(lane for lane in self._readers if lane not in self._gone and self.gone(lane))
         # The captured output first: when its shipper died, the job's lane holds what came behind it.
         return sorted(self._readers.values(), key=lambda reader: spool.order(reader.lane))
 
@@ -166,15 +193,19 @@ class Cutter:
             partial.data += record.payload
             self._lines(record.kind, record.time_ns)
             return
-        if record.kind == spool.LINE:
-            self.add(record.time_ns, wire.log(record.payload[1:], wire.API, record.payload[0] if record.payload else 0))
-        elif record.kind == spool.END:
+        self.tell(record.kind, record.payload, record.time_ns)
+
+    def tell(self, kind: int, payload: bytes, time_ns: int) -> None:
+        """A record that is not output: of the job's lane, or one that found no room there."""
+        if kind == spool.LINE:
+            self.add(time_ns, wire.log(payload[1:], wire.API, payload[0] if payload else 0))
+        elif kind == spool.END:
             self.ended = True
         else:
-            self.add(record.time_ns, record.payload)
-        if record.kind in (spool.STOP, spool.CRASH):
-            self.said = "stop" if record.kind == spool.STOP else "crash"
-        self._urgent |= record.kind in spool.URGENT
+            self.add(time_ns, payload)
+        if kind in (spool.STOP, spool.CRASH):
+            self.said = "stop" if kind == spool.STOP else "crash"
+        self._urgent |= kind in spool.URGENT
 
     def _lines(self, stream: int, time_ns: int = 0) -> bool:
         """Cut whole lines off a stream until the batch is full; what is left keeps the time of its chunk."""
@@ -203,11 +234,6 @@ class Cutter:
         """A warning of our own among the events."""
         self.add(time.time_ns(), wire.log(wire.text_bytes(f"tracewinnow: {text}"), wire.API, 30, "tracewinnow"))
 
-    def crash(self, payload: bytes, time_ns: int) -> None:
-        """The end of the job as somebody else saw it."""
-        self.add(time_ns, payload)
-        self.said, self._urgent = "crash", True
-
     def add(self, time_ns: int, payload: bytes) -> None:
         """An event; the lanes' own come here, and what the shipper itself saw."""
         event = wire.blob(15, wire.event(time_ns, payload))
@@ -221,17 +247,31 @@ class Cutter:
         """The pending events as a batch, or None where there are none."""
         if not self._events:
             return None
-        # The record time is that of the newest event: the same whether it is sent now or by a later `sync`.
-        self.created_ns = max(self.created_ns, min(self.latest_ns, time.time_ns()))
+        now = time.time_ns()
+        # The record time is that of the newest event: the same whether it is sent now or by a later `sync`. It goes back only
+        # with a clock that went ahead and was set right: until the old time comes again every batch would be refused.
+        self.created_ns = max(self.created_ns if self.created_ns <= now + AHEAD_NS else 0, min(self.latest_ns, now))
         data = self.identity.head(self.sequence, self.created_ns) + b"".join(self._events)
         batch = Batch(self.sequence, self.created_ns, self._state(), data)
         self.sequence += 1
-        self._events, self._bytes, self._urgent = [], 0, False
+        self._events, self._bytes, self._urgent, self._crowded = [], 0, False, False
         return batch
 
     def release(self) -> None:
-        """Delete segments that are read to their end; call it when the outbox has what was cut from them."""
+        """Delete segments that are read to their end; call it when the outbox has what was cut from them, before more is read."""
         for lane, position in self._positions.items():
             if position.number > self._released.get(lane, 0):
                 spool.delete_before(self.directory, self.identity.process_uuid, lane, position)
                 self._released[lane] = position.number
+        for lane in self._over:
+            self.delete(lane)
+        self._over.clear()
+
+    def delete(self, lane: str) -> None:
+        """Forget a lane that is recorded whole and will not grow any more."""
+        spool.delete_before(self.directory, self.identity.process_uuid, lane, spool.END_OF_LANE)
+        if (reader := self._readers.pop(lane, None)) is not None:
+            reader.close()
+        self._positions.pop(lane, None)
+        self._released.pop(lane, None)
+        self._gone.discard(lane)

@@ -12,6 +12,7 @@ import contextlib
 import faulthandler
 import logging
 import os
+import reprlib
 import signal
 import sys
 import threading
@@ -20,7 +21,13 @@ from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Protocol
 
-LONGEST_TRACEBACK = 200_000  # characters
+from tracewinnow.logger import arguments
+
+LONGEST_TRACEBACK = 200_000  # bytes, and as many of the message: both stand in one event
+_formatter = logging.Formatter("%(message)s")
+_arguments = reprlib.Repr()  # no more of each than a line has room for, and never an exception
+_arguments.maxtuple = _arguments.maxlist = _arguments.maxdict = 20
+_arguments.maxstring = _arguments.maxlong = _arguments.maxother = 1000
 
 
 class Listener(Protocol):
@@ -83,13 +90,10 @@ class Hooks:
         self._undo.append(undo)
 
     def _logging(self) -> None:
-        formatter = logging.Formatter("%(message)s")
-
         def on_record(logger: logging.Logger, record: logging.LogRecord) -> None:
             if not self._undo or self._printed(logger, record):
                 return
-            text = record.getMessage() if not (record.exc_info or record.stack_info) else formatter.format(record)
-            self.listener.record(text, record.levelno, record.name)
+            self.listener.record(record_text(record), record.levelno, record.name)
 
         self._replace(logging.Logger, "callHandlers", on_record)
 
@@ -103,9 +107,10 @@ class Hooks:
                 # A handler with filters may drop it: better twice than not at all.
                 if (
                     isinstance(handler, logging.StreamHandler)
+                    and prints(handler)
                     and record.levelno >= handler.level
                     and not handler.filters
-                    and self.listener.captured(handler.stream)
+                    and self.listener.captured(getattr(handler, "stream", None))
                 ):
                     return True
             at = at.parent if at.propagate else None
@@ -154,6 +159,24 @@ class Hooks:
         self._undo.append(undo)
 
 
+def prints(handler: logging.StreamHandler[Any]) -> bool:
+    """Whether it writes whatever it is given. What a subclass makes of a record nobody knows: better twice than not at all."""
+    own = getattr(handler.emit, "__func__", None), getattr(handler.handle, "__func__", None)
+    return own == (logging.StreamHandler.emit, logging.Handler.handle)
+
+
+def record_text(record: logging.LogRecord) -> str:
+    """What a plain handler would print of a record; message and arguments apart where they do not fit. Never raises."""
+    try:
+        return _formatter.format(record) if record.exc_info or record.stack_info else record.getMessage()
+    except Exception:  # noqa: BLE001 - `logging` raises it only when a handler formats the record
+        try:
+            message = str(record.msg)
+        except Exception:  # noqa: BLE001
+            message = _arguments.repr(record.msg)
+        return f"{message} {_arguments.repr(record.args)}"
+
+
 def exit_code(status: Any) -> int:
     """What the interpreter makes of the argument of SystemExit."""
     if status is None:
@@ -173,7 +196,7 @@ def describe(kind: type[BaseException], value: BaseException | None, trace: Trac
     except Exception:  # noqa: BLE001
         message = ""
     return {
-        "exception_type": module + kind.__qualname__,
-        "message": message[:LONGEST_TRACEBACK],
-        "traceback": text[-LONGEST_TRACEBACK:],
+        "exception_type": arguments.clip(module + kind.__qualname__),
+        "message": arguments.clip(message[:LONGEST_TRACEBACK], LONGEST_TRACEBACK),
+        "traceback": arguments.clip_front(text[-LONGEST_TRACEBACK:], LONGEST_TRACEBACK),
     }

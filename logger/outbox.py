@@ -117,7 +117,13 @@ class Outbox:
         self._size = 0
 
     def append(self, sequence: int, created_ns: int, state: bytes, batch: bytes) -> None:
-        """In the page cache when it returns. Raises OSError when it cannot be written; the file is as it was before."""
+        """In the page cache when it returns. Raises OSError when it cannot be written; the file is as it was before.
+
+        Raises BadInput ("batch-too-large") for what no reader would take.
+        """
+        if len(batch) > LARGEST_BATCH or len(state) > LARGEST_STATE:
+            sizes = f"{len(batch)} bytes and a state of {len(state)}; {LARGEST_BATCH} and {LARGEST_STATE} are the most"
+            raise BadInput("batch-too-large", f"batch {sequence} of {self.process_uuid} has {sizes}")
         head = HEAD.pack(RECORD_MAGIC, len(state), len(batch), sequence, created_ns)
         body = state + batch
         record = b"".join((head, CRC.pack(crc32(head)), body, CRC.pack(crc32(body))))
@@ -178,7 +184,12 @@ class Tail:
                 self._path = following[0]
             before = len(found)
             following = [path for path in files(self.directory, self.process_uuid) if path > self._path]
-            with open(self._path, "rb") as file:
+            try:
+                file = open(self._path, "rb")  # noqa: SIM115 - closed below
+            except FileNotFoundError:  # `expire` took it
+                self._path, self._offset = None, 0
+                continue
+            with file:
                 for entry in entries(file, self._offset):
                     self._offset = entry.end
                     if entry.sequence >= self.sequence:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from tracewinnow.logger import outbox
+from tracewinnow.logger import outbox, spool
 from tracewinnow.logger.cutter import Identity
 from tracewinnow.schemas.errors import BadInput
 
@@ -48,6 +48,11 @@ class Session:
             paths = directory.glob(f"{self.identity.process_uuid}*")
             return time.time() - max((path.stat().st_mtime for path in paths), default=0.0) < STRANGER_SECONDS
         return process_start(self.identity.pid) == self.process_start
+
+    def gone(self, lane: str) -> bool:
+        """Whether the forked child that writes to a lane has ended; False where that is on another machine or container."""
+        pid = spool.fork_pid(lane)
+        return pid > 0 and self.boot_id == boot_id() and not process_start(pid)
 
 
 def load(directory: Path, process_uuid: str) -> Session:

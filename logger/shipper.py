@@ -33,6 +33,7 @@ IDLE_SECONDS = 0.05
 GRACE_SECONDS = 1.0  # for output that is still in the pipes when the job has ended, while others hold them open
 MEMORY_SECONDS = 10.0  # between two readings of the job's memory; a sign of life as well
 BUSY_SECONDS = 60.0  # after the job's end, for a `sync` that is at work on it
+EXIT_SECONDS = 10.0  # for a job that has said its end to come to it, and to show an exit code that says otherwise
 DRAIN_SECONDS = 4.0  # without progress, to send the rest when the job has ended; less than run.finish waits
 
 
@@ -40,8 +41,8 @@ def open_cutter(directory: Path, known: session.Session) -> tuple[outbox.Outbox,
     """The outbox of a process and its cutter, where they were when the last one died. Raises BadInput and OSError."""
     box = outbox.Outbox(directory, known.identity.process_uuid)
     if box.last is None:
-        return box, Cutter(directory, known.identity)
-    return box, Cutter(directory, known.identity, box.last.state, box.last.sequence + 1)
+        return box, Cutter(directory, known.identity, gone=known.gone)
+    return box, Cutter(directory, known.identity, box.last.state, box.last.sequence + 1, known.gone)
 
 
 class Shipper:
@@ -124,12 +125,13 @@ class Shipper:
             payload = wire.crash(reported_by, f"process ended with exit code {code}", exit_code=code)
         else:
             payload = wire.crash(reported_by, "process ended without saying goodbye", exit_code=0)
-        self.cutter.crash(payload, time_ns or time.time_ns())
+        self.cutter.tell(spool.CRASH, payload, time_ns or time.time_ns())
 
     def sample_memory(self) -> None:
-        """A reading of the job's memory, at no cost for the job."""
+        """A reading of the job's memory, at no cost for the job. None while the outbox is full: it would be of the past."""
         with contextlib.suppress(OSError):
-            self.cutter.add(time.time_ns(), wire.memory(*memory.of_process(self.known.identity.pid)))
+            if self.unwritten is None:
+                self.cutter.add(time.time_ns(), wire.memory(*memory.of_process(self.known.identity.pid)))
 
     def cut_all(self, seconds: float = 0.0) -> None:
         """Cut and write everything that is there; tries for so long where the outbox cannot be written."""
@@ -149,11 +151,14 @@ class Shipper:
                 self.problem = str(wrong)
 
     def clean(self) -> None:
-        """Delete the spool, when all of it is in the outbox; lanes of children that live are left to them."""
+        """Record what is left of the spool and delete it; lanes of children that live are left to them."""
+        # Those that have ended are known before the last look at what they wrote.
+        lanes = spool.lanes(self.directory, self.uuid)
+        over = [lane for lane in lanes if not session.process_start(spool.fork_pid(lane))]
+        self.cut_all()
         if self.unwritten is None:
-            for lane in spool.lanes(self.directory, self.uuid):
-                if not lane.startswith("fork") or not session.process_start(int(lane[4:].split("x")[0])):
-                    spool.delete_before(self.directory, self.uuid, lane, spool.END_OF_LANE)
+            for lane in over:
+                self.cutter.delete(lane)
 
     def left(self) -> int:
         """Batches that the broker has not acknowledged."""
@@ -178,7 +183,7 @@ def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> N
 
     What is known is sent when the job has gone; children that still hold its output keep this process, not the record.
     """
-    told = False
+    told, until = False, 0.0
     sample_at = time.monotonic() + MEMORY_SECONDS
     while True:
         if time.monotonic() >= sample_at and not told:
@@ -192,19 +197,29 @@ def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> N
         if gone and not busy and not told:
             waited = time.monotonic() - tee.quiet_since if tee else 0.0
             if not output_open or waited > GRACE_SECONDS:
-                if tee is not None and tee.lane.lost:
-                    shipper.cutter.note(f"{tee.lane.lost} pieces of output could not be recorded: {tee.lane.error}")
+                if tee is not None and (losses := tee.losses()):
+                    shipper.cutter.note(losses)
                 if not shipper.cutter.said:
                     shipper.say_crash(job.status())
                 shipper.end()
-                told = True
+                if not output_open:
+                    shipper.clean()  # now: in a container this process may end with the job
+                told, until = True, time.monotonic() + EXIT_SECONDS
                 if line := shipper.report():
                     print(line, file=sys.stderr, flush=True)
                 if done is not None:
                     os.close(done)
-        if told and not output_open:
+        # A job does not know its exit code: `raise SystemExit(3)` looks to it as the end of its last line does, and what comes
+        # behind our hook at the exit may fail. It has been let go; it is this process that waits.
+        open_end = told and shipper.cutter.said == "stop" and time.monotonic() < until
+        if open_end and over:
+            open_end = False
+            if status := job.status():
+                shipper.say_crash(status)
+        if told and not output_open and not open_end:
             shipper.end()
             shipper.clean()
+            shipper.end()  # a child's last lines
             return
         if not busy:
             # Not asleep when it ends: its parent may ask for its status at once, and then it is gone.

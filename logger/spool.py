@@ -269,6 +269,17 @@ class Reader:
                 self.close()
                 self.position = Position(number + 1, len(MAGIC))
 
+    def unread(self, record: Record) -> None:
+        """Give back the last record that `read` yielded: it is the next again."""
+        number, behind = record.after
+        self.position = Position(number, behind - FRAME.size - BODY.size - len(record.payload))
+
+
+def fork_pid(lane: str) -> int:
+    """The forked child that writes to a lane; 0 where it is a lane of the job itself."""
+    number = lane[4:].partition("x")[0]
+    return int(number) if lane.startswith("fork") and number.isdecimal() else 0
+
 
 def lanes(directory: Path, process_uuid: str) -> list[str]:
     """Lanes that have a segment, in the order in which they are to be read."""

@@ -80,9 +80,9 @@ def _sync(
         if not alive and not shipper.cutter.said:
             shipper.say_crash(None, time_ns=shipper.cutter.latest_ns)
         shipper.cut_all()
-        outcome.batches = shipper.cutter.sequence
         if not alive:
             shipper.clean()
+        outcome.batches = shipper.cutter.sequence
         if shipper.sender is not None:
             first = shipper.sender.acked
             report = progress(identity.job_id, outcome.batches - first) if progress else lambda _: None

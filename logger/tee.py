@@ -41,12 +41,25 @@ def marked(fd: int) -> bool:
 
 
 class Tee(threading.Thread):
-    """pipes: read end -> (original descriptor, kind of record). Ends when every pipe has ended."""
+    """pipes: read end -> (original descriptor, kind of record). Ends when every pipe has ended.
+
+    lost: bytes that were passed on and could not be recorded.
+    """
 
     def __init__(self, pipes: dict[int, tuple[int, int]], lane: spool.Writer) -> None:
         super().__init__(name="tracewinnow-tee", daemon=True)
         self.pipes, self.lane = dict(pipes), lane
-        self.quiet_since = time.monotonic()  # when the last bytes came
+        self.quiet_since = time.monotonic()  # when the last bytes had been passed on
+        self.lost = 0
+        self._idle = False  # it waits for bytes
+
+    def quiet(self, since: float) -> float:
+        """Seconds, after that monotonic time, in which nothing came; 0 while a slow reader is being waited for."""
+        return time.monotonic() - max(since, self.quiet_since) if self._idle else 0.0
+
+    def losses(self) -> str:
+        """What a person should know of `lost`; "" where there is nothing."""
+        return f"{self.lost} bytes of output could not be recorded: {self.lane.error}" if self.lost else ""
 
     def run(self) -> None:
         poll = select.poll()
@@ -54,16 +67,20 @@ class Tee(threading.Thread):
             poll.register(fd, select.POLLIN)
         broken: set[int] = set()
         while self.pipes:
-            for fd, _ in poll.poll():
+            self._idle = True
+            ready = poll.poll()
+            self._idle = False
+            for fd, _ in ready:
                 original, kind = self.pipes[fd]
                 chunk = os.read(fd, CHUNK)
-                self.quiet_since = time.monotonic()
                 if not chunk:
                     poll.unregister(fd)
                     del self.pipes[fd]
                     os.close(fd)
                     continue
                 # The spool first: a shipper that is killed in between repeats nothing, and loses nothing of the record.
-                self.lane.append(kind, chunk, time.time_ns())
+                if not self.lane.append(kind, chunk, time.time_ns()):
+                    self.lost += len(chunk)
                 if original not in broken and not write_all(original, chunk):
                     broken.add(original)  # the terminal has gone; the record goes on
+                self.quiet_since = time.monotonic()

@@ -75,6 +75,28 @@ def test_a_log_record_is_recorded_once(job: Job, spool: Any, setup: str, streams
         assert (found[0].level, found[0].logger, found[0].text) == (20, "my.module", b"the only message")
 
 
+@pytest.mark.parametrize("capture", [False, True])
+def test_a_log_record_that_nobody_can_print(job: Job, spool: Any, capture: bool) -> None:
+    """Arguments that do not fit, and a handler that is given a record and keeps it: both are told from here."""
+    done = job(
+        """
+import logging
+class FirstRank(logging.StreamHandler):
+    def emit(self, record): pass
+log = logging.getLogger("my.module")
+log.propagate = False
+log.addHandler(logging.NullHandler())
+log.error("loss is %d at %s", "nan")
+log.addHandler(FirstRank())
+log.error("rank 1 has no peer")
+print("dropped", run.dropped)
+""",
+        capture=capture,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"dropped 0\n", b"")
+    assert spool.lines(pb.STREAM_LOGGING) == [b"loss is %d at %s ('nan',)", b"rank 1 has no peer"]
+
+
 def test_a_warning_without_handlers_is_printed_as_before(job: Job, spool: Any) -> None:
     done = job("import logging; logging.getLogger('x').warning('last resort')")
     assert done.stderr == b"last resort\n"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,22 @@ from tracewinnow.schemas import telemetry_pb2 as pb
 def start(spool: Any, *words: str, **options: Any) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tracewinnow", "run", "--spool", str(spool.path), "--job", "job-1", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+
+
+def start_impatient(spool: Any, *words: str) -> subprocess.Popen[bytes]:
+    """With a tenth of the usual grace."""
+    program = (
+        "from tracewinnow.logger import command; command.GRACE_SECONDS = 0.1; from tracewinnow.cli import main; main()"
+    )
+    command = [sys.executable, "-c", program, "run", "--spool", str(spool.path), "--job", "job-1", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def run(spool: Any, *words: str) -> tuple[int, bytes, bytes]:
@@ -65,6 +84,54 @@ def test_output_passes_and_is_recorded(spool: Any) -> None:
     assert spool.lines(pb.STREAM_STDERR) == [b"err"]
     batch = spool.batches()[0]
     assert (batch.rank, batch.model, batch.job_id) == (2, "m", "job-1")
+
+
+def test_a_slow_reader_gets_everything(spool: Any, tmp_path: Path) -> None:
+    """What is still in the pipe of a command that has ended is neither passed on late nor lost."""
+    done = tmp_path / "done"
+    # More than our own standard output holds, and no more than that and the command's: each is a pipe of 64 KiB.
+    process = start_impatient(
+        spool, "--", "sh", "-c", f"head -c 100000 /dev/zero | tr '\\0' '\\n'; touch {done}; exit 3"
+    )
+    until(done.exists)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1.5)  # the command has ended, and for much longer than the grace
+    stdout, _ = process.communicate(timeout=20)
+    assert (process.returncode, stdout) == (3, b"\n" * 100_000)
+    assert spool.lines() == [b""] * 100_000
+
+
+def test_a_reader_that_has_stopped_does_not_hold_us(spool: Any, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    process = start_impatient(spool, "--", "sh", "-c", f"head -c 100000 /dev/zero; touch {done}; exit 3")
+    until(done.exists)
+    time.sleep(0.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 3
+    assert [event.crash.exit_code for event in spool.events("crash")] == [3]
+
+
+@pytest.mark.parametrize("words", [["seq", "1000"], ["sh", "-c", "seq 1000; exit 3"]])
+def test_a_full_disk_is_told(spool: Any, words: list[str]) -> None:
+    """There is no room for a lane, and some for the outbox."""
+    room = 4 << 20
+    process = start(
+        spool,
+        "--",
+        *words,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY)),
+    )
+    stdout, stderr = process.communicate(timeout=60)
+    assert stdout == b"".join(b"%d\n" % n for n in range(1, 1001))
+    told = f"{len(stdout)} bytes of output could not be recorded: ".encode()
+    assert stderr.startswith(b"tracewinnow run: " + told)
+    assert len(stderr.splitlines()) == 1
+    sync(str(spool.path))
+    kinds = [event.WhichOneof("kind") for event in spool.events()]
+    assert kinds == ["start", "log", "crash" if process.returncode else "stop"]
+    (line,) = spool.lines()
+    assert line.startswith(b"tracewinnow: " + told)
 
 
 def test_options_of_the_command_are_its_own(spool: Any) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 from tracewinnow.logger import cutter, spool, wire
 from tracewinnow.logger.cutter import Cutter, Identity
+from tracewinnow.schemas import validate
 from tracewinnow.schemas.errors import BadInput
 from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
 
@@ -107,6 +110,60 @@ def test_a_batch_stays_below_what_a_broker_takes(tmp_path: Path) -> None:
     assert sum(text == b"" for text in texts(found)) == 65536 - 1
 
 
+def test_a_record_without_room_waits_for_the_next_batch(tmp_path: Path) -> None:
+    lane = spool.Writer(tmp_path, UUID, "job")
+    for number in range(4500):
+        lane.append(spool.LINE, b"\x14" + b"%05d" % number + b"x" * 85, NOW)
+    for _ in range(2):
+        lane.append(spool.CRASH, wire.crash("excepthook", "y" * 440_000), NOW)
+    lane.append(spool.LINE, b"\x14after", NOW)
+    found = cut_all(Cutter(tmp_path, IDENTITY))
+    assert max(len(batch.data) for batch in found) <= spool.LARGEST + 1000
+    assert cut_all(Cutter(tmp_path, IDENTITY, found[0].state, 1)) == found[1:]
+    lines = [text for text in texts(found) if text]
+    assert [int(line[:5]) for line in lines[:-1]] == list(range(4500))
+    assert lines[-1] == b"after"
+    kinds = [e.WhichOneof("kind") for batch in found for e in TelemetryBatch.FromString(batch.data).events]
+    assert kinds == ["log"] * 4500 + ["crash"] * 2 + ["log"]
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_lanes_of_children_that_have_ended_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: bool) -> None:
+    """More of them than a process may have files open, and each takes megabytes of the disk."""
+    monkeypatch.setattr(cutter, "OPEN_LANES", 15)
+    dead: set[str] = set()
+    lanes = [f"fork{number}x1" for number in range(1, 21)]
+    writers = [spool.Writer(tmp_path, UUID, lane, 1) for lane in lanes]
+    for number, writer in enumerate(writers):
+        writer.append(spool.LINE, b"\x14%d" % number, NOW)
+    work = Cutter(tmp_path, IDENTITY, gone=dead.__contains__)
+    work.release()
+    open_before = len(os.listdir("/proc/self/fd"))
+    if seen:
+        work.read(final=True)
+        assert work.cut() is not None
+        work.release()
+        assert len(spool.lanes(tmp_path, UUID)) == 20
+    assert len(os.listdir("/proc/self/fd")) == open_before
+    writers[7].append(spool.LINE, b"\x14last words", NOW)
+    dead |= set(lanes) - {"fork1x1"}
+    while work.read(final=True):
+        pass
+    assert len(spool.lanes(tmp_path, UUID)) == 20  # nothing of it is recorded yet
+    batch = work.cut()
+    assert batch is not None
+    work.release()
+    assert spool.lanes(tmp_path, UUID) == ["fork1x1"]
+    assert b"last words" in texts([batch])
+    writers[0].append(spool.LINE, b"\x14lives", NOW)
+    work.read(final=True)
+    batch = work.cut()
+    assert batch is not None
+    assert texts([batch]) == [b"lives"]
+    assert b"fork1x1" in batch.state
+    assert b"fork2x1" not in batch.state
+
+
 def test_an_end_is_cut_at_once(tmp_path: Path) -> None:
     lane = spool.Writer(tmp_path, UUID, "job")
     lane.append(spool.EVENT, wire.log(b"x", wire.API), NOW)
@@ -134,6 +191,24 @@ def test_record_times_never_go_back(tmp_path: Path) -> None:
         created.append(batch.created_ns)
     assert created[:3] == [NOW, NOW, NOW + 7]
     assert NOW + 7 < created[3] < 1 << 61
+
+
+def test_a_clock_that_was_set_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back by little, a record time stays where it was; back by much, it would be refused until the old time comes again."""
+    lane = spool.Writer(tmp_path, UUID, "job")
+    work = Cutter(tmp_path, IDENTITY)
+    now, created = NOW, []
+    monkeypatch.setattr(time, "time_ns", lambda: now)
+    for step in (0, 3600, -200, 1, -3500, 1, 1):  # seconds from the time before
+        now += step * 10**9
+        lane.append(spool.EVENT, wire.log(b"x", wire.API), now)
+        work.read()
+        batch = work.cut()
+        assert batch is not None
+        created.append((batch.created_ns - NOW) // 10**9)
+        validate.check(TelemetryBatch.FromString(batch.data), now)
+        work = Cutter(tmp_path, IDENTITY, batch.state, work.sequence)
+    assert created == [0, 3600, 3600, 3600, -99, -98, -97]
 
 
 def test_a_line_without_an_end_is_not_kept_for_ever(tmp_path: Path) -> None:

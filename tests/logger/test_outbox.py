@@ -121,6 +121,28 @@ def test_the_tail_follows_a_living_writer(tmp_path: Path) -> None:
         assert [entry.sequence for entry in tail.read(5)] == [number]
 
 
+def test_the_tail_goes_on_when_its_file_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "SEGMENT_BYTES", 100)
+    box, tail = outbox.Outbox(tmp_path, UUID), outbox.Tail(tmp_path, UUID, 0)
+    box.append(0, 1, b"", b"x" * 200)
+    assert [entry.sequence for entry in tail.read(1)] == [0]  # it stands at the end of the first file
+    box.append(1, 1, b"", b"y" * 200)
+    assert outbox.expire(tmp_path, UUID, acked=1, before=float("inf")) == 1
+    assert [entry.sequence for entry in tail.read(5)] == [1]
+    box.append(2, 1, b"", b"z" * 200)
+    assert [entry.sequence for entry in tail.read(5)] == [2]
+
+
+@pytest.mark.parametrize(("state", "batch"), [(0, outbox.LARGEST_BATCH), (outbox.LARGEST_STATE, 0)])
+def test_what_no_reader_would_take_is_not_written(tmp_path: Path, state: int, batch: int) -> None:
+    box = outbox.Outbox(tmp_path, UUID)
+    box.append(0, 1, bytes(state), bytes(batch))
+    with pytest.raises(BadInput, match="batch-too-large"):
+        box.append(1, 1, bytes(state + bool(state)), bytes(batch + bool(batch)))
+    box.append(1, 1, b"", b"small")
+    assert [len(data) for path in outbox.files(tmp_path, UUID) for data in outbox.read(path)] == [batch, 5]
+
+
 def test_a_full_disk_leaves_the_file_whole(tmp_path: Path) -> None:
     code = f"""
 import resource

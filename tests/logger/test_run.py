@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -114,6 +115,33 @@ def test_how_a_job_ends(job: Job, spool: Any, code: str, status: int, fields: di
             assert crash.message == "process ended without saying goodbye"
         else:
             assert {name: getattr(crash, name) for name in fields} == fields
+    assert not list(spool.path.glob("*.spool"))
+
+
+@pytest.mark.parametrize("capture", [False, True])
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("raise SystemExit(3)", 3),
+        ("exit(4)", 4),
+        ("leave(5)", 5),
+        ("raise SystemExit('no data')", 1),
+        ("run.finish(); import os; os._exit(6)", 6),
+        ("import os, signal; run.finish(); os.kill(os.getpid(), signal.SIGKILL)", -9),
+    ],
+)
+def test_an_end_that_its_exit_code_belies(
+    start_job: Callable[..., Any], spool: Any, capture: bool, code: str, status: int
+) -> None:
+    """The job says that it is finished; the shipper sees more."""
+    process = start_job(code, setup="from sys import exit as leave", capture=capture)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # not yet asked for: any kernel tells a zombie's status
+    spool.settle()
+    assert process.wait(20) == status
+    (stop,), (crash,) = spool.events("stop"), spool.events("crash")
+    assert (stop.stop.exit_code, crash.crash.reported_by) == (0, "shipper")
+    assert (crash.crash.exit_code, crash.crash.signal) == (max(status, 0), max(-status, 0))
+    assert spool.events()[-1] == crash
     assert not list(spool.path.glob("*.spool"))
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 
-from tracewinnow.logger import session
+from tracewinnow.logger import identity, session, shipper, wire
+from tracewinnow.logger import spool as writing
 from tracewinnow.logger.sync import sync
 from tracewinnow.schemas import telemetry_pb2 as pb
 
@@ -160,6 +161,78 @@ def test_it_is_not_stopped_by_the_terminal(start_job: Any, spool: Any) -> None:
     assert process.wait(20) == -signal.SIGTERM
     (crash,) = spool.events("crash")
     assert crash.crash.signal == signal.SIGTERM or "SIGTERM" in crash.crash.message
+
+
+class Job:
+    """A process that ends when it has been looked at so often, with a wait status or none that the kernel tells."""
+
+    def __init__(self, looks: int, status: int | None) -> None:
+        self.looks, self._status = looks, status
+
+    def ended(self) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+    def wait(self, seconds: float) -> None:
+        pass
+
+    def status(self) -> int | None:
+        return self._status
+
+
+def begun(directory: Path) -> tuple[session.Session, writing.Writer]:
+    """A process without a shipper, and its lane."""
+    directory.mkdir()
+    known = identity.new_session("job-1", "gpu", "", "", "", None, None, None, 60.0, {})
+    known.save(directory)
+    return known, writing.Writer(directory, known.identity.process_uuid, "job", 1)
+
+
+@pytest.mark.parametrize(
+    ("looks", "status", "expected"),
+    [
+        (10, 0, ["stop"]),
+        (10, 3 << 8, ["stop", "crash"]),
+        (10, signal.SIGSEGV, ["stop", "crash"]),
+        (10, None, ["stop"]),
+        (0, 3 << 8, ["stop", "crash"]),  # it was faster than the shipper
+        (1 << 60, 3 << 8, ["stop"]),  # it goes on, or hangs in its exit
+    ],
+)
+def test_a_stop_is_held_against_the_exit_code(
+    spool: Any, monkeypatch: pytest.MonkeyPatch, looks: int, status: int | None, expected: list[str]
+) -> None:
+    monkeypatch.setattr(shipper, "EXIT_SECONDS", 0.05 if looks == 1 << 60 else 60.0)
+    known, lane = begun(spool.path)
+    lane.append(writing.STOP, wire.stop(0, "finished"), time.time_ns())
+    lane.append(writing.END, b"", time.time_ns())
+    done, done_write = os.pipe()
+    shipper.ship(shipper.Shipper(spool.path, known), Job(looks, status), None, done_write)  # type: ignore[arg-type]
+    assert os.read(done, 1) == b""  # the job was let go
+    os.close(done)
+    assert [event.WhichOneof("kind") for event in spool.events()] == expected
+    assert not list(spool.path.glob("*.spool"))
+
+
+def test_what_children_wrote_before_they_ended(spool: Any) -> None:
+    """Lines that no shipper has read yet are recorded before their lane is deleted; a child that lives keeps its own."""
+    known, lane = begun(spool.path)
+    uuid = known.identity.process_uuid
+    work = shipper.Shipper(spool.path, known)
+    lane.append(writing.EVENT, wire.log(b"job", wire.API), time.time_ns())
+    work.end()
+    child = subprocess.Popen(["true"])
+    child.wait()
+    for pid in (child.pid, os.getpid()):
+        name = f"fork{pid}x1"
+        writing.Writer(spool.path, uuid, name, 1).append(writing.LINE, b"\x14%d" % pid, time.time_ns())
+        assert known.gone(name) == (pid == child.pid)
+    assert not known.gone("job")
+    work.clean()
+    assert set(spool.lines()) == {b"job", b"%d" % child.pid, b"%d" % os.getpid()}
+    assert writing.lanes(spool.path, uuid) == [f"fork{os.getpid()}x1"]
+    known.boot_id = "another machine"
+    assert not known.gone(f"fork{child.pid}x1")
 
 
 def test_a_shipper_waits_for_a_sync_that_is_at_work(start_job: Any, spool: Any) -> None:

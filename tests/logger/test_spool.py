@@ -19,6 +19,28 @@ from tracewinnow.logger import _slot, spool
 UUID = "0" * 32
 
 
+@pytest.mark.parametrize(
+    ("lane", "pid"), [("job", 0), ("tee1", 0), ("fork12x3f", 12), ("fork", 0), ("forkxyz", 0), ("fork7", 7)]
+)
+def test_whose_lane_it_is(lane: str, pid: int) -> None:
+    assert spool.fork_pid(lane) == pid
+
+
+def test_a_record_that_is_given_back_is_the_next(tmp_path: Path) -> None:
+    writer, reader = spool.Writer(tmp_path, UUID, "job", 1), spool.Reader(tmp_path, UUID, "job")
+    payloads = [b"%d" % number * 300_000 for number in range(8)]  # in several segments
+    for payload in payloads:
+        writer.append(spool.EVENT, payload, 1)
+    found = []
+    for number in range(16):
+        record = next(reader.read())
+        if number % 2:
+            found.append(record.payload)
+        else:
+            reader.unread(record)
+    assert found == payloads
+
+
 def read_all(reader: spool.Reader) -> list[bytes]:
     found = []
     while records := list(reader.read()):

@@ -140,6 +140,23 @@ def test_split_loses_nothing(text: bytes, longest: int) -> None:
     assert all(len(piece.removesuffix(wire.CONTINUED)) <= longest for piece in pieces)
 
 
+def test_split_copies_each_byte_once() -> None:
+    copied = 0
+
+    class Counted(bytes):
+        def __getitem__(self, at: Any) -> Any:
+            nonlocal copied
+            found = super().__getitem__(at)
+            if isinstance(found, int):
+                return found
+            copied += len(found)
+            return Counted(found)
+
+    text = Counted(b"x" * 100_000)
+    assert len(wire.split_text(text, 1000)) == 100
+    assert copied == len(text)
+
+
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=50), st.integers(4, 20))
 def test_split_keeps_characters_whole(text: str, longest: int) -> None:
     for piece in wire.split_text(text.encode(), longest):

@@ -29,6 +29,7 @@ BEGIN = 200
 FAILED_TEST = bits_of("failed_test")
 FRAME, INDENTED, RAISED = bits_of("frame"), bits_of("indented"), bits_of("raised", "traceback")
 PYTHON = 'File "'  # in a frame of Python's
+CARET, CARETS = bits_of("caret"), re.compile(r"[\s|\d]*[\^~][\s^~|-]*")
 PARTS = bits_of("frame", "caret", "code")
 BACKGROUND = 1.5  # log-odds that a frame of a library, or amid a stack, loses: the own code and the reason say more
 OUTER = 4  # frames at either end of a stack that keep their worth
@@ -208,6 +209,9 @@ def rank(
     size = np.minimum(size, costs.longest)
     view, repeats = reading.view, reading.repeats
     blank = (view.bits & bits_of("blank")) != 0
+    carets = np.flatnonzero(view.bits & CARET)
+    # Carets say where in the line beside them: alone they say nothing.
+    blank[carets] = [CARETS.fullmatch(reading.shown[line]) is not None for line in carets.tolist()]
     calm = (view.bits & TROUBLE) == 0
     paid = worth(value, repeats.nth, repeats.count, repeats.copy, calm, (view.bits & PARTS) != 0)
     paid[background(reading)] -= BACKGROUND

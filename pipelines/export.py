@@ -14,7 +14,9 @@ import apache_beam as beam
 from tracewinnow.pipelines.run import run_here
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
+from tracewinnow.stores.errors import CorruptObject
 from tracewinnow.stores.objects import ObjectStore, open_objects
+from tracewinnow.stores.traces import made_again, read_trace
 from tracewinnow.version import VERSION
 
 FORMAT = 1
@@ -116,7 +118,7 @@ def to_parquet(found: list[dict[str, Any]]) -> bytes:
 
 
 class ReadTraceFn(beam.DoFn):
-    """Name of a trace object -> (shard, its bytes)."""
+    """Name of a trace object -> (shard, its bytes). Raises CorruptObject: an export that lacks a trace would not tell."""
 
     def __init__(self, warehouse: str) -> None:
         self.warehouse = warehouse
@@ -125,8 +127,11 @@ class ReadTraceFn(beam.DoFn):
         self.store = open_objects(self.warehouse)
 
     def process(self, name: str) -> Iterator[tuple[int, bytes]]:
-        data = self.store.get(name)
-        yield shard_of(PreprocessedTrace.FromString(data).job_id), data
+        try:
+            trace = read_trace(self.store, name)
+        except CorruptObject as damaged:
+            raise CorruptObject(name, f"{damaged.reason}; {made_again(name, self.warehouse)}") from damaged
+        yield shard_of(trace.job_id), trace.SerializeToString(deterministic=True)
 
 
 class WriteShardFn(beam.DoFn):
@@ -164,7 +169,7 @@ class WriteShardFn(beam.DoFn):
 def export(warehouse: str, date: str) -> dict[str, Any]:
     """Write the export of a UTC day and return its manifest; blocks. The manifest is written last: without it there is no export.
 
-    Raises BadUse when the day has no traces.
+    Raises BadUse when the day has no traces, CorruptObject for one that is damaged.
     """
     store = open_objects(warehouse)
     names = newest(info.name for info in store.list(f"traces/dt={date}/"))

@@ -8,6 +8,7 @@ from collections import defaultdict
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 
+from tracewinnow.pipelines.build import READ_WINDOW
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.writers import Writers
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
@@ -65,7 +66,10 @@ class WriteTraceFn(beam.DoFn):
 
 
 class WriteDeadLettersFn(beam.DoFn):
-    """DeadLetter -> rows of `dead_letters`, one file a bundle and day, named by content. Blocks on the store."""
+    """DeadLetter -> rows of `dead_letters`, one file a bundle and day, named by content. Blocks on the store.
+
+    Those of a window stand in a file of its own: whenever it is built again they are all found again, and take each other's place.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -80,9 +84,10 @@ class WriteDeadLettersFn(beam.DoFn):
         self.letters.append(letter)
 
     def finish_bundle(self) -> None:
-        by_date: defaultdict[str, dict[bytes, DeadLetter]] = defaultdict(dict)
+        groups: defaultdict[tuple[str, str], dict[bytes, DeadLetter]] = defaultdict(dict)
         for letter in self.letters:
-            by_date[date_of(letter.time_ns)][letter.SerializeToString(deterministic=True)] = letter
-        for date, letters in by_date.items():
-            name = hashlib.sha256(b"".join(sorted(letters))).hexdigest()
+            window = letter.topic if letter.stage == READ_WINDOW else ""
+            groups[date_of(letter.time_ns), window][letter.SerializeToString(deterministic=True)] = letter
+        for (date, window), letters in groups.items():
+            name = hashlib.sha256(window.encode() or b"".join(sorted(letters))).hexdigest()
             self.tables.write("dead_letters", date, name, [dead_letter_row(letters[key]) for key in sorted(letters)])

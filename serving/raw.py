@@ -42,10 +42,11 @@ def window_name(start_ns: int) -> str:
     return datetime.fromtimestamp(start_ns // 1_000_000_000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def find_window(archive: Archive, job_id: str, name: str | None) -> int:
+def find_window(archive: Archive, job_id: str, name: str | None, length_ns: int | None = None) -> int:
     """Start of the window that `name` means: the last that begins at or before this time. None: the only one.
 
-    name: Unix nanoseconds, or ISO 8601 (UTC where it names no zone).
+    name: Unix nanoseconds, or ISO 8601 (UTC where it names no zone). length_ns: of a window, where known: a time after the end of
+    the window is in none.
 
     Raises BadUse for a name that is no time, and NotArchived.
     """
@@ -67,7 +68,7 @@ def find_window(archive: Archive, job_id: str, name: str | None) -> int:
             moment = moment.replace(tzinfo=timezone.utc)
         wanted = int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
     begun = [start for start in windows if start <= wanted]
-    if not begun:
+    if not begun or (length_ns and wanted >= begun[-1] + length_ns):
         raise NotArchived(f"Job {job_id!r} has no window {name}. It has: {_some(windows)}")
     return begun[-1]
 

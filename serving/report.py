@@ -22,8 +22,13 @@ POLICY = "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-actio
 SNIPPETS = 4  # of what was stored but left out, in an opened gap
 
 
-def report(job: Job, traces: Sequence[PreprocessedTrace], answer: Answer, warehouse: Warehouse) -> str:
-    """The page, as HTML. Reads at most 64 MiB of the archive for the charts; blocks on it."""
+def report(
+    job: Job, traces: Sequence[PreprocessedTrace], answer: Answer, warehouse: Warehouse, unread: Sequence[str] = ()
+) -> str:
+    """The page, as HTML. unread: a sentence for each trace that is missing in `traces`.
+
+    Reads at most 64 MiB of the archive for the charts; blocks on it.
+    """
     style = resources.files("tracewinnow.serving").joinpath("report.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     series, left_out = series_of(warehouse, job.job_id, [trace.window_start_ns for trace in traces])
@@ -40,7 +45,7 @@ def report(job: Job, traces: Sequence[PreprocessedTrace], answer: Answer, wareho
             el("div", [draw(chart) for chart in charts], class_="charts"),
             el("p", left_out, class_="dim") if left_out else None,
         ) if charts else None,
-        _account(job, traces),
+        _account(job, traces, unread),
         el("footer", f"Made by tracewinnow {VERSION}. Every line that is not here is in the archive: ",
            el("code", "tracewinnow lines --help")),
     )  # fmt: skip
@@ -191,7 +196,7 @@ def _gap(job: Job, trace: PreprocessedTrace, first: int, last: int, chosen: Sequ
     return el("details", el("summary", what), el("div", content), class_="gap")
 
 
-def _account(job: Job, traces: Sequence[PreprocessedTrace]) -> Markup:
+def _account(job: Job, traces: Sequence[PreprocessedTrace], unread: Sequence[str]) -> Markup:
     kept: dict[str, list[int]] = {}
     for trace in traces:
         for of in trace.classes:
@@ -211,8 +216,8 @@ def _account(job: Job, traces: Sequence[PreprocessedTrace]) -> Markup:
     versions = sorted({f"{name} {value}" for trace in traces for name, value in trace.versions.items()})
     notes = sorted({f"{note.stage} {note.what}: {note.reason}" for trace in traces for note in trace.notes})
     holes = el("p", "None: every batch of every process came, up to the last that was seen.", class_="dim")
-    if job.holes:
-        holes = _list([str(hole) for hole in job.holes])
+    if job.holes or unread:
+        holes = _list([*map(str, job.holes), *unread])
     skipped = [el("h3", "Stages that were skipped or fell back"), _list(notes)] if notes else []
     content = [
         *(el("h3", "Holes"), holes),

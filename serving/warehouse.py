@@ -5,15 +5,19 @@ from __future__ import annotations
 import difflib
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
+from tracewinnow.serving.damage import unreadable
+from tracewinnow.serving.holes import Hole, Unread, find_holes
+from tracewinnow.stores.errors import CorruptObject, NotFound
 from tracewinnow.stores.objects import open_objects
-from tracewinnow.stores.traces import trace_object
+from tracewinnow.stores.traces import made_again, read_trace, trace_object
 
 STATES = ("running", "stopped", "crashed", "lost contact", "imported")
 SILENCE_NS = 600 * 1_000_000_000  # a job that said nothing for so long, and never that it ended, is lost
@@ -21,21 +25,6 @@ SILENCE_NS = 600 * 1_000_000_000  # a job that said nothing for so long, and nev
 
 class UnknownJob(TracewinnowError):
     """No job of that name, or more than one; the message names what is near."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hole:
-    """Batches [first, last] of a process that never came, between others that did."""
-
-    process_uuid: str
-    rank: int  # -1 where unknown
-    first: int
-    last: int
-
-    def __str__(self) -> str:
-        who = f"rank {self.rank}" if self.rank >= 0 else "a process without rank"
-        batches = f"batch {self.first}" if self.first == self.last else f"batches {self.first} to {self.last}"
-        return f"{batches} of {who} ({self.process_uuid[:8]}) never came"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +60,6 @@ class Job:
         """Until its end, or until it was last heard of; 0 where unknown."""
         until = self.ended_ns if self.state in ("stopped", "crashed") else self.last_time_ns
         return max(until - self.begun_ns, 0) if self.begun_ns else 0
-
-
-def find_holes(ranges: Iterable[tuple[str, int, int, int]]) -> list[Hole]:
-    """Missing batches of each process. ranges: (process_uuid, rank or -1, first, last), in any order, may overlap.
-
-    Sequences start at 0; what is missing after the last that came cannot be known.
-    """
-    holes: list[Hole] = []
-    process, rank, expected = "", -1, 0
-    for uuid, of, first, last in sorted(ranges):
-        if uuid != process:
-            process, expected = uuid, 0
-        rank = of
-        if first > expected:
-            holes.append(Hole(uuid, rank, expected, first - 1))
-        expected = max(expected, last + 1)
-    return holes
 
 
 def state_of(outcome: str, started_ns: int, ended_ns: int, last_time_ns: int, now_ns: int) -> str:
@@ -156,7 +128,8 @@ def _job(told: dict[str, Any], ranges: list[tuple[str, int, int, int]]) -> Job:
 class Warehouse:
     """The warehouse at `uri`: a folder or gs://bucket/prefix. Every method blocks on it.
 
-    Raises BadUse where there is no warehouse, Transient and StoreError as its store does.
+    Raises BadUse where there is no warehouse, Transient and StoreError as its store does, and TracewinnowError, which names the
+    files and what makes them again, where tables are damaged.
     """
 
     def __init__(self, uri: str) -> None:
@@ -173,17 +146,34 @@ class Warehouse:
         """A DuckDB connection with the views jobs, traces, segments and dead_letters."""
         from tracewinnow.stores.parquet_tables import connect
 
-        return connect(self.uri)
+        with self._told():  # it looks into the first file of each table
+            return connect(self.uri)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        import duckdb
+
+        try:
+            yield
+        except duckdb.Error as failed:
+            raise unreadable(self.store, self.uri, failed) from failed
+
+    def _rows(self, sql: str, *of: Any) -> list[tuple[Any, ...]]:
+        with self._told():
+            found: list[tuple[Any, ...]] = self.tables.execute(sql, list(of)).fetchall()
+            return found
 
     def jobs(
         self, state: str | None = None, limit: int | None = None, job_id: str | None = None, now_ns: int | None = None
     ) -> list[Job]:
         """Jobs, the one heard of last first; only those in `state`, only `job_id`, at most `limit`. now_ns: for tests."""
         now = time.time_ns() if now_ns is None else now_ns
-        cursor = self.tables.execute(_JOBS, {"job": job_id})
-        names = [column[0] for column in cursor.description]
+        with self._told():
+            cursor = self.tables.execute(_JOBS, {"job": job_id})
+            names = [column[0] for column in cursor.description]
+            found = cursor.fetchall()
         chosen: list[dict[str, Any]] = []
-        for row in cursor.fetchall():
+        for row in found:
             told = dict(zip(names, row, strict=True))
             begun, outcome = told.pop("started_last"), told.pop("outcome") or ""
             told["state"] = state_of(outcome, begun, told["ended_ns"], told["last_time_ns"], now)
@@ -192,13 +182,13 @@ class Warehouse:
             if len(chosen) == limit:
                 break
         ranges: defaultdict[str, list[tuple[str, int, int, int]]] = defaultdict(list)
-        for job, *run in self.tables.execute(_PROCESSES, [[told["job_id"] for told in chosen]]).fetchall():
+        for job, *run in self._rows(_PROCESSES, [told["job_id"] for told in chosen]):
             ranges[job].append(tuple(run))
         return [_job(told, ranges[told["job_id"]]) for told in chosen]
 
     def job_ids(self) -> list[str]:
         """Every job, in the order of names."""
-        return [row[0] for row in self.tables.execute("SELECT DISTINCT job_id FROM jobs ORDER BY job_id").fetchall()]
+        return [row[0] for row in self._rows("SELECT DISTINCT job_id FROM jobs ORDER BY job_id")]
 
     def find(self, name: str) -> str:
         """The job that `name` means: its whole id, or the beginning of only one. Raises UnknownJob."""
@@ -223,14 +213,25 @@ class Warehouse:
             return found
         raise UnknownJob(f"No job {job_id!r}.")
 
-    def traces(self, job_id: str, line_classes: bool = True) -> list[PreprocessedTrace]:
+    def traces(
+        self, job_id: str, line_classes: bool = True, unread: list[Unread] | None = None
+    ) -> list[PreprocessedTrace]:
         """The newest trace of each window and part, in time order, without its numbers (see `containers`).
 
-        Without line_classes they take a fraction of the memory.
+        Without line_classes they take a fraction of the memory. unread: takes the traces that are damaged or gone; without it
+        the first of them raises TracewinnowError.
         """
         found = []
-        for start, part, revision in self.tables.execute(_TRACES, [job_id]).fetchall():
-            trace = PreprocessedTrace.FromString(self.store.get(trace_object(job_id, start, revision, part)))
+        for start, part, revision in self._rows(_TRACES, job_id):
+            name = trace_object(job_id, start, revision, part)
+            try:
+                trace = read_trace(self.store, name)
+            except (CorruptObject, NotFound) as lost:
+                told = str(lost).rstrip(".") + f"; {made_again(name, self.uri)}"
+                if unread is None:
+                    raise TracewinnowError(told) from lost
+                unread.append(Unread(start, part, told))
+                continue
             trace.ClearField("container")
             if not line_classes:
                 trace.ClearField("line_classes")
@@ -239,13 +240,18 @@ class Warehouse:
 
     def revision(self, job_id: str, start_ns: int, part: int) -> int:
         """How many batches the newest stored trace of this window was made from; 0 where none is stored."""
-        rows = self.tables.execute(_TRACES, [job_id]).fetchall()
+        rows = self._rows(_TRACES, job_id)
         return max((revision for start, its, revision in rows if (start, its) == (start_ns, part)), default=0)
 
     def containers(self, job_id: str) -> Iterator[tuple[int, int, bytes]]:
         """(start of the window, part, container of its numbers) of the newest traces that have one, in time order."""
-        cursor = self.tables.cursor().execute(_CONTAINERS, [job_id])
-        while some := cursor.fetchmany(16):
+        with self._told():
+            cursor = self.tables.cursor().execute(_CONTAINERS, [job_id])
+        while True:
+            with self._told():
+                some = cursor.fetchmany(16)
+            if not some:
+                return
             for start, part, container, uri in some:
                 yield start, part, self.store.get(uri) if uri else container
 
@@ -253,12 +259,10 @@ class Warehouse:
         """What the job's traces say about numbers that have no container, each once, with how many say so."""
         return [
             f"{reason} ({count} of its traces)" if count > 1 else reason
-            for reason, count in self.tables.execute(_LEFT_OUT, [job_id]).fetchall()
+            for reason, count in self._rows(_LEFT_OUT, job_id)
         ]
 
     def dead_letters(self) -> dict[str, int]:
         """How many records were refused, by code."""
-        rows = self.tables.execute(
-            "SELECT code, count(*) FROM dead_letters GROUP BY code ORDER BY 2 DESC, 1"
-        ).fetchall()
+        rows = self._rows("SELECT code, count(*) FROM dead_letters GROUP BY code ORDER BY 2 DESC, 1")
         return dict(rows)

@@ -74,13 +74,15 @@ class Archive:
         *,
         names: Collection[BatchName] | None = None,
         max_bytes: int | None = None,
+        damaged: list[CorruptObject] | None = None,
     ) -> Window:
         """The batches of a window, or those of `names`; none where nothing is archived.
 
         A batch that was archived twice is decompressed once. Raises TooLarge, before any batch is read, for more than
-        `max_bytes` of batches, and CorruptObject for an object that is not as it was written.
+        `max_bytes` of batches, and CorruptObject for an object that is not as it was written. damaged: takes these errors
+        instead, an object once; the window is then what can still be read of it.
         """
-        opened = list(self._open(job_id, window_start_ns))
+        opened = list(self._open(job_id, window_start_ns, damaged))
         winners, conflicts = _resolve([entry for found in opened for entry in found.contents.entries])
         if names is not None:
             chosen = {(bytes.fromhex(process_uuid), sequence) for process_uuid, sequence in names}
@@ -94,15 +96,27 @@ class Archive:
                 "read it in parts, planned with index()."
             )
         window = Window([], [])
-        read = {entry: data for found in opened for entry, data in self._batches(found, wanted)}
+        read: dict[RawEntry, bytes] = {}
+        for found in opened:
+            try:
+                for entry, data in self._batches(found, wanted):
+                    read[entry] = data
+                    wanted.discard(entry)
+            except CorruptObject as wrong:  # what it held may stand in another object as well
+                if damaged is None:
+                    raise
+                damaged.append(wrong)
         for entry in sorted(read):
             batch = ArchivedBatch(entry[0].hex(), entry[1], entry[2], read[entry])
             (window.conflicts if entry in conflicts else window.batches).append(batch)
         return window
 
-    def index(self, job_id: str, window_start_ns: int) -> list[Entry]:
-        """Name, record time and size of every batch that `read` would return, in its order; no batch is read."""
-        opened = self._open(job_id, window_start_ns)
+    def index(self, job_id: str, window_start_ns: int, *, damaged: list[CorruptObject] | None = None) -> list[Entry]:
+        """Name, record time and size of every batch that `read` would return, in its order; no batch is read.
+
+        damaged: takes the errors of objects whose index cannot be read, which are left out then.
+        """
+        opened = self._open(job_id, window_start_ns, damaged)
         winners, _ = _resolve([entry for found in opened for entry in found.contents.entries])
         return [Entry(entry[0].hex(), *entry[1:]) for entry in sorted(winners.values())]
 
@@ -123,13 +137,19 @@ class Archive:
                 yield self._open_object(info).contents.job_id
                 break
 
-    def _open(self, job_id: str, window_start_ns: int) -> Iterator[_Opened]:
+    def _open(self, job_id: str, window_start_ns: int, damaged: list[CorruptObject] | None) -> Iterator[_Opened]:
         for info in self.store.list(_folder(job_id, window_start_ns)):
-            found = self._open_object(info)
-            if (found.contents.job_id, found.contents.window_start_ns) != (job_id, window_start_ns):
-                raise CorruptObject(
-                    info.name, f"it is of job {found.contents.job_id!r}, window {found.contents.window_start_ns}"
-                )
+            try:
+                found = self._open_object(info)
+                if (found.contents.job_id, found.contents.window_start_ns) != (job_id, window_start_ns):
+                    raise CorruptObject(
+                        info.name, f"it is of job {found.contents.job_id!r}, window {found.contents.window_start_ns}"
+                    )
+            except CorruptObject as wrong:
+                if damaged is None:
+                    raise
+                damaged.append(wrong)
+                continue
             yield found
 
     def _open_object(self, info: ObjectInfo) -> _Opened:
@@ -141,10 +161,9 @@ class Archive:
         return _Opened(info, start if len(start) == info.size else b"", index)
 
     def _batches(self, found: _Opened, wanted: set[RawEntry]) -> Iterator[tuple[RawEntry, bytes]]:
-        """The wanted batches of an object, which are taken out of `wanted`."""
+        """The wanted batches of an object, as far as it is whole. Raises CorruptObject at the first block that is not."""
         name, entries = found.info.name, found.contents.entries
         mine = wanted.intersection(entries)
-        wanted -= mine
         blocks = [block for block in found.contents.blocks if not mine.isdisjoint(entries[block.first : block.last])]
         if not blocks:
             return

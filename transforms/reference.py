@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ FORMAT = "tracewinnow-reference-1"
 MOST = 1_000_000  # templates of a profile: 23 MB saved, 12 MB in memory
 LARGEST = 64 << 20  # bytes of a saved profile that are read
 MOST_RUNS = (1 << 31) - 1
+NAME = re.compile("[0-9a-f]{16}")
 
 Names = npt.NDArray[np.uint64]
 
@@ -66,16 +68,19 @@ class Reference:
         return np.where(self.names[at] == names, self.counts[at] / self.runs, 0).astype(np.float32)
 
     def save(self) -> str:
-        """As JSON; equal profiles, equal text."""
+        """As JSON, with its digest, so that damage is found; equal profiles, equal text."""
+        return f'{self._body()[:-1]}, "sha256": "{self.digest()}"}}'
+
+    def _body(self) -> str:
         named = {
             f"{name:016x}": count for name, count in zip(self.names.tolist(), self.counts.tolist(), strict=True)
         }  # sorted, because the numbers are
         return json.dumps({"format": FORMAT, "runs": self.runs, "templates": named})
 
     def digest(self) -> str:
-        """SHA-256 of the profile, hex; worked out once."""
+        """SHA-256 of the profile as JSON without its digest, hex; worked out once."""
         if not self._digest:
-            self._digest = hashlib.sha256(self.save().encode()).hexdigest()
+            self._digest = hashlib.sha256(self._body().encode()).hexdigest()
         return self._digest
 
     def __eq__(self, other: object) -> bool:
@@ -85,14 +90,15 @@ class Reference:
 
     @staticmethod
     def load(text: str) -> Reference:
-        """What save() wrote. Raises BadInput where it is something else, or larger than LARGEST."""
+        """What save() wrote, now or before it wrote a digest. Raises BadInput for what is damaged, something else or too large."""
         if len(text) > LARGEST:
             raise BadInput("reference-too-large", f"a profile has at most {LARGEST >> 20} MB, and this one {len(text)}")
         try:
             loaded = json.loads(text)
             format, runs, templates = loaded["format"], loaded["runs"], loaded["templates"]
         except (ValueError, KeyError, TypeError, RecursionError) as wrong:
-            raise BadInput("not-a-reference", "this is no reference profile") from wrong
+            what = "this is no reference profile, or a damaged one"
+            raise BadInput("not-a-reference", f"{what}: make it again with `tracewinnow reference build`") from wrong
         if format != FORMAT:
             raise BadInput("not-a-reference", f"the profile's format is {format!r:.60}; this version reads {FORMAT!r}")
         if type(runs) is not int or not 0 <= runs <= MOST_RUNS or not isinstance(templates, dict):
@@ -107,15 +113,21 @@ class Reference:
         except ValueError as wrong:
             raise BadInput("not-a-reference", f"the profile is damaged: {wrong}") from wrong
         order = np.argsort(names)
-        return Reference(runs, names[order], counts[order])
+        found = Reference(runs, names[order], counts[order])
+        # A key of another name is what damage makes of "sha256".
+        if loaded.keys() - {"format", "runs", "templates"} and loaded.get("sha256") != found.digest():
+            raise BadInput(
+                "not-a-reference",
+                "the profile is damaged: its checksum is wrong. Make it again with `tracewinnow reference build`",
+            )
+        return found
 
 
 def hexadecimal(name: str) -> int:
     """A template's name as a number. Raises ValueError."""
-    number = int(name, 16) if len(name) == 16 else -1
-    if f"{number:016x}" != name:
+    if not NAME.fullmatch(name):
         raise ValueError(f"{name!r:.60} is no template's name")
-    return number
+    return int(name, 16)
 
 
 def counted(count: object, runs: int) -> int:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from tracewinnow.cli.codec import command
-from tracewinnow.codec import decode_series
+from tracewinnow.codec import SeriesWriter, decode_series
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
 
 VALUES = np.exp(np.random.default_rng(0).normal(size=(300, 3))).astype(np.float32)
@@ -127,3 +127,64 @@ def test_the_exit_codes() -> None:
     run = [sys.executable, "-m", "tracewinnow", "codec"]
     assert subprocess.run([*run, "inspect", "-"], input=b"x", capture_output=True).returncode == 1
     assert subprocess.run([*run, "encode", "-", "-"], input=b"x", capture_output=True).returncode == 2
+
+
+@pytest.fixture
+def container(table: Path, tmp_path: Path) -> bytes:
+    """Of several chunks."""
+    with SeriesWriter(tmp_path / "long.twc", names=["a", "b"], chunk_steps=1000) as writer:
+        for values in np.random.default_rng(0).normal(size=(4000, 2)):
+            writer.append(values)
+    return (tmp_path / "long.twc").read_bytes()
+
+
+def recover(tmp_path: Path, data: bytes) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "cut.twc").write_bytes(data)
+    command = [sys.executable, "-m", "tracewinnow", "codec", "decode", "cut.twc", "x.csv", "--recover"]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+
+def test_what_was_recovered_is_told(tmp_path: Path, container: bytes) -> None:
+    said = recover(tmp_path, container)
+    assert (said.returncode, said.stderr) == (0, "cut.twc: 4,000 of 4,000 steps recovered\n")
+    broken = bytearray(container)
+    broken[len(broken) * 5 // 8] ^= 0xFF  # in the third chunk; the table is whole
+    said = recover(tmp_path, bytes(broken))
+    assert (said.returncode, said.stderr) == (0, "cut.twc: 2,000 of 4,000 steps recovered\n")
+    assert len((tmp_path / "x.csv").read_text().splitlines()) == 2001
+    said = recover(tmp_path, container[: len(container) // 2])
+    assert said.returncode == 0
+    assert "steps recovered; how many there were cannot be known" in said.stderr
+
+
+def test_nothing_recovered_is_a_failure(tmp_path: Path, container: bytes) -> None:
+    said = recover(tmp_path, container[:2000])
+    assert said.returncode == 1
+    assert "0 steps recovered; how many there were cannot be known" in said.stderr
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_advice_is_that_of_the_command_line(tmp_path: Path, container: bytes) -> None:
+    (tmp_path / "cut.twc").write_bytes(container[:-9])
+    for verb in (["inspect", tmp_path / "cut.twc"], ["decode", tmp_path / "cut.twc", tmp_path / "x.csv"]):
+        with pytest.raises(TracewinnowError, match="`tracewinnow codec decode --recover` reads what is whole"):
+            call(*verb)
+
+
+def test_no_advice_that_does_not_help(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", activations=np.eye(9))
+    call("encode", tmp_path / "x.npz", tmp_path / "x.twc", "--sparse")
+    (tmp_path / "cut.twc").write_bytes((tmp_path / "x.twc").read_bytes()[:-9])
+    with pytest.raises(TracewinnowError, match=r"the container was not finished \(at byte"):
+        call("decode", tmp_path / "cut.twc", tmp_path / "back.npz", "--recover")
+
+
+def test_only_a_bundle_has_parts(tmp_path: Path, container: bytes) -> None:
+    with pytest.raises(BadUse, match="is no bundle and has no parts: leave --part out"):
+        call("decode", tmp_path / "long.twc", tmp_path / "x.csv", "--part", "4")
+
+
+def test_a_closed_standard_input_is_said() -> None:
+    command = f"{sys.executable} -m tracewinnow codec encode - - --from csv <&-"
+    said = subprocess.run(command, shell=True, capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (2, "Error: standard input is closed: give a file\n")

@@ -56,6 +56,8 @@ WRONG = [
     (("backfill", "a.log", "--warehouse", "a.log"), 2, "a.log is a file: a warehouse is a folder"),
     (("backfill", "a.log", "--warehouse", "w", "--beam-options", "--x=1"), 2, "Did you forget --runner?"),
     (("backfill", "a.log", "--warehouse", "w", "--runner", "flink", "--beam-options", "'"), 2, "No closing quotation"),
+    (("backfill", "a.log", "--warehouse", "w", "--runner", "flink"), 2, "needs --job_endpoint: give --beam-options"),
+    (("backfill", "a.log", "--warehouse", "w", "--runner", "dataflow"), 2, "needs --project: give --beam-options"),
     (("backfill", "a.log", "--warehouse", "w", "--tables", "x"), 2, "give bq://PROJECT/DATASET"),
     (("backfill", "a.log", "--warehouse", "w", "--window", "99d"), 2, "at most 31d"),
     (("backfill", "a.log", "--warehouse", "w", "--reference", "a.log"), 2, "no reference profile"),

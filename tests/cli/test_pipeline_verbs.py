@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
+from tracewinnow.cli.common import submitted
+from tracewinnow.schemas.errors import BadUse, TracewinnowError
 
 LOG = "2026-03-01 12:00:00 step 1 loss 2.0\n2026-03-01 12:00:01 step 2 loss nan\nRuntimeError: shard 7 is gone\n"
 
@@ -84,6 +86,14 @@ def test_files_that_are_no_logs(cli: Cli, log: Path, tmp_path: Path) -> None:
 def test_every_kind_of_text_is_taken(cli: Cli, tmp_path: Path, text: bytes) -> None:
     (tmp_path / "a.log").write_bytes(text)
     assert cli("backfill", "a.log", "--warehouse", "w").code == 0
+
+
+def test_what_another_runner_raises_is_a_sentence() -> None:
+    with pytest.raises(TracewinnowError, match=r"the runner prism did not do it: OSError: no such host\. See that"):  # noqa: SIM117
+        with submitted("prism"):
+            raise RuntimeError("in step Read") from OSError("a trace\nno such host")
+    with pytest.raises(BadUse, match="of our own"), submitted("prism"):
+        raise BadUse("of our own")
 
 
 def test_a_folder_without_files(cli: Cli, tmp_path: Path) -> None:

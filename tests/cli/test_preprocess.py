@@ -120,7 +120,8 @@ def test_binary_data_is_noted_and_what_is_text_in_it_is_found(tmp_path: Path) ->
 
 def test_an_empty_log() -> None:
     result = run("-", data="")
-    assert (result.exit_code, result.stdout) == (0, "\n")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "Note: standard input is empty: there is nothing to winnow\n"
 
 
 @pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 from pathlib import Path
 
 import pytest
@@ -139,3 +140,33 @@ def test_a_full_disk_leaves_the_profile_that_was_there(cli: Cli, logs: Path, mon
     assert "No space left on device" in said.err
     assert (logs / "kept.json").read_bytes() == before
     assert [path.name for path in logs.iterdir() if path.name.startswith(".")] == []
+
+
+def test_every_flipped_bit_is_found(cli: Cli, logs: Path) -> None:
+    cli("reference", "build", "good-1.log", "good-2.log.gz", "--out", "whole.json")
+    whole = (logs / "whole.json").read_bytes().rstrip()
+    chance = random.Random(0)
+    for at in [*range(60), *chance.sample(range(60, len(whole)), 40)]:
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << chance.randrange(8)
+        (logs / "flipped.json").write_bytes(flipped)
+        said = cli("preprocess", "failed.log", "--reference", "flipped.json")
+        assert (said.code, said.out) == (1, ""), flipped
+        assert "flipped.json: " in said.err
+        assert cli("reference", "build", "flipped.json", "--out", "other.json").code == 1
+
+
+def test_a_name_in_a_profile_that_is_no_number(cli: Cli, logs: Path) -> None:
+    (logs / "odd.json").write_text(json.dumps({"format": FORMAT, "runs": 1, "templates": {"x" * 16: 1}}))
+    said = cli("reference", "show", "odd.json")
+    assert said.code == 1
+    assert "'xxxxxxxxxxxxxxxx' is no template's name" in said.err
+    assert "invalid literal" not in said.err
+
+
+def test_binary_data_as_a_healthy_log_is_noted(cli: Cli, logs: Path) -> None:
+    (logs / "bin").write_bytes(random.Random(0).randbytes(5000))
+    for words in (("reference", "build", "bin", "--out", "b.json"), ("preprocess", "failed.log", "--reference", "bin")):
+        said = cli(*words)
+        assert said.code == 0
+        assert "Note: the reference bin is binary data, not a log" in said.err

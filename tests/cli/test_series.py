@@ -125,3 +125,20 @@ def test_the_container_of_a_trace_under_codec(cli: Cli, writer: Writer, tmp_path
     assert cli("codec", "decode", "c.twc", "x.csv", "--part", "99").code == 2
     assert cli("codec", "decode", "c.twc", "x.csv", "--part", "0").code == 0
     assert Path("x.csv").read_text().startswith('"step","0/loss"')
+
+
+@pytest.mark.parametrize("out", [(), ("--out", "loss.csv")], ids=["stdout", "file"])
+def test_a_name_that_no_series_has(cli: Cli, writer: Writer, out: tuple[str, ...]) -> None:
+    write(writer, numeric())
+    said = cli("series", "llama", "--name", "lss", "--warehouse", "warehouse", *out)
+    assert said.code == 1
+    assert "llama-1 has no series called lss; it has =cmd|'/c calc', limit_bytes, loss, " in said.err
+    assert not Path("loss.csv").exists()
+
+
+def test_one_name_of_two(cli: Cli, writer: Writer) -> None:
+    write(writer, numeric())
+    said = cli("series", "llama", "--name", "lss", "--name", "loss", "--warehouse", "warehouse")
+    assert said.code == 1
+    assert len(read(said.out)) == 3
+    assert "llama-1 has no series called lss" in said.err

@@ -105,7 +105,9 @@ def test_lines_as_json(cli: Cli, crashed: Writer) -> None:
     said = cli("lines", "llama-1", "30-99", "--warehouse", "warehouse", "--json")
     rows = [json.loads(row) for row in said.out.splitlines()]
     assert [row["line"] for row in rows] == [30, 31, 32]
-    assert rows[1] == {"line": 31, "time_ns": START + 2 * SECOND, "rank": 0, "text": "caf\udce9"}
+    assert rows[1] == {
+        "window": "2026-01-01T00:00:00Z", "line": 31, "time_ns": START + 2 * SECOND, "rank": 0, "text": "caf\udce9",
+    }  # fmt: skip
     assert "ends at line 32" in said.err
 
 
@@ -119,6 +121,25 @@ def test_lines_of_a_window_by_a_time_inside_of_it(cli: Cli, crashed: Writer) -> 
     said = cli("lines", "llama-1", "1", "--window", "2026-01-01T00:00:30Z", "--warehouse", "warehouse")
     assert said.out == "line 1\n"
     assert "Window 2026-01-01T00:00:00Z" in said.err
+
+
+def test_lines_of_a_window_that_is_not_there(cli: Cli, crashed: Writer) -> None:
+    said = cli("lines", "llama-1", "1", "--window", "2026-01-01T00:01:00Z", "--warehouse", "warehouse")
+    assert (said.code, said.out) == (1, "")
+    assert "has no window 2026-01-01T00:01:00Z. It has: 2026-01-01T00:00:00Z" in said.err
+
+
+@pytest.mark.parametrize("verb", ["jobs", "show", "lines", "series", "export", "rebuild", "backfill", "stream"])
+def test_examples_name_the_warehouse(cli: Cli, verb: str) -> None:
+    examples = cli(verb, "--help").out.partition("Examples:")[2].replace("\\\n", "")
+    for example in examples.strip().splitlines():
+        assert "--warehouse" in example
+
+
+def test_without_a_warehouse_both_ways_are_told(cli: Cli) -> None:
+    said = cli("show", "llama-1")
+    assert said.code == 2
+    assert "with --warehouse, or set TRACEWINNOW_WAREHOUSE" in said.err
 
 
 def test_a_part_that_is_not_there(cli: Cli, crashed: Writer) -> None:

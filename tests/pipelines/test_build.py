@@ -11,9 +11,11 @@ from apache_beam.testing.util import assert_that
 from tests.pipelines.feed import batch
 from tracewinnow.pipelines.build import FAILED, ReadWindowFn, read_window
 from tracewinnow.pipelines.options import Settings
+from tracewinnow.pipelines.rebuild import BuildHere
 from tracewinnow.pipelines.run import run_here
 from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
 from tracewinnow.stores.archive import Archive, ArchivedBatch
+from tracewinnow.stores.errors import CorruptObject
 from tracewinnow.stores.objects import open_objects
 from tracewinnow.transforms.trace import Trace
 
@@ -94,3 +96,44 @@ def test_a_damaged_object_is_a_dead_letter_that_names_it(archive: Archive, setti
     [(code, reason)] = dead_letters(settings)
     assert code == "corrupt-archive"
     assert name in reason
+
+
+def damage(settings: Settings, name: str, at: int) -> None:
+    file = Path(settings.warehouse) / name
+    whole = bytearray(file.read_bytes())
+    whole[at] ^= 0xFF
+    file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("at", [0, -5], ids=["head", "block"])
+def test_a_window_is_built_without_what_is_damaged(archive: Archive, settings: Settings, at: int) -> None:
+    settings = Settings(settings.warehouse)
+    archive.write(*KEY, [archived(lines_of(0))])
+    name = archive.write(*KEY, [archived(lines_of(1))])
+    archive.write(*KEY, [archived(lines_of(2))])
+    damage(settings, name, at)
+    found = list(read_window(archive, KEY, settings))
+    traces = [one for one in found if isinstance(one, Trace)]
+    assert [one.name for one in found if isinstance(one, CorruptObject)] == [name]
+    assert [line for trace in traces for line in trace.lines] == [f"line {s}.{n}" for s in (0, 2) for n in range(1000)]
+    assert {trace.revision for trace in traces} == {2}  # not that of a trace that knew all three
+    assert {(one.first, one.last) for trace in traces for one in trace.processes} == {(0, 0), (2, 2)}
+
+
+def test_a_part_with_a_damaged_block_is_not_stored_as_if_it_were_whole(archive: Archive, settings: Settings) -> None:
+    for sequence in range(9):
+        name = archive.write(*KEY, [archived(lines_of(sequence))])
+    whole = [one.part for one in read_window(archive, KEY, settings) if isinstance(one, Trace)]
+    damage(settings, name, -5)
+    found = list(read_window(archive, KEY, settings))
+    assert [one.part for one in found if isinstance(one, Trace)] == whole[:-1]
+    [told] = [one for one in found if isinstance(one, CorruptObject)]
+    assert told.name == name
+    assert f"part {whole[-1]} was not built" in told.reason
+
+
+def test_dead_letters_are_counted(archive: Archive, settings: Settings) -> None:
+    archive.write(*KEY, [archived(lines_of(0)), archived(lines_of(0, "other "))])
+    damage(settings, archive.write(*KEY, [archived(lines_of(1))]), 0)
+    counters = BuildHere(settings).build([KEY])
+    assert (counters["dead_letters"], counters["damaged_objects"], counters["traces"]) == (2, 1, 1)

@@ -13,6 +13,7 @@ from tests.pipelines.feed import stored
 from tracewinnow.pipelines.export import export, newest
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
+from tracewinnow.stores.errors import CorruptObject
 from tracewinnow.stores.objects import open_objects
 
 DAY = 1_767_312_000 * 1_000_000_000  # 2026-01-02
@@ -62,3 +63,13 @@ def test_a_day_without_traces_is_said(tmp_path: Path) -> None:
 def test_newest_keeps_all_parts_of_the_highest_revision() -> None:
     names = ["j-1-r00000001-p0000.binpb", "j-1-r00000002-p0000.binpb", "j-1-r00000002-p0001.binpb", "noise.txt"]
     assert newest(names) == names[1:3]
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff" * 40], ids=["empty", "no message"])
+def test_a_damaged_trace_is_named(tmp_path: Path, data: bytes) -> None:
+    put(tmp_path, "a", 0, 1, 1.0)
+    put(tmp_path, "b", 0, 1, 1.0)
+    [file] = tmp_path.glob("traces/*/b-*")
+    file.write_bytes(data)
+    with pytest.raises(CorruptObject, match=rf"{file.name} is damaged: .*`tracewinnow rebuild --job b --warehouse"):
+        export(str(tmp_path), "2026-01-02")

@@ -46,6 +46,9 @@ def test_window_by_name_time_or_alone(writer: Writer) -> None:
     assert find_window(archive, "a", window_name(second)) == second
     assert find_window(archive, "a", str(second)) == second
     assert find_window(archive, "a", "2026-01-01T01:01:30+01:00") == START
+    with pytest.raises(NotArchived, match=r"no window 2026-01-01T00:01:30Z\. It has: 2026-01-01T00:00:00Z, 2026"):
+        find_window(archive, "a", "2026-01-01T00:01:30Z", WINDOW)
+    assert find_window(archive, "a", "2026-01-01T00:00:59Z", WINDOW) == START
     with pytest.raises(NotArchived, match="no window"):
         find_window(archive, "a", "2025-01-01")
     with pytest.raises(NotArchived, match="nothing of job"):

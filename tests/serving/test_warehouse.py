@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.serving.conftest import SECOND, START, Writer, batch
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.schemas.telemetry_pb2 import Event, TelemetryBatch
-from tracewinnow.serving.warehouse import UnknownJob, Warehouse, find_holes, nearest
+from tracewinnow.serving.holes import find_holes
+from tracewinnow.serving.warehouse import UnknownJob, Warehouse, nearest
 
 
 def opened(writer: Writer) -> Warehouse:

@@ -112,6 +112,21 @@ def test_a_damaged_object_is_named(archive: Archive) -> None:
             archive.index("job", 0)
 
 
+def test_what_is_whole_is_read_beside_what_is_damaged(archive: Archive) -> None:
+    name = archive.write("job", 0, [batch(1, 0), batch(1, 1)])
+    archive.write("job", 0, [batch(1, 1), batch(1, 2)])
+    data = archive.store.get(name)
+    for wrong in (data[:-1], b"", data[:-3] + bytes([data[-3] ^ 1]) + data[-2:]):  # the last: a block, not the index
+        archive.store.put(name, wrong)
+        damaged: list[CorruptObject] = []
+        assert archive.read("job", 0, damaged=damaged) == Window([batch(1, 1), batch(1, 2)], [])
+        assert [error.name for error in damaged] == [name]
+    archive.store.put(name, b"")
+    damaged = []
+    assert [entry.sequence for entry in archive.index("job", 0, damaged=damaged)] == [1, 2]
+    assert [error.name for error in damaged] == [name]
+
+
 def test_an_object_in_the_wrong_folder(archive: Archive) -> None:
     data = archive.store.get(archive.write("job", 0, [batch(1, 0)]))
     archive.store.put("archive/other/00000000000000000000/x.twa", data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 
@@ -121,3 +122,18 @@ def test_the_digest_is_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert first != second
     monkeypatch.setattr(Reference, "save", lambda self: pytest.fail("a trace asks for it each time"))
     assert found.digest() == second
+
+
+def test_a_profile_without_a_checksum_is_read_as_it_was_written_once() -> None:
+    profile = of([["ab", "cd"], ["ab"]])
+    old = json.loads(profile.save())
+    assert old.pop("sha256") == profile.digest()
+    assert Reference.load(json.dumps(old)) == profile
+    assert profile.digest() == hashlib.sha256(json.dumps(old).encode()).hexdigest()
+
+
+def test_a_changed_profile_is_refused() -> None:
+    saved = of([["ab", "cd"], ["ab"]]).save()
+    for changed in (saved.replace('"runs": 2', '"runs": 3'), saved.replace("sha256", "sha257")):
+        with pytest.raises(BadInput, match="its checksum is wrong"):
+            Reference.load(changed)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-import os
 import sys
 
 import click
 from click.shell_completion import CompletionItem
 
+from tracewinnow.cli.output import STDOUT, drop_stdout, whole_stdout
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
 from tracewinnow.version import VERSION
 
@@ -94,7 +94,10 @@ def tracewinnow() -> None:
 def main() -> None:
     """Entry point of the console script; does not return."""
     try:
+        whole_stdout()
         code = tracewinnow(standalone_mode=False)  # that of click's Exit, which is returned here, not raised
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         sys.exit(130)
@@ -109,9 +112,11 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): not an error, and nothing may be written any more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         sys.exit(1)
     except OSError as wrong:
+        if wrong.filename == STDOUT:
+            drop_stdout()
         click.echo(f"Error: {wrong.strerror or wrong}" + (f": {wrong.filename}" if wrong.filename else ""), err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)

@@ -17,6 +17,7 @@ from tracewinnow.cli.common import (
     log_to_stderr,
     pipeline_options,
     settings_of,
+    submitted,
 )
 from tracewinnow.schemas.errors import BadUse
 
@@ -64,9 +65,9 @@ def command(paths: tuple[str, ...], job_id: str | None, again: bool, **options: 
             found += [f"{counted(len(refused), 'file')} skipped"] if refused else []
             click.echo(f"Nothing to do: {', '.join(found)}.", err=True)
         elif options["runner"] != "local":
-            click.echo(
-                f"The job ended: {backfill.submit_backfill(options['runner'], tasks, settings, arguments)}", err=True
-            )
+            with submitted(options["runner"]):
+                state = backfill.submit_backfill(options["runner"], tasks, settings, arguments)
+            click.echo(f"The job ended: {state}", err=True)
         else:
             _run_local(tasks, settings, options["as_json"])
     if refused:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import io
 import json
-import sys
-import zipfile
-from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
+from tracewinnow.cli.codec_files import (
+    FORMATS,
+    kind_of,
+    not_the_same,
+    read,
+    read_table,
+    write,
+    write_sparse,
+    write_table,
+)
 from tracewinnow.codec import (
     CodecError,
-    Coo,
-    Series,
+    container,
     decode_bundle,
     decode_series,
     decode_sparse,
@@ -24,8 +28,6 @@ from tracewinnow.codec import (
 )
 from tracewinnow.codec.inspect import describe
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
-
-FORMATS = ("npz", "csv", "parquet")
 
 
 @click.group(
@@ -118,14 +120,20 @@ def decode(
             2**63 if last_step is None else last_step + 1,
         )
     try:
-        if len(data) > 5 and data[5] == 5:
+        if kept(data) == container.BUNDLE:
             data = part_of(data, part)
-        if len(data) > 5 and data[5] == 2:
+        elif part is not None and container.open_header(memoryview(data)):
+            raise BadUse(f"{source} is no bundle and has no parts: leave --part out")
+        if kept(data) == container.SPARSE:
             write_sparse(target, decode_sparse(data, coo=True), kind)
             return
         series = decode_series(data, names=list(names) or None, step_range=span, recover=recover)
     except CodecError as wrong:
-        raise TracewinnowError(f"{source}: {str(wrong).replace('recover=True', '--recover')}") from None
+        raise damaged(source, data, wrong) from None
+    if recover:
+        click.echo(f"{source}: {recovered(data, len(series.steps), span)}", err=True)
+        if not len(series.steps):
+            raise TracewinnowError(f"{source}: nothing could be recovered, and {target} was not written")
     write_table(target, series, kind)
 
 
@@ -140,10 +148,11 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def inspect(source: str, as_json: bool) -> None:
     """Show the chunks of a container, their sizes, the predictors, and bytes a sample of each series."""
+    data = read(source)
     try:
-        found = describe(read(source))
+        found = describe(data)
     except CodecError as wrong:
-        raise TracewinnowError(f"{source}: {wrong}") from None
+        raise damaged(source, data, wrong) from None
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -153,15 +162,26 @@ def inspect(source: str, as_json: bool) -> None:
             click.echo("  " + "  ".join(f"{key} {show(value)}" for key, value in row.items()))
 
 
-def not_the_same(source: str, target: str) -> None:
-    """Raises BadUse where the result would be written over what it is made from."""
-    if (
-        "-" not in (source, target)
-        and Path(target).exists()
-        and Path(source).exists()
-        and Path(source).samefile(target)
-    ):
-        raise BadUse(f"{target} is the file that is read: give another target")
+def damaged(source: str, data: bytes, wrong: CodecError) -> TracewinnowError:
+    """The codec's error in the words of the command line. Of series alone a part can be read."""
+    advice = " (`tracewinnow codec decode --recover` reads what is whole)" if kept(data) == container.SERIES else ""
+    return TracewinnowError(f"{source}: {str(wrong).replace(' (recover=True reads what is whole)', advice)}")
+
+
+def kept(data: bytes) -> int:
+    """What is in a container, as its header says; 0 where it is too short for one."""
+    return data[5] if len(data) > 5 else 0
+
+
+def recovered(data: bytes, steps: int, span: tuple[int, int] | None) -> str:
+    """How much came back; of how much, where the table of the chunks is whole."""
+    try:
+        chunks = container.read_table(memoryview(data))
+    except CodecError:
+        return f"{steps:,} steps recovered; how many there were cannot be known, for the end of the file is missing"
+    if span is not None:
+        return f"{steps:,} steps of those asked for recovered"
+    return f"{steps:,} of {sum(chunk.count for chunk in chunks if chunk.kind == container.DATA):,} steps recovered"
 
 
 def part_of(data: bytes, number: int | None) -> bytes:
@@ -177,120 +197,3 @@ def show(value: Any) -> str:
         return f"{value:.3f}"
     # A name from a file may hold what a terminal obeys.
     return value if isinstance(value, str) and value.isprintable() else json.dumps(value)
-
-
-def kind_of(path: str) -> str:
-    suffix = Path(path).suffix[1:].lower()
-    if suffix not in FORMATS:
-        raise BadUse(f"the format of {path} is not in its name: use --from or --to with one of {', '.join(FORMATS)}")
-    return suffix
-
-
-def read(source: str) -> bytes:
-    return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-
-
-def write(target: str, data: bytes) -> None:
-    if target == "-":
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    else:
-        Path(target).write_bytes(data)
-
-
-def read_table(source: str, kind: str, array: str | None) -> tuple[np.ndarray[Any, Any], list[str] | None, Any]:
-    """(samples, names or None, steps or None)."""
-    data = io.BytesIO(read(source))
-    if kind == "npz":
-        return read_npz(data, array)
-    pyarrow = arrow()
-    try:
-        table = pyarrow.csv.read_csv(data) if kind == "csv" else pyarrow.parquet.read_table(data)
-    except pyarrow.ArrowException as wrong:
-        raise TracewinnowError(f"{source} is not {kind}: {wrong}") from None
-    if twice := sorted({name for name in table.column_names if table.column_names.count(name) > 1}):
-        raise TracewinnowError(
-            f"{source}: the column `{twice[0]}` stands there twice; each series needs a name of its own"
-        )
-    columns = {name: table.column(name).to_numpy() for name in table.column_names}
-    steps = columns.pop("step", None)
-    if steps is not None and steps.dtype.kind not in "iu":
-        raise TracewinnowError(f"{source}: the column `step` holds no integers")
-    if not columns or any(column.dtype.kind not in "iuf" for column in columns.values()):
-        raise TracewinnowError(f"{source}: every column but `step` holds numbers, and there is at least one")
-    kinds = {column.dtype for column in columns.values()}
-    dtype = kinds.pop() if len(kinds) == 1 else np.dtype(np.float64)
-    if dtype.kind in "iu":
-        dtype = np.dtype(np.int64)
-    for name, column in columns.items():
-        if column.dtype.kind in "iu" and not held(column, dtype):
-            raise TracewinnowError(f"{source}: the column `{name}` holds integers that {dtype} cannot: encode it alone")
-    return np.stack([column.astype(dtype) for column in columns.values()], axis=1), list(columns), steps
-
-
-def held(column: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> bool:
-    """Whether integers come back the same from this dtype."""
-    most, least = int(column.max(initial=0)), int(column.min(initial=0))
-    if dtype.kind == "i":
-        return most <= np.iinfo(dtype).max
-    return max(most, -least) <= 2**53 or bool((column.astype(dtype).astype(column.dtype) == column).all())
-
-
-def read_npz(data: io.BytesIO, array: str | None) -> tuple[np.ndarray[Any, Any], list[str] | None, Any]:
-    try:
-        arrays = np.load(data, allow_pickle=False)
-        values = {name: arrays[name] for name in arrays.files}
-    except (ValueError, OSError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as wrong:
-        raise TracewinnowError(f"the input is not npz, or holds objects: {wrong}") from None
-    known = [name for name in values if name not in ("names", "steps")]
-    if array is None and len(known) != 1:
-        raise BadUse(f"choose one with --array: {', '.join(known) or 'there is none'}")
-    chosen = array or known[0]
-    if chosen not in values:
-        raise BadUse(f"no array is called {chosen}; there are {', '.join(known)}")
-    samples = values[chosen]
-    names = [str(name) for name in values["names"]] if "names" in values and samples.ndim == 2 else None
-    if names is not None and len(names) != samples.shape[1]:
-        names = None
-    steps = values.get("steps")
-    return samples, names, steps if steps is not None and len(steps) == len(samples) else None
-
-
-def write_table(target: str, series: Series, kind: str) -> None:
-    names = series.names or [f"series_{j}" for j in range(series.values.shape[1])]
-    out = io.BytesIO()
-    if kind == "npz":
-        np.savez_compressed(out, values=series.values, names=np.array(names, np.str_), steps=series.steps)
-    else:
-        pyarrow = arrow()
-        if "step" in names:
-            raise BadUse("a series is called `step`, which is the column of the steps: decode to npz")
-        arrays = [series.steps, *series.values.T]
-        table = pyarrow.table([pyarrow.array(np.ascontiguousarray(a)) for a in arrays], names=["step", *names])
-        if kind == "csv":
-            pyarrow.csv.write_csv(table, out)
-        else:
-            pyarrow.parquet.write_table(table, out)
-    write(target, out.getvalue())
-
-
-def write_sparse(target: str, tensor: Coo, kind: str) -> None:
-    if kind != "npz":
-        raise BadUse("a sparse tensor is decoded to npz: shape, index and values")
-    out = io.BytesIO()
-    shape = np.array(tensor.shape, np.int64)
-    if tensor.values is None:
-        np.savez_compressed(out, shape=shape, index=tensor.index)
-    else:
-        np.savez_compressed(out, shape=shape, index=tensor.index, values=tensor.values)
-    write(target, out.getvalue())
-
-
-def arrow() -> Any:
-    try:
-        import pyarrow
-        import pyarrow.csv
-        import pyarrow.parquet
-    except ModuleNotFoundError:
-        raise BadUse("csv and parquet need pyarrow: pip install pyarrow; npz needs nothing more") from None
-    return pyarrow

@@ -13,6 +13,11 @@ from typing import Any
 import click
 
 WAREHOUSE_HELP = "Folder or gs://bucket/prefix that holds archive and results. Env: TRACEWINNOW_WAREHOUSE."
+# Of Beam's options, what a runner cannot do without, and an example.
+NEEDED = {
+    "flink": {"--job_endpoint": "--job_endpoint=localhost:8099"},
+    "dataflow": {"--project": "--project=PROJECT --region=REGION --temp_location=gs://BUCKET/tmp"},
+}
 
 Command = Callable[..., Any]
 
@@ -20,8 +25,13 @@ Command = Callable[..., Any]
 def warehouse_option(command: Command) -> Command:
     """--warehouse, required, also from the environment."""
     return click.option(
-        "--warehouse", envvar="TRACEWINNOW_WAREHOUSE", required=True, metavar="URI", help=WAREHOUSE_HELP
+        "--warehouse", type=_Uri(), envvar="TRACEWINNOW_WAREHOUSE", required=True, metavar="URI", help=WAREHOUSE_HELP
     )(command)
+
+
+class _Uri(click.types.StringParamType):
+    def get_missing_message(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "Give the folder or gs://bucket/prefix with --warehouse, or set TRACEWINNOW_WAREHOUSE to it."
 
 
 def pipeline_options(command: Command) -> Command:
@@ -77,16 +87,18 @@ def pipeline_options(command: Command) -> Command:
 
 
 def settings_of(options: dict[str, Any]) -> Any:
-    """pipelines.options.Settings from the options above. Raises BadUse."""
+    """pipelines.options.Settings from the options above. Raises BadUse, also where the warehouse has windows of another length."""
     from tracewinnow.pipelines.options import Settings, duration_ns, profile_at
     from tracewinnow.schemas.errors import BadUse
+    from tracewinnow.stores.objects import open_objects
+    from tracewinnow.stores.window_length import check_window
     from tracewinnow.transforms.options import Options
 
     if options["tables"] and not options["tables"].startswith("bq://"):
         raise BadUse(
             f"--tables {options['tables']!r} is no BigQuery dataset: give bq://PROJECT/DATASET, or leave it out"
         )
-    return Settings(
+    settings = Settings(
         warehouse=options["warehouse"],
         window_ns=duration_ns(options["window"]),
         tables=options["tables"],
@@ -99,6 +111,8 @@ def settings_of(options: dict[str, Any]) -> Any:
             reference=profile_at(options["reference"]),
         ),
     )
+    check_window(open_objects(settings.warehouse), settings.warehouse, settings.window_ns)
+    return settings
 
 
 def beam_arguments(options: dict[str, Any]) -> list[str]:
@@ -111,7 +125,27 @@ def beam_arguments(options: dict[str, Any]) -> list[str]:
         raise BadUse(f"--beam-options cannot be read as a shell would: {wrong}") from wrong
     if found and options["runner"] == "local":
         raise BadUse("--beam-options are for other runners; the local one takes none. Did you forget --runner?")
+    given = {word.partition("=")[0] for word in found}
+    for needed, example in NEEDED.get(options["runner"], {}).items():
+        if needed not in given:
+            raise BadUse(f'--runner {options["runner"]} needs {needed}: give --beam-options "{example}"')
     return found
+
+
+@contextlib.contextmanager
+def submitted(runner: str) -> Iterator[None]:
+    """What another runner raises, as one sentence: it comes from Beam, from servers and from grpc, and has many types."""
+    from tracewinnow.pipelines.retry import innermost
+    from tracewinnow.schemas.errors import TracewinnowError
+
+    try:
+        yield
+    except TracewinnowError:
+        raise
+    except Exception as failed:
+        raise TracewinnowError(
+            f"the runner {runner} did not do it: {innermost(failed)}. See that --beam-options say how to reach it"
+        ) from failed
 
 
 class StderrHandler(logging.Handler):

@@ -17,9 +17,9 @@ COLOURS = {"crashed": "red", "lost contact": "yellow", "running": "cyan", "stopp
 @click.command(
     epilog="""\b
 Examples:
-  tracewinnow jobs --warehouse out
-  tracewinnow jobs --state crashed --limit 5
-  tracewinnow jobs --json | jq -r '.[] | select(.holes != []) | .job_id'
+  tracewinnow jobs --warehouse warehouse
+  tracewinnow jobs --warehouse warehouse --state crashed --limit 5
+  tracewinnow jobs --warehouse warehouse --json | jq -r '.[] | select(.holes != []) | .job_id'
 """
 )
 @warehouse_option

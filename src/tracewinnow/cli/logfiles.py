@@ -1,4 +1,4 @@
-"""Log files as verbs read them: plain, .gz or .zst, in chunks; and healthy ones as a profile."""
+"""Log files as verbs read them: plain, .gz, .zst, .xz or .bz2, in chunks; and healthy ones as a profile."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import gzip
 import io
 import itertools
 import lzma
-import os
+import operator
 import sys
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,11 +16,15 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from tracewinnow.schemas.errors import BadInput, BadUse
+from tracewinnow.transforms.pieces import HEAD as BINARY_HEAD
+from tracewinnow.transforms.pieces import is_binary
 from tracewinnow.transforms.reference import FORMAT, LARGEST, Reference
 from tracewinnow.transforms.winnow import names_of
 
 CHUNK = 16 << 20  # bytes
 HEAD = 200  # bytes of a file in which a profile says that it is one
+BEGINS = f'{{"format": "{FORMAT}", "runs": '.encode()  # as one that was never pretty-printed
+BINARY_LOG = "Note: the reference {} is binary data, not a log; what is text in it was looked at"
 GZIP, ZSTANDARD, XZ, BZIP2, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zX", b"BZh", b"PK\3\4"
 
 Tell = Callable[[int], None]
@@ -32,8 +35,11 @@ def silent(size: int) -> None:
 
 
 def is_profile(head: bytes) -> bool:
-    """Whether a file that begins like this is a saved profile."""
-    return head.lstrip()[:1] == b"{" and FORMAT.encode() in head[:HEAD]
+    """Whether a file that begins like this is a saved profile, or was one before it was damaged: no log begins nearly so."""
+    if head.lstrip()[:1] == b"{" and FORMAT.encode() in head[:HEAD]:
+        return True
+    alike: int = sum(map(operator.eq, head, BEGINS))
+    return alike > 0.8 * len(BEGINS)
 
 
 def saved_profile(name: str, tell: Tell = silent) -> Reference | None:
@@ -57,12 +63,14 @@ def loaded(found: Iterator[bytes], name: str) -> Reference:
         raise BadInput(wrong.code, f"{name}: {wrong.reason}") from wrong
 
 
-def healthy(names: Sequence[str], tell: Tell = silent) -> tuple[Reference, list[str]]:
-    """The profile of healthy logs and saved profiles, and which files held nothing. Memory is that of a piece of one log.
+def healthy(names: Sequence[str], tell: Tell = silent) -> tuple[Reference, list[str], list[str]]:
+    """The profile of healthy logs and saved profiles, which files held nothing, and which are no text.
+
+    Memory is that of a piece of one log.
 
     tell: called with the bytes read from the files. Raises BadUse and BadInput where a file cannot be read.
     """
-    profile, empty = Reference(), []
+    profile, empty, binary = Reference(), [], []
     for name in names:
         with opened(name, tell) as stream:
             found = chunks(stream, name)
@@ -71,10 +79,12 @@ def healthy(names: Sequence[str], tell: Tell = silent) -> tuple[Reference, list[
             if is_profile(head):
                 profile = profile.merge(loaded(everything, name))
             elif head:
+                if is_binary(head[:BINARY_HEAD]):
+                    binary.append(name)
                 profile.add(names_of(everything))
             else:
                 empty.append(name)
-    return profile, empty
+    return profile, empty, binary
 
 
 @contextmanager
@@ -150,23 +160,3 @@ def chunks(stream: IO[bytes], name: str) -> Iterator[bytes]:
         if not chunk:
             return
         yield chunk
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is there whole or not at all, whenever this process ends. Raises BadUse where it cannot be."""
-    try:
-        number, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    except OSError as wrong:
-        raise BadUse(f"{path} cannot be written: {wrong.strerror}") from wrong
-    try:
-        with os.fdopen(number, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(number)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)  # as any new file; a temporary one is the owner's alone
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

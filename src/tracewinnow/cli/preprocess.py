@@ -7,7 +7,7 @@ import sys
 import click
 from google.protobuf.json_format import MessageToJson
 
-from tracewinnow.cli.logfiles import chunks, healthy, opened
+from tracewinnow.cli.logfiles import BINARY_LOG, chunks, healthy, opened
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.pieces import winnow_pieces
@@ -39,14 +39,16 @@ Examples:
 def command(file: str, budget: int, query: str, references: tuple[str, ...], workload: str, as_json: bool) -> None:
     """Winnow one log down to a token budget.
 
-    Reads FILE (plain text, .gz or .zst; standard input without one) and prints the text to send to a language model: evidence
-    verbatim, in order, with a mark …A-B for each range of lines that was left out.
+    Reads FILE (plain text, .gz, .zst, .xz or .bz2; standard input without one) and prints the text to send to a language model:
+    evidence verbatim, in order, with a mark …A-B for each range of lines that was left out.
     """
     if budget < 1:
         raise BadUse(f"--budget is {budget}: give a number of tokens of at least 1")
     if (file, *references).count("-") > 1:
         raise BadUse("standard input (-) can be read once: give the log or the reference as a file")
-    reference, empty = healthy(references)
+    reference, empty, binary = healthy(references)
+    for name in binary:
+        click.echo(BINARY_LOG.format(name), err=True)
     for name in empty:
         click.echo(f"Note: the reference {name} is empty", err=True)
     if file == "-" and sys.stdin and sys.stdin.isatty():
@@ -54,6 +56,8 @@ def command(file: str, budget: int, query: str, references: tuple[str, ...], wor
     options = Options(budget, query, workload, reference if reference.runs else None)
     with opened(file) as stream:
         result = winnow_pieces(chunks(stream, file), options)
+    if not result.bytes_before:
+        click.echo(f"Note: {'standard input' if file == '-' else file} is empty: there is nothing to winnow", err=True)
     for note in result.notes:
         if note.stage == "read":
             click.echo(f"Note: {note.reason}", err=True)
@@ -63,5 +67,5 @@ def command(file: str, budget: int, query: str, references: tuple[str, ...], wor
                 result, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, ensure_ascii=False
             )
         )
-    else:
+    elif result.text:
         click.echo(result.text)

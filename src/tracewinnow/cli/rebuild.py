@@ -16,7 +16,9 @@ from tracewinnow.cli.common import (
     log_to_stderr,
     pipeline_options,
     settings_of,
+    submitted,
 )
+from tracewinnow.schemas.errors import TracewinnowError
 
 
 @click.command(
@@ -45,7 +47,9 @@ def command(job_id: str | None, **options: Any) -> None:
         click.echo(f"The archive of {settings.warehouse} is empty.", err=True)
         return
     if options["runner"] != "local":
-        click.echo(f"The job ended: {rebuild.submit_rebuild(options['runner'], keys, settings, arguments)}", err=True)
+        with submitted(options["runner"]):
+            state = rebuild.submit_rebuild(options["runner"], keys, settings, arguments)
+        click.echo(f"The job ended: {state}", err=True)
         return
     total: Counter[str] = Counter()
     with (
@@ -65,4 +69,9 @@ def command(job_id: str | None, **options: Any) -> None:
             f"{counted(len(keys), 'window')}: {counted(total['traces'], 'trace')}, "
             f"{counted(total['dead_letters'], 'dead letter')}.",
             err=True,
+        )
+    if total["damaged_objects"]:
+        raise TracewinnowError(
+            f"{counted(total['damaged_objects'], 'object')} of the archive cannot be read (named above): what was built lacks "
+            "what only they held. Put back a copy, then rebuild again"
         )

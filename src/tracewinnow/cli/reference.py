@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from tracewinnow.cli.common import counted
-from tracewinnow.cli.logfiles import healthy, saved_profile, write_whole
+from tracewinnow.cli.logfiles import BINARY_LOG, healthy, saved_profile
+from tracewinnow.cli.output import whole
 from tracewinnow.schemas.errors import BadInput, BadUse
 from tracewinnow.transforms.reference import MOST, Reference
 
@@ -38,8 +39,8 @@ def command() -> None:
 
 @command.command(
     epilog="""\b
-Logs are plain text, .gz or .zst, each of one run that went well; a profile among them counts with its runs. FILE is written whole
-or not at all; a profile that is there is replaced, any other file is not.
+Logs are plain text, .gz, .zst, .xz or .bz2, each of one run that went well; a profile among them counts with its runs. FILE is
+written whole or not at all; a profile that is there is replaced, any other file is not.
 
 \b
 Examples:
@@ -54,7 +55,9 @@ def build(logs: tuple[str, ...], out: str) -> None:
     target = writable(out)
     size = sum(os.path.getsize(name) for name in logs if os.path.isfile(name))
     with click.progressbar(length=size, label="Read", file=sys.stderr, width=30) as bar:
-        profile, empty = healthy(logs, bar.update)
+        profile, empty, binary = healthy(logs, bar.update)
+    for name in binary:
+        click.echo(BINARY_LOG.format(name), err=True)
     for name in empty:
         click.echo(f"Skipped: {name} is empty; a run that printed nothing says nothing", err=True)
     if not profile.runs:
@@ -136,7 +139,8 @@ def writable(out: str) -> Path:
 
 def write(path: Path, profile: Reference) -> None:
     """Write the profile, and say what it holds."""
-    write_whole(path, profile.save() + "\n")
+    with whole(path) as place:
+        place.write_text(profile.save() + "\n")
     click.echo(f"{path.name}: {counted(profile.runs, 'run')}, {counted(len(profile.names), 'template')}")
     if len(profile.names) == MOST:
         click.echo(

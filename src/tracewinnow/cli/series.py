@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import itertools
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +15,22 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from tracewinnow.cli.common import warehouse_option
+from tracewinnow.cli.output import binary_stdout, whole
 from tracewinnow.codec import CodecError
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
 from tracewinnow.serving.numbers import COLUMNS, TEXT, tables
 from tracewinnow.serving.text import plain
 from tracewinnow.serving.warehouse import Warehouse
 
+NAMED = 20  # that there are, where a name is not
+
 
 @click.command(
     epilog="""\b
 Examples:
-  tracewinnow series llama-7b-0412 | head
-  tracewinnow series llama-7b-0412 --name loss --out loss.csv
-  tracewinnow series llama-7b-0412 --kind spans --out spans.parquet
+  tracewinnow series llama-7b-0412 --warehouse warehouse | head
+  tracewinnow series llama-7b-0412 --warehouse warehouse --name loss --out loss.csv
+  tracewinnow series llama-7b-0412 --warehouse warehouse --kind spans --out spans.parquet
 """
 )
 @click.argument("job")
@@ -50,27 +55,47 @@ def command(job: str, kind: str, names: tuple[str, ...], out: Path | None, wareh
     opened = Warehouse(warehouse)
     job_id = opened.find(job)
     schema = pa.schema([(name, _type(name)) for name in COLUMNS[kind]])
-    target = sys.stdout.buffer if out is None else out
     count = 0
-    with _writer(target, schema) as writer:
-        try:
-            for columns in tables(opened, job_id, kind):
-                some = pa.table([pa.array(columns[name], _type(name)) for name in COLUMNS[kind]], schema=schema)
-                if names:
-                    some = some.filter(pa.compute.is_in(some["name"], pa.array(names, pa.string())))
-                writer.write_table(some)
-                count += len(some)
-        except CodecError as wrong:
-            raise TracewinnowError(
-                f"a container of {plain(job_id)} is damaged ({wrong}): `tracewinnow rebuild`"
-            ) from wrong
+    known: set[str] = set()
+    found = _tables(opened, job_id, kind)
+    first = list(itertools.islice(found, 1))  # what fails at once leaves no head of a table behind
+    with _target(out) as target, _writer(target, out, schema) as writer:
+        for columns in itertools.chain(first, found):
+            some = pa.table([pa.array(columns[name], _type(name)) for name in COLUMNS[kind]], schema=schema)
+            if names:
+                known.update(pa.compute.unique(some["name"]).to_pylist())
+                some = some.filter(pa.compute.is_in(some["name"], pa.array(names, pa.string())))
+            writer.write_table(some)
+            count += len(some)
+        if names and known.isdisjoint(names):
+            raise _none_called(names, known, kind, job_id)
     for reason in opened.numbers_left_out(job_id):
         click.echo(f"Note: {plain(reason)}", err=True)
     click.echo(f"{plain(job_id)}: {count:,} rows.", err=True)
+    if missing := sorted(set(names) - known):
+        raise _none_called(missing, known, kind, job_id)
 
 
-def _writer(target: Any, schema: pa.Schema) -> Any:
-    if isinstance(target, Path) and target.suffix == ".parquet":
+def _tables(opened: Warehouse, job_id: str, kind: str) -> Iterator[dict[str, Any]]:
+    try:
+        yield from tables(opened, job_id, kind)
+    except CodecError as wrong:
+        raise TracewinnowError(f"a container of {plain(job_id)} is damaged ({wrong}): `tracewinnow rebuild`") from wrong
+
+
+def _none_called(missing: Sequence[str], known: Collection[str], kind: str, job_id: str) -> TracewinnowError:
+    names = sorted(known)
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    there = f"it has {', '.join(names[:NAMED])}{more}" if names else "it has none at all"
+    return TracewinnowError(plain(f"{job_id} has no {kind} called {' or '.join(missing)}; {there}"))
+
+
+def _target(out: Path | None) -> AbstractContextManager[Any]:
+    return binary_stdout() if out is None else whole(out)
+
+
+def _writer(target: Any, out: Path | None, schema: pa.Schema) -> Any:
+    if out is not None and out.suffix == ".parquet":
         return pa.parquet.ParquetWriter(target, schema, compression="zstd")
     return pa.csv.CSVWriter(target, schema)
 

@@ -10,17 +10,23 @@ import click
 from google.protobuf.json_format import MessageToDict
 
 from tracewinnow.cli.common import warehouse_option
+from tracewinnow.cli.output import whole
+from tracewinnow.schemas.errors import TracewinnowError
+from tracewinnow.serving.holes import Unread
+from tracewinnow.serving.raw import window_name
 from tracewinnow.serving.text import number, plain, printable
 from tracewinnow.serving.warehouse import Warehouse
 from tracewinnow.transforms.answer import answer
+
+NAMED = 5  # of what cannot be read
 
 
 @click.command(
     epilog="""\b
 Examples:
-  tracewinnow show llama-7b-0412
-  tracewinnow show llama --budget 500 --query "why did rank 3 run out of memory?"
-  tracewinnow show llama --html report.html
+  tracewinnow show llama-7b-0412 --warehouse warehouse
+  tracewinnow show llama --warehouse warehouse --budget 500 --query "why did rank 3 run out of memory?"
+  tracewinnow show llama --warehouse warehouse --html report.html
 """
 )
 @click.argument("job")
@@ -40,12 +46,17 @@ def command(job: str, budget: int, query: str | None, html: Path | None, warehou
     """
     opened = Warehouse(warehouse)
     told = opened.job(opened.find(job))
-    traces = opened.traces(told.job_id, line_classes=html is not None)
-    found = answer(traces, budget, query, holes=[str(hole) for hole in told.holes])
+    unread: list[Unread] = []
+    traces = opened.traces(told.job_id, html is not None, unread)
+    lost = [_hole(one) for one in unread]
+    holes = [*lost, *map(str, told.holes)]
+    found = answer(traces, budget, query, holes=holes)
     if html:
         from tracewinnow.serving.report import report
 
-        html.write_text(report(told, traces, found, opened), encoding="utf-8")
+        page = report(told, traces, found, opened, lost)
+        with whole(html) as place:
+            place.write_text(page, encoding="utf-8")
         click.echo(f"Report: {html}", err=True)
     if as_json:
         segments = [
@@ -54,13 +65,22 @@ def command(job: str, budget: int, query: str | None, html: Path | None, warehou
         ]
         document = {
             "job_id": told.job_id, "state": told.state, "reason": told.reason, "budget": budget, "query": query,
-            "tokens": found.tokens, "tokens_before": found.tokens_before, "holes": [str(hole) for hole in told.holes],
+            "tokens": found.tokens, "tokens_before": found.tokens_before, "holes": holes,
             "text": found.text, "segments": segments,
         }  # fmt: skip
         click.echo(json.dumps(document, indent=2))
-        return
-    click.echo(printable(found.text) if sys.stdout.isatty() else found.text)
-    click.echo(
-        f"{plain(told.job_id)}: {told.state}; {number(found.tokens_before)} tokens became {number(found.tokens)}.",
-        err=True,
-    )
+    else:
+        click.echo(printable(found.text) if sys.stdout.isatty() else found.text)
+        click.echo(
+            f"{plain(told.job_id)}: {told.state}; {number(found.tokens_before)} tokens became {number(found.tokens)}.",
+            err=True,
+        )
+    if unread:
+        more = [f"And {len(unread) - NAMED} more traces."] if len(unread) > NAMED else []
+        told_each = [f"{plain(_hole(one))}: {plain(one.why)}." for one in unread[:NAMED]]
+        raise TracewinnowError("\n".join(["The answer is not whole.", *told_each, *more]))
+
+
+def _hole(one: Unread) -> str:
+    part = f", part {one.part}," if one.part else ""
+    return f"window {window_name(one.start_ns)}{part} cannot be read"

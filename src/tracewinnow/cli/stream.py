@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from tracewinnow.cli.common import beam_arguments, counted, log_to_stderr, pipeline_options, settings_of
+from tracewinnow.cli.common import beam_arguments, counted, log_to_stderr, pipeline_options, settings_of, submitted
 
 TOPICS = "telemetry.tpu.v1,telemetry.gpu.v1,telemetry.cpu.v1"
 POLL_SECONDS = 0.3
@@ -89,7 +89,8 @@ def command(
     else:
         from tracewinnow.pipelines.stream import submit_stream
 
-        state = submit_stream(options["runner"], bootstrap, names, settings, group, disorder_ms, arguments)
+        with submitted(options["runner"]):
+            state = submit_stream(options["runner"], bootstrap, names, settings, group, disorder_ms, arguments)
         click.echo(f"The job ended: {state}", err=True)
 
 

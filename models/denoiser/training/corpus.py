@@ -16,7 +16,9 @@ from typing import Any
 SOURCES = ("logchunks", "cidiff", "algoperf", "mlperf", "logreduce", "bigscience", "nanogpt", "builds", "recorded")
 # Sources of which nearly every line is labelled, not a sample with hard cases over-represented.
 DENSE = ("builds", "scenes")
-RECORDED = tuple(Path(__file__).parent.parent / f"recordings/{name}.tar.xz" for name in ("builds", "recorded"))
+RECORDINGS = Path(__file__).parent.parent / "recordings"
+RECORDED = tuple(RECORDINGS / f"{name}.tar.xz" for name in ("builds", "recorded"))
+JOBS = RECORDINGS / "jobs.tar.xz"  # by others, for measuring alone: nothing learns from them
 
 
 @dataclass(slots=True)
@@ -174,7 +176,7 @@ def nanogpt(data: Path) -> Iterator[Log]:
 def source_of(written: Path) -> str:
     """The source that a file or folder of jobs is named for; what has another name is what record.py wrote."""
     name = written.name.split(".")[0]
-    return name if name in SOURCES else "recorded"
+    return name if name in (*SOURCES, "jobs") else "recorded"
 
 
 def recordings(written: Path) -> Iterator[Log]:

@@ -4,7 +4,8 @@
 
 A marked line counts as shown when its text (white space folded, without terminal codes and a leading time stamp) stands in the
 answer. --shipped: by the models in use, encoder included, which saw most of these logs; else each source by a fast model and by
-weights of the rules that were fitted without it, which takes a minute a source. --answers: not of the log, but of what is stored
+weights of the rules that were fitted without it, which takes a minute a source (jobs, from which nothing learns, by the fast
+model and the weights in use). --answers: not of the log, but of what is stored
 of it, as `tracewinnow show` answers.
 """
 
@@ -29,14 +30,14 @@ from tracewinnow.schemas.trace_pb2 import JobState
 from tracewinnow.transforms import preprocess, score, weights
 from tracewinnow.transforms.answer import answer
 from tracewinnow.transforms.features import CLASSES
-from tracewinnow.transforms.judge import Judge
+from tracewinnow.transforms.judge import Judge, judge
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.trace import Trace
 from tracewinnow.transforms.winnow import winnow
 
 BUDGETS = (1000, 2000, 4000)  # tokens
-SOURCES = ("logchunks", "cidiff", "algoperf", "recorded", "builds")
-OWN = ("recorded", "builds")  # of these some are so short that all of them fits:
+SOURCES = ("logchunks", "cidiff", "algoperf", "recorded", "builds", "jobs")
+OWN = ("recorded", "builds", "jobs")  # of these some are so short that all of them fits:
 LONG = 120  # lines from which they are counted
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 STAMP = re.compile(r"^(?:[^\t]*\t[^\t]*\t)?\S*?\d{4}-\d\d-\d\dT[\d:.]+Z\s?")
@@ -70,11 +71,11 @@ def recall(answer: str, lines: list[str], wanted: Iterable[int]) -> float:
 
 
 @contextmanager
-def judged_by(judge: Judge | None, both: rules.Both | None = None) -> Iterator[None]:
+def judged_by(model: Judge | None, both: rules.Both | None = None) -> Iterator[None]:
     """The stages with this fast model and no encoder, and with these weights of the rules, in this process; None: as they are."""
     own, surrounded = both or (weights.OWN, weights.SURROUNDED)
-    model = mock.patch.multiple(preprocess, judge=lambda: judge, encoder=lambda: "left out") if judge else nullcontext()
-    with mock.patch.multiple(score, OWN=own, SURROUNDED=surrounded), model:
+    heard = mock.patch.multiple(preprocess, judge=lambda: model, encoder=lambda: "left out") if model else nullcontext()
+    with mock.patch.multiple(score, OWN=own, SURROUNDED=surrounded), heard:
         yield
 
 
@@ -145,7 +146,7 @@ def table(figures: Mapping[str, Any]) -> list[str]:
 
 def logs_of(data: Path | None, sources: tuple[str, ...] = SOURCES) -> Iterator[corpus.Log]:
     """The marked logs that are there."""
-    return marked(corpus.logs(data, corpus.RECORDED, sources), dataset.labelled(labels.FOLDER))
+    return marked(corpus.logs(data, (*corpus.RECORDED, corpus.JOBS), sources), dataset.labelled(labels.FOLDER))
 
 
 def main() -> None:
@@ -174,6 +175,8 @@ def main() -> None:
         there = [name for name in sources if (lines.source == name).any()]
         evaluate.left_out(found, lines, lines.source, there, tell, judges=judges)
         weighed = rules.left_out(found, there, tell)
+        if isinstance(in_use := judge(), Judge):
+            judges["jobs"] = in_use
     shown = of_the_job if chosen.answers else of_the_log
     figures = measure(logs_of(chosen.data, sources), judges, tell=tell, shown=shown, weighed=weighed)
     print(json.dumps(figures) if chosen.json else "\n".join(table(figures)))

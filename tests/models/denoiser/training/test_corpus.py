@@ -62,3 +62,12 @@ def test_jobs_of_our_own_are_of_the_source_they_are_named_for(tmp_path: Path) ->
 def test_nothing_there_is_nothing_found(tmp_path: Path) -> None:
     assert list(corpus.logs(tmp_path)) == []
     assert list(corpus.logs(None)) == []
+
+
+def test_nothing_learns_from_the_jobs_of_others() -> None:
+    found = list(corpus.recordings(corpus.JOBS))
+    assert {one.source for one in found} == {"jobs"}
+    assert sum(one.outcome == "failed" and bool(one.marked) for one in found) > 60
+    assert all(line < len(one.lines) for one in found for line in one.marked)
+    assert corpus.JOBS not in corpus.RECORDED
+    assert "jobs" not in corpus.SOURCES

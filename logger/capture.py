@@ -101,7 +101,13 @@ class Companion:
             command += ["--stdout", str(self._reads[1]), "--stderr", str(self._reads[2]), "--lane", lane]
             pass_fds += self._reads.values()
         self._started += 1
+        pidfd = None
         try:
+            # Opened by ourselves: we may have died, and our status be gone, before the shipper is ready to look for us.
+            with contextlib.suppress(OSError, AttributeError):
+                pidfd = os.pidfd_open(self.pid)
+                command += ["--pidfd", str(pidfd)]
+                pass_fds.append(pidfd)
             # A session of its own: Ctrl-C and a closing terminal end the job, and the shipper after it.
             self._shipper = subprocess.Popen(
                 command,
@@ -116,6 +122,8 @@ class Companion:
             raise
         finally:
             os.close(done_write)
+            if pidfd is not None:
+                os.close(pidfd)
         self._done = done
 
     def _watch(self) -> None:

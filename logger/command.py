@@ -49,6 +49,9 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
     versions = arguments.bounded_map(identity.versions())
     begin = wire.start(arguments.bounded(command), identity.working_directory(), versions, {})
     tell(spool.START, begin)
+    if lane.error:
+        sure = "only the beginning and the end are" if lane.short else "nothing is"
+        print(f"tracewinnow run: {directory} has little room ({lane.error}): {sure} sure of it", file=sys.stderr)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
     stdout, stderr = os.pipe(), os.pipe()
     try:
@@ -95,7 +98,9 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
         shipper.end()
         shipper.clean()
         shipper.end()
-        if line := shipper.report():
+        if untold and shipper.unwritten is not None:
+            print(f"tracewinnow run: how the command ended could not be recorded: {lane.error}", file=sys.stderr)
+        elif line := shipper.report():
             print(line, file=sys.stderr)
     if held is not None:
         os.close(held)

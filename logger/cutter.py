@@ -84,7 +84,7 @@ class Cutter:
         self.directory, self.identity, self.gone = directory, identity, gone
         self.sequence = sequence
         self.created_ns = 0
-        self.said = ""  # "stop" or "crash" when the job said how it ended
+        self.said = ""  # "stop" or "crash" when the job, or its shipper, said how it ended; "unknown" when nobody can
         self.ended = False  # the job's lane is complete
         self.corrupt = 0
         self._positions: dict[str, spool.Position] = {}
@@ -131,6 +131,11 @@ class Cutter:
         return self._bytes >= BATCH_BYTES or len(self._events) >= BATCH_EVENTS or self._crowded
 
     @property
+    def heard(self) -> bool:
+        """Whether the job's lane has held anything: where the disk had no room for one, silence says nothing of the job."""
+        return "job" in self._positions
+
+    @property
     def due(self) -> bool:
         """Whether a batch should be cut now."""
         return bool(self._events) and (self.full() or self._urgent or time.monotonic() - self._oldest >= BATCH_SECONDS)
@@ -147,6 +152,7 @@ class Cutter:
                 found = False
                 for record in reader.read():
                     found = taken = True
+                    damaged = self._tell_damage(reader, damaged)
                     if self._events and self._bytes + len(record.payload) > spool.LARGEST:
                         reader.unread(record)
                         self._crowded = True
@@ -161,9 +167,7 @@ class Cutter:
                     break
             if len(self._readers) > OPEN_LANES:
                 reader.close()
-            if reader.corrupt > damaged:
-                self.corrupt += reader.corrupt - damaged
-                self.note(f"a spool segment of {reader.lane} was damaged on disk; events behind the damage are lost")
+            self._tell_damage(reader, damaged)
             if self.full():
                 return True
         now = time.time_ns()
@@ -172,6 +176,17 @@ class Cutter:
                 self._line(stream, partial.time_ns, partial.data)
                 partial.data = b""
         return taken
+
+    def _tell_damage(self, reader: spool.Reader, before: int) -> int:
+        """Tell what was found damaged since there were so many, before what stands behind it is taken; how many there are."""
+        if reader.corrupt > before:
+            self.corrupt += reader.corrupt - before
+            for stream, partial in self._partial.items():
+                if partial.data and reader.lane.startswith("tee"):  # which stream was lost is not known
+                    self._line(stream, partial.time_ns, partial.data + wire.MISSING)
+                    partial.data = b""
+            self.note(f"a spool segment of {reader.lane} was damaged on disk; events behind the damage are lost")
+        return reader.corrupt
 
     def _lanes(self, final: bool) -> list[spool.Reader]:
         now = time.monotonic()

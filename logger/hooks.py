@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import faulthandler
+import functools
 import logging
 import os
 import reprlib
@@ -39,12 +40,26 @@ class Listener(Protocol):
     def finish(self, exit_code: int = 0) -> None: ...
 
 
+class Leaving:
+    """Kept by the call of sys.exit in whose frame it stands, and so by the traceback of the SystemExit that it raises.
+
+    That goes while the program runs, where something catches it, and behind all of the program, where nothing does.
+    """
+
+    def __init__(self, code: int, left: Callable[[int], None]) -> None:
+        self.code, self.left, self.thread = code, left, threading.get_ident()
+
+    def __del__(self) -> None:
+        if sys._getframe().f_back is None and threading.get_ident() == self.thread:
+            self.left(self.code)
+
+
 class Hooks:
     """What this file speaks of. `install` once, in the main thread where there is a choice; `remove` puts everything back."""
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
-        self.exit_code: int | None = None  # of sys.exit in the main thread
+        self.exit_code: int | None = None  # of the sys.exit in the main thread that nothing caught
         self._pid = os.getpid()
         self._undo: list[Callable[[], None]] = []
 
@@ -75,7 +90,7 @@ class Hooks:
             try:
                 if not after:
                     with contextlib.suppress(Exception):
-                        hook(*args, **kwargs)
+                        _kept = hook(*args, **kwargs)  # for as long as this frame lives, see Leaving
                 return previous(*args, **kwargs)
             finally:
                 if after:
@@ -111,11 +126,14 @@ class Hooks:
                     and record.levelno >= handler.level
                     and not handler.filters
                     and self.listener.captured(getattr(handler, "stream", None))
+                    and (logging.raiseExceptions or formats(handler, record))
                 ):
                     return True
             at = at.parent if at.propagate else None
         last = logging.lastResort
-        return not found and last is not None and record.levelno >= last.level and self.listener.captured(sys.stderr)
+        if found or last is None or record.levelno < last.level or not self.listener.captured(sys.stderr):
+            return False
+        return logging.raiseExceptions or formats(last, record)
 
     def _on_exception(self, kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         if self._undo and os.getpid() == self._pid:  # the end of a forked child is not that of the job
@@ -129,9 +147,10 @@ class Hooks:
                 f"Exception in thread {getattr(args.thread, 'name', '?')}:\n{text}", logging.ERROR, "threading"
             )
 
-    def _on_exit(self, status: Any = None) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self.exit_code = exit_code(status)
+    def _on_exit(self, status: Any = None) -> Leaving | None:
+        if threading.current_thread() is not threading.main_thread():
+            return None
+        return Leaving(exit_code(status), functools.partial(setattr, self, "exit_code"))
 
     def _at_exit(self) -> None:
         self.listener.finish(self.exit_code or 0)
@@ -163,6 +182,15 @@ def prints(handler: logging.StreamHandler[Any]) -> bool:
     """Whether it writes whatever it is given. What a subclass makes of a record nobody knows: better twice than not at all."""
     own = getattr(handler.emit, "__func__", None), getattr(handler.handle, "__func__", None)
     return own == (logging.StreamHandler.emit, logging.Handler.handle)
+
+
+def formats(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    """Whether it can make a text of a record. Where it cannot, it prints that, unless logging.raiseExceptions is off."""
+    try:
+        handler.format(record)
+        return True
+    except Exception:  # noqa: BLE001 - as Handler.handleError is called for
+        return False
 
 
 def record_text(record: logging.LogRecord) -> str:

@@ -19,14 +19,14 @@ _EXIT_CODE_AT = 8 + 8 + 4 * 11
 
 
 class Watched:
-    """A process that we did not necessarily start."""
+    """A process that we did not necessarily start. pidfd: of it, opened while it was sure to live."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, pidfd: int | None = None) -> None:
         self.pid = pid
         self._dead = False
         self._status: int | None = None
         try:
-            self._fd = os.pidfd_open(pid)
+            self._fd = os.pidfd_open(pid) if pidfd is None else pidfd
         except ProcessLookupError:
             self._fd, self._dead = -1, True
         except (OSError, AttributeError):  # before Linux 5.3

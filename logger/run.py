@@ -19,6 +19,7 @@ from tracewinnow.logger.capture import Companion
 _LEVEL_BYTES = [bytes((level,)) for level in range(256)]
 NAMES_IN_EVENT = 1000  # layers or metrics; larger sets become several events
 FINISH_SECONDS = 5.0
+SHORT_TEXT = 8000  # bytes of a crash's message, and of its traceback, where a full disk has no room for all
 
 if TYPE_CHECKING:
     from tracewinnow.logger.watch import Watch
@@ -220,15 +221,22 @@ class Run:
         """The job ends by an error. details: exit_code, signal, exception_type, traceback."""
         if self._companion is not None:
             self._companion.drain()  # its traceback was printed a moment ago
-        self._append(spool.CRASH, wire.crash(reported_by, message, **details))
+        payload = wire.crash(reported_by, message, **details)
+        if not self._append(spool.CRASH, payload) and len(payload) > 3 * SHORT_TEXT:
+            # On a full disk there is room for an end, and not for a long one.
+            details["traceback"] = arguments.clip_front(details.get("traceback", ""), SHORT_TEXT)
+            self._append(spool.CRASH, wire.crash(reported_by, arguments.clip(message, SHORT_TEXT), **details))
         self._crashed = True
 
     # Inside
 
-    def _append(self, kind: int, payload: bytes) -> None:
+    def _append(self, kind: int, payload: bytes) -> bool:
+        """Whether it is recorded; else it is counted and told."""
         lane = self._lane
         if lane is None or self._finished or not lane.append(kind, payload, time.time_ns()):
             self._unwritten(lane)
+            return False
+        return True
 
     def _unwritten(self, lane: spool.Writer | None) -> None:
         if lane is None:
@@ -276,6 +284,10 @@ class Run:
                 arguments.bounded_map(config),
             ),
         )
+        if self._lane.short:
+            self._warn(
+                f"{self.directory} has little room ({self._lane.error}): only the beginning and the end are sure of it"
+            )
         companion = Companion(self.directory, self.process_uuid, self._lane, capture, self._warn)
         try:
             companion.start()

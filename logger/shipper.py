@@ -1,6 +1,6 @@
 """The shipper: a process beside the job that tees its output, cuts batches, writes the outbox and sends.
 
-    python -m tracewinnow.logger.shipper DIR PROCESS_UUID [--stdout FD --stderr FD --lane NAME] [--done FD]
+    python -m tracewinnow.logger.shipper DIR PROCESS_UUID [--stdout FD --stderr FD --lane NAME] [--done FD] [--pidfd FD]
 
 It outlives the job: it notices the job's death, says how the job ended, sends what is left, and goes. Descriptors 1 and
 2 are the job's original output. It is the only process of the two that has librdkafka.
@@ -127,6 +127,19 @@ class Shipper:
             payload = wire.crash(reported_by, "process ended without saying goodbye", exit_code=0)
         self.cutter.tell(spool.CRASH, payload, time_ns or time.time_ns())
 
+    def say_end(self, status: int | None, time_ns: int | None = None) -> None:
+        """Record the end of a process that has not said it: by its wait status, or that it went without a word.
+
+        Where the disk had no room for its word, silence is no crash.
+        """
+        if self.cutter.heard or status:
+            self.say_crash(status, time_ns=time_ns)
+        elif status == 0:
+            self.cutter.tell(spool.STOP, wire.stop(0, "exit code 0"), time.time_ns())
+        else:
+            self.cutter.note("nothing that the process said could be recorded: how it ended is not known")
+            self.cutter.said = "unknown"
+
     def sample_memory(self) -> None:
         """A reading of the job's memory, at no cost for the job. None while the outbox is full: it would be of the past."""
         with contextlib.suppress(OSError):
@@ -199,8 +212,9 @@ def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> N
             if not output_open or waited > GRACE_SECONDS:
                 if tee is not None and (losses := tee.losses()):
                     shipper.cutter.note(losses)
+                    print(f"tracewinnow: {losses}", file=sys.stderr, flush=True)
                 if not shipper.cutter.said:
-                    shipper.say_crash(job.status())
+                    shipper.say_end(job.status())
                 shipper.end()
                 if not output_open:
                     shipper.clean()  # now: in a container this process may end with the job
@@ -237,6 +251,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--stderr", type=int)
     parser.add_argument("--lane", default="tee", help="of the spool, for that output")
     parser.add_argument("--done", type=int, help="closed when everything is done")
+    parser.add_argument("--pidfd", type=int, help="of the job")
     options = parser.parse_args(arguments)
     # It ends with the job, not with the job's terminal or its user's Ctrl-C.
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
@@ -257,7 +272,7 @@ def _main(options: argparse.Namespace) -> NoReturn:
         tee = Tee(pipes, spool.Writer(directory, uuid, options.lane))
         tee.start()
     known = session.load(directory, uuid)
-    job = Watched(known.identity.pid)
+    job = Watched(known.identity.pid, options.pidfd)
     give_up_at = math.inf
     while session.lock(directory, uuid) is None:  # kept until this process ends
         # A `sync` is at work, or a shipper that we replace has not quite gone.

@@ -34,6 +34,7 @@ URGENT = frozenset((START, STOP, CRASH, END, NOTE))
 
 SEGMENT_BYTES = 8 << 20
 RESERVE = 32 << 10  # of a segment, for the events that tell how the job ended, when the disk is full
+SHORT_BYTES = 128 << 10  # of a lane's first segment where the disk has no room for a whole one
 LARGEST = 900 << 10  # body of a record; a batch must stay below Kafka's 1 MiB
 RETRY_SECONDS = 1.0  # after a failed allocation
 UNFINISHED = ".new"  # ends the name of a segment that is being made
@@ -89,8 +90,10 @@ class Writer:
         self.directory, self.process_uuid, self.lane = directory, process_uuid, lane
         self.segment_bytes = max(segment_bytes, 2 * LARGEST)
         self.lost = 0
-        self.error = ""  # the last reason for a loss
+        self.error = ""  # the last reason for a loss, or for a short segment
+        self.short = False  # the disk had no room for a whole first segment
         self._number = -1
+        self._size = 0  # of the segment that is written to
         self._new = ReferenceSlot if os.environ.get("TRACEWINNOW_PURE") == "1" else Slot
         self._slot: Slot | ReferenceSlot = self._new(bytearray(0), 0, 0)  # at 0: none, and none is opened again
         self._alone = self._new is not ReferenceSlot  # a record is written in one call, which needs no lock
@@ -137,11 +140,11 @@ class Writer:
             return self._slot.put(kind, payload, time_ns)
         if kind not in URGENT or not self._slot.at:
             return False
-        self._slot.open(self.segment_bytes)
+        self._slot.open(self._size)
         try:
             return self._slot.put(kind, payload, time_ns)
         finally:
-            self._slot.open(self.segment_bytes - RESERVE)
+            self._slot.open(self._size - RESERVE)
 
     def _rotate(self) -> bool:
         # Before there is a successor: a reader that sees one takes this segment for finished. An interrupt may leave one, too:
@@ -151,12 +154,13 @@ class Writer:
             fresh = self._fresh()
         except (OSError, ValueError) as wrong:
             if self._slot.at:
-                self._slot.open(self.segment_bytes - RESERVE)
+                self._slot.open(self._size - RESERVE)
             self.error = str(wrong)
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return False
         # The former mapping is left to the garbage collector: a forked child may be using its copy.
-        self._slot = self._new(fresh, len(MAGIC), self.segment_bytes - RESERVE)
+        self._size = len(fresh)
+        self._slot = self._new(fresh, len(MAGIC), self._size - RESERVE)
         self._number += 1
         return True
 
@@ -174,9 +178,7 @@ class Writer:
         unfinished.unlink(missing_ok=True)
         fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            # Blocks are taken here: writing to the mapping of a file with holes would be SIGBUS on a full disk.
-            os.posix_fallocate(fd, 0, self.segment_bytes)
-            found = mmap.mmap(fd, self.segment_bytes)
+            found = mmap.mmap(fd, self._allocate(fd))
             found[: len(MAGIC)] = MAGIC
             unfinished.rename(path)
         except BaseException:
@@ -185,6 +187,22 @@ class Writer:
         finally:
             os.close(fd)
         return found
+
+    def _allocate(self, fd: int) -> int:
+        """Take blocks for a segment; their bytes. Raises OSError.
+
+        Now: writing to the mapping of a file with holes would be SIGBUS on a full disk.
+        """
+        try:
+            os.posix_fallocate(fd, 0, self.segment_bytes)
+            return self.segment_bytes
+        except OSError as wrong:
+            if self._number >= 0:  # there is one, in which room is kept for the end
+                raise
+            os.ftruncate(fd, 0)  # a file system may keep what it had taken
+            os.posix_fallocate(fd, 0, SHORT_BYTES)
+            self.error, self.short = str(wrong), True
+            return SHORT_BYTES
 
 
 class Position(NamedTuple):

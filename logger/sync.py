@@ -78,7 +78,7 @@ def _sync(
         while shipper.step(final=not alive):
             pass
         if not alive and not shipper.cutter.said:
-            shipper.say_crash(None, time_ns=shipper.cutter.latest_ns)
+            shipper.say_end(None, shipper.cutter.latest_ns)
         shipper.cut_all()
         if not alive:
             shipper.clean()

@@ -7,7 +7,7 @@ import select
 import threading
 import time
 
-from tracewinnow.logger import spool
+from tracewinnow.logger import spool, wire
 
 CHUNK = 64 << 10
 
@@ -51,6 +51,7 @@ class Tee(threading.Thread):
         self.pipes, self.lane = dict(pipes), lane
         self.quiet_since = time.monotonic()  # when the last bytes had been passed on
         self.lost = 0
+        self._cut: set[int] = set()  # kinds of record whose last bytes were lost
         self._idle = False  # it waits for bytes
 
     def quiet(self, since: float) -> float:
@@ -60,6 +61,15 @@ class Tee(threading.Thread):
     def losses(self) -> str:
         """What a person should know of `lost`; "" where there is nothing."""
         return f"{self.lost} bytes of output could not be recorded: {self.lane.error}" if self.lost else ""
+
+    def _record(self, kind: int, chunk: bytes) -> None:
+        # The line that a loss cuts off ends there: with what comes behind it, it would be one that nobody has printed.
+        data = wire.MISSING + b"\n" + chunk if kind in self._cut else chunk
+        if self.lane.append(kind, data, time.time_ns()):
+            self._cut.discard(kind)
+        else:
+            self._cut.add(kind)
+            self.lost += len(chunk)
 
     def run(self) -> None:
         poll = select.poll()
@@ -74,13 +84,14 @@ class Tee(threading.Thread):
                 original, kind = self.pipes[fd]
                 chunk = os.read(fd, CHUNK)
                 if not chunk:
+                    if kind in self._cut:
+                        self._record(kind, b"")
                     poll.unregister(fd)
                     del self.pipes[fd]
                     os.close(fd)
                     continue
                 # The spool first: a shipper that is killed in between repeats nothing, and loses nothing of the record.
-                if not self.lane.append(kind, chunk, time.time_ns()):
-                    self.lost += len(chunk)
+                self._record(kind, chunk)
                 if original not in broken and not write_all(original, chunk):
                     broken.add(original)  # the terminal has gone; the record goes on
                 self.quiet_since = time.monotonic()

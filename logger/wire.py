@@ -16,6 +16,7 @@ FLOAT32, FLOAT64 = 1, 2
 ACCELERATORS = {"": 0, "tpu": 1, "gpu": 2, "cpu": 3}
 LONGEST_TEXT = 256 << 10  # bytes of a log line; what is longer goes into several events
 CONTINUED = b" [tracewinnow: continued in the next event]"
+MISSING = b" [tracewinnow: output is missing here]"  # ends what stands of the line before it
 _DOUBLE = struct.Struct("<d")
 
 

@@ -115,7 +115,7 @@ def test_a_reader_that_has_stopped_does_not_hold_us(spool: Any, tmp_path: Path) 
 @pytest.mark.parametrize("words", [["seq", "1000"], ["sh", "-c", "seq 1000; exit 3"]])
 def test_a_full_disk_is_told(spool: Any, words: list[str]) -> None:
     """There is no room for a lane, and some for the outbox."""
-    room = 4 << 20
+    room = 100 << 10
     process = start(
         spool,
         "--",
@@ -125,13 +125,46 @@ def test_a_full_disk_is_told(spool: Any, words: list[str]) -> None:
     stdout, stderr = process.communicate(timeout=60)
     assert stdout == b"".join(b"%d\n" % n for n in range(1, 1001))
     told = f"{len(stdout)} bytes of output could not be recorded: ".encode()
-    assert stderr.startswith(b"tracewinnow run: " + told)
-    assert len(stderr.splitlines()) == 1
+    first, second = stderr.splitlines()
+    assert b"has little room ([Errno 27] File too large): nothing is sure of it" in first
+    assert second.startswith(b"tracewinnow run: " + told)
     sync(str(spool.path))
     kinds = [event.WhichOneof("kind") for event in spool.events()]
     assert kinds == ["start", "log", "crash" if process.returncode else "stop"]
     (line,) = spool.lines()
     assert line.startswith(b"tracewinnow: " + told)
+
+
+def test_a_disk_without_room_for_a_segment_has_some_for_the_beginning_and_the_end(spool: Any) -> None:
+    room = 4 << 20
+    process = start(
+        spool,
+        *("--", "sh", "-c", "echo hello; exit 3"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY)),
+    )
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (3, b"hello\n")
+    (line,) = stderr.splitlines()
+    assert b"only the beginning and the end are sure of it" in line
+    assert [event.WhichOneof("kind") for event in spool.events()] == ["start", "log", "crash"]
+
+
+def test_an_end_that_is_recorded_nowhere_is_told(spool: Any) -> None:
+    """There is room for the session alone, and not for a batch that holds the command's arguments."""
+    room = 4096
+    process = start(
+        spool,
+        *("--", "true", "x" * room),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY)),
+    )
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (0, b"")
+    first, second = stderr.splitlines()
+    assert b"nothing is sure of it" in first
+    assert second.startswith(b"tracewinnow run: how the command ended could not be recorded: ")
+    sync(str(spool.path))
+    assert [event.WhichOneof("kind") for event in spool.events()] == ["log"]
+    assert b"how it ended is not known" in spool.lines()[0]
 
 
 def test_options_of_the_command_are_its_own(spool: Any) -> None:
@@ -200,6 +233,8 @@ def test_sync_says_what_it_did(spool: Any, broker: Any, dead_port: str) -> None:
         ([], 2, "Missing argument"),
         (["{spool}", "--resend", "5-2", "--job", "x"], 2, "is no range"),
         (["{spool}", "--resend", "5"], 2, "--job"),
+        (["{spool}", "--patience", "nan"], 2, "is no number of seconds"),
+        (["{spool}", "--patience", "-1"], 2, "is no number of seconds"),
         (["{spool}", "--job", "absent"], 1, "No process of job absent"),
         (["{spool}"], 0, "No process"),
     ],

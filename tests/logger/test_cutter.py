@@ -236,3 +236,20 @@ def test_a_damaged_segment_is_told(tmp_path: Path) -> None:
     data[100_000] ^= 1
     path.write_bytes(data)
     assert any(b"damaged on disk" in text for text in texts(cut_all(Cutter(tmp_path, IDENTITY))))
+
+
+def test_damage_ends_the_line_before_it(tmp_path: Path) -> None:
+    """With what comes behind the damage it would be a line that nobody has printed."""
+    lane = spool.Writer(tmp_path, UUID, "tee", 1)
+    line = b"y" * 199_999 + b"\n"
+    for number in range(12):
+        assert lane.append(spool.STDOUT, b"end %d\n" % number + line + b"begin %d " % number, NOW)
+    path = sorted(tmp_path.glob("*.spool"))[0]
+    data = bytearray(path.read_bytes())
+    data[700_000] ^= 1
+    path.write_bytes(data)
+    found = [text for text in texts(cut_all(Cutter(tmp_path, IDENTITY))) if text[:1] != b"y"]
+    assert found[:4] == [b"end 0", b"begin 0 end 1", b"begin 1 end 2", b"begin 2 " + wire.MISSING]
+    assert b"damaged on disk" in found[4]
+    assert found[5].startswith(b"end ")
+    assert all(text.startswith(b"begin ") for text in found[6:])

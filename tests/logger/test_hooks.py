@@ -36,6 +36,25 @@ class Pretty(logging.StreamHandler):  # type: ignore[type-arg]
         return f"* {record.getMessage()}"
 
 
+class Ears:
+    """Hears what the hooks report, and finds every stream captured."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def captured(self, stream: object) -> bool:
+        return True
+
+    def record(self, text: str, level: int, logger: str) -> None:
+        self.heard.append(text)
+
+    def crash(self, reported_by: str, message: str, **details: Any) -> None:
+        self.heard.append(message)
+
+    def finish(self, exit_code: int = 0) -> None:
+        pass
+
+
 def record(message: object, *arguments: object, exc_info: bool = False) -> logging.LogRecord:
     return logging.LogRecord("x", 20, "f.py", 1, message, arguments, sys.exc_info() if exc_info else None)
 
@@ -78,6 +97,27 @@ def test_a_record_has_its_traceback() -> None:
 
 def test_large_arguments_that_do_not_fit_are_shortened() -> None:
     assert len(hooks.record_text(record("%d", "x" * 1_000_000, list(range(100_000))))) < 2000
+
+
+@pytest.mark.parametrize("handled", [True, False])
+def test_a_record_that_no_handler_can_format(monkeypatch: pytest.MonkeyPatch, handled: bool) -> None:
+    """`logging` prints it with its arguments, unless it was told to keep still."""
+    ears, printed = Ears(), io.StringIO()
+    log = logging.Logger("x")
+    if handled:
+        log.addHandler(logging.StreamHandler(printed))
+    work = hooks.Hooks(ears)
+    work._logging()
+    try:
+        log.error("loss is %d", "nan")
+        assert ears.heard == []
+        monkeypatch.setattr(logging, "raiseExceptions", False)
+        log.error("loss is %d", "nan")
+        log.error("loss is %d", 1)
+    finally:
+        work.remove()
+    assert ears.heard == ["loss is %d ('nan',)"]
+    assert printed.getvalue() == ("loss is 1\n" if handled else "")
 
 
 def test_only_a_handler_that_writes_everything_prints() -> None:

@@ -63,6 +63,18 @@ def test_waiting_ends_with_the_process_and_not_before(sleeper: subprocess.Popen[
     assert time.monotonic() - begin > 0.15
 
 
+def test_what_was_opened_in_time_tells_the_end_of_a_process_that_is_gone() -> None:
+    """Nobody could find it any more by its number."""
+    gone = subprocess.Popen([sys.executable, "-c", "import os; os._exit(3)"])
+    in_time, pidfd = Watched(gone.pid), os.pidfd_open(gone.pid)
+    gone.wait()
+    job = Watched(gone.pid, pidfd)
+    assert job.ended()
+    assert job.status() == in_time.status()
+    assert job.status() in (3 << 8, None)  # None: before Linux 6.15
+    os.close(pidfd)
+
+
 def test_a_process_that_was_never_there() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tracewinnow.logger.process import Watched
 from tracewinnow.schemas import telemetry_pb2 as pb
 
 # A mutex that is locked twice: no signal makes that return, and the interpreter's lock is free meanwhile.
@@ -21,6 +22,13 @@ def hang():
     libc, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(256)
     libc.pthread_mutex_lock(mutex)
     libc.pthread_mutex_lock(mutex)
+"""
+CAUGHT = """
+import sys
+try:
+    sys.exit(3)
+except SystemExit:
+    pass
 """
 Job = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
@@ -80,12 +88,31 @@ run.log("after the end")
     assert all(abs(event.time_ns - time.time_ns()) < 300e9 for event in events)
 
 
+def kernel_tells() -> bool:
+    """Whether it does how a process ended whose parent has asked for that already."""
+    process = subprocess.Popen(["true"])
+    watched = Watched(process.pid)
+    process.wait()
+    return watched.status() is not None
+
+
 @pytest.mark.parametrize(
     ("code", "status", "fields"),
     [
         ("run.log('x')", 0, None),
         ("import sys; sys.exit(3)", 3, {"exit_code": 3}),
         ("import sys; sys.exit('no data')", 1, {"exit_code": 1}),
+        (
+            "import sys\ndef main():\n    try: sys.exit(3)\n    finally: run.log('x')\nmain()",
+            3,
+            {"reported_by": "finish"},
+        ),
+        (CAUGHT, 0, None),
+        (f"{CAUGHT}sys.exit(0)", 0, None),
+        (f"{CAUGHT}sys.exit(4)", 4, {"exit_code": 4}),
+        (f"{CAUGHT}raise KeyError", 1, {"exception_type": "KeyError"}),
+        ("import sys\ntry: sys.exit(3)\nexcept SystemExit as kept: held = kept", 0, None),
+        ("import sys, threading; t = threading.Thread(target=sys.exit, args=(3,)); t.start(); t.join()", 0, None),
         ("import sys; sys.exit(0)", 0, None),
         (
             "raise ValueError('boom')",
@@ -106,7 +133,7 @@ def test_how_a_job_ends(job: Job, spool: Any, code: str, status: int, fields: di
     ends = spool.events("stop") + spool.events("crash")
     assert len(ends) == 1
     if fields is None:
-        assert ends[0].stop.exit_code == 0
+        assert (ends[0].WhichOneof("kind"), ends[0].stop.exit_code) == ("stop", 0)
     else:
         crash = ends[0].crash
         known = {"exit_code", "signal"} & {field.name for field, _ in crash.ListFields()}
@@ -116,6 +143,26 @@ def test_how_a_job_ends(job: Job, spool: Any, code: str, status: int, fields: di
         else:
             assert {name: getattr(crash, name) for name in fields} == fields
     assert not list(spool.path.glob("*.spool"))
+
+
+@pytest.mark.parametrize("capture", [False, True])
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("import os; os._exit(3)", 3),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", -9),
+        ("import ctypes; ctypes.string_at(0)", -11),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", -15),
+    ],
+)
+def test_a_job_that_is_gone_before_its_shipper_looks(
+    start_job: Callable[..., Any], spool: Any, capture: bool, code: str, status: int
+) -> None:
+    """Its parent asks how it ended at once, and the shipper has just begun to start."""
+    assert start_job(code, capture=capture).wait(20) == status
+    (crash,) = (event.crash for event in spool.events("crash"))
+    assert (crash.exit_code, crash.signal) == ((max(status, 0), max(-status, 0)) if kernel_tells() else (0, 0))
+    assert spool.events("stop") == []
 
 
 @pytest.mark.parametrize("capture", [False, True])
@@ -325,8 +372,9 @@ other.log("two"); run.log("one"); print("printed")
     assert by_job["job-2"] == [b"two"]
 
 
-def test_a_full_disk(job: Job, spool: Any) -> None:
-    """The job goes on, nothing raises, and the loss is told on stderr and in the record."""
+@pytest.mark.parametrize("end", ["", "raise ValueError('x' * 100_000)"])
+def test_a_full_disk(job: Job, spool: Any, end: str) -> None:
+    """The job goes on, nothing raises, and the loss is told on stderr and in the record, where the end has room however long."""
     setup = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (9 << 20, 9 << 20))"
     code = """
 import resource
@@ -335,12 +383,48 @@ for number in range(20_000):
     run.log("x" * 1000)
 print(0 < run.dropped < 20_000)
 """
-    done = job(code, setup=setup, capture=False)
-    assert done.returncode == 0
+    done = job(code + end, setup=setup, capture=False)
+    assert done.returncode == bool(end)
     assert done.stdout == b"True\n"
     assert done.stderr.count(b"the spool cannot be written") == 1
     assert any(line.endswith(b"events could not be recorded") for line in spool.lines())
-    assert len(spool.events("stop")) == 1
+    if end:
+        (crash,) = (event.crash for event in spool.events("crash"))
+        assert (crash.exception_type, crash.reported_by) == ("ValueError", "excepthook")
+        assert 1000 < len(crash.message) < 100_000
+    assert len(spool.events("stop")) == (not end)
+
+
+@pytest.mark.parametrize(
+    ("room", "told", "lines"),
+    [
+        # For what is said at the beginning and at the end, and not for a segment.
+        (4 << 20, [b"has little room"], [b"a line", b"x"]),
+        # For an outbox alone.
+        (100 << 10, [b"the spool cannot be written", b"7 bytes of output could not be recorded"], [None]),
+    ],
+)
+@pytest.mark.parametrize("end", ["", "import os; os._exit(3)"])
+def test_a_spool_without_room(
+    start_job: Callable[..., Any], spool: Any, room: int, told: list[bytes], lines: list[bytes | None], end: str
+) -> None:
+    """What ran through did not crash, though it could not say so."""
+    process = start_job(
+        f"print('a line', flush=True); run.log('x')\n{end}",
+        setup=f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))",
+    )
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # not yet asked for: any kernel tells a zombie's status
+    spool.settle()
+    stdout, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stdout) == (3 if end else 0, b"a line\n")
+    assert [what in line for what, line in zip(told, stderr.splitlines(), strict=True)] == [True] * len(told)
+    found = sorted(spool.lines())
+    if lines == [None]:
+        assert [b"7 bytes of output could not be recorded" in line for line in found] == [True]
+    else:
+        assert found == lines
+    assert [event.crash.exit_code for event in spool.events("crash")] == ([3] if end else [])
+    assert len(spool.events("stop")) == (not end)
 
 
 def test_the_import_is_light(job: Job) -> None:

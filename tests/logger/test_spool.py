@@ -359,6 +359,48 @@ print(written)
     assert found[-2:] == [b"crash", b""]
 
 
+def nearly_full(monkeypatch: pytest.MonkeyPatch, room: int) -> None:
+    """No more than so many bytes can be taken at a time."""
+    take = os.posix_fallocate
+
+    def fallocate(fd: int, at: int, size: int) -> None:
+        if size > room:
+            full()
+        take(fd, at, size)
+
+    monkeypatch.setattr(os, "posix_fallocate", fallocate)
+
+
+@pytest.mark.parametrize("new", [_slot.Slot, spool.ReferenceSlot])
+def test_a_disk_without_room_for_a_segment_has_some_for_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: type[spool.ReferenceSlot]
+) -> None:
+    monkeypatch.setattr(spool, "Slot", new)
+    writer = spool.Writer(tmp_path, UUID, "job")
+    with monkeypatch.context() as patch:
+        nearly_full(patch, spool.SHORT_BYTES)
+        assert writer.append(spool.START, b"start", 1)
+        assert (writer.short, os.strerror(errno.ENOSPC) in writer.error) == (True, True)
+        written = sum(writer.append(spool.EVENT, b"x" * 10_000, 1) for _ in range(100))
+        assert 64 << 10 <= written * 10_000 < spool.SHORT_BYTES - spool.RESERVE
+        assert writer.append(spool.CRASH, b"y" * 20_000, 1)
+        assert writer.append(spool.END, b"", 1)
+        assert len(list(tmp_path.iterdir())) == 1  # short ones do not follow each other
+    writer._retry_at = 0.0
+    assert writer.append(spool.EVENT, b"there is room again", 1)
+    found = read_all(spool.Reader(tmp_path, UUID, "job"))
+    assert len(found) == written + 4
+    assert found[-3:] == [b"y" * 20_000, b"", b"there is room again"]
+
+
+def test_a_disk_without_any_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = spool.Writer(tmp_path, UUID, "job")
+    nearly_full(monkeypatch, spool.SHORT_BYTES - 1)
+    assert not writer.append(spool.START, b"start", 1)
+    assert (writer.short, writer.lost) == (False, 1)
+    assert not list(tmp_path.iterdir())
+
+
 def test_lanes_in_reading_order(tmp_path: Path) -> None:
     for lane in ("fork12x1", "job", "tee1", "tee", "tee10", "tee2"):
         spool.Writer(tmp_path, UUID, lane, 1).append(spool.EVENT, b"x", 1)

@@ -39,6 +39,20 @@ def test_the_leftovers_of_a_dead_process(spool: Any) -> None:
     assert again.batches == 2
 
 
+def test_silence_without_a_lane_is_no_crash(spool: Any) -> None:
+    """The disk had no room for one, so that the process could not say how it ended."""
+    spool.path.mkdir()
+    known = identity.new_session("job", "gpu", "", "", "", None, None, None, 60.0, {})
+    known.process_start -= 1
+    known.save(spool.path)
+    for _ in range(2):
+        (outcome,) = sync(spool.path)
+        assert outcome.batches == 1
+    (line,) = spool.lines()
+    assert b"how it ended is not known" in line
+    assert spool.events("crash") == []
+
+
 def test_a_living_process_without_a_shipper_is_not_declared_dead(spool: Any) -> None:
     leave(spool.path, 5, dead=False)
     (outcome,) = sync(spool.path)

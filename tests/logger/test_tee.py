@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tracewinnow.logger import spool
+from tracewinnow.logger import spool, wire
 from tracewinnow.logger.tee import Tee
 
 UUID = "c" * 32
@@ -54,6 +54,54 @@ def test_waiting_for_a_reader_is_not_quiet(tmp_path: Path) -> None:
     assert not tee.is_alive()
     assert tee.losses() == ""
     os.close(slow)
+    os.close(out)
+
+
+class Lane(spool.Writer):
+    """A disk that is full at times: of so many records, the ones that find room."""
+
+    def __init__(self, room: list[bool]) -> None:
+        super().__init__(Path(), UUID, "tee")
+        self.room, self.records = iter(room), list[tuple[int, bytes]]()
+
+    def append(self, kind: int, payload: bytes, time_ns: int) -> bool:
+        if found := next(self.room):
+            self.records.append((kind, payload))
+        return found
+
+
+def test_a_loss_ends_the_line_before_it() -> None:
+    """With what comes behind the loss it would be a line that nobody has printed."""
+    (read, write), (errors, other), (end, out) = os.pipe(), os.pipe(), os.pipe()
+    lane = Lane([True, False, False, True, True, False, True])
+    tee = Tee({read: (out, spool.STDOUT), errors: (out, spool.STDERR)}, lane)
+    tee.start()
+    passed = 0
+    for fd, chunk in (
+        (write, b"a whole line\nof a jo"),
+        (write, b"b\nlost\n"),  # this
+        (write, b"and th"),  # and this
+        (other, b"not cut o"),
+        (write, b"is\nlast"),
+        (write, b" words"),  # and this
+    ):
+        os.write(fd, chunk)
+        passed += len(chunk)
+        got = 0
+        while got < len(chunk):
+            got += len(os.read(end, 100))
+    os.close(write)
+    until(lambda: len(tee.pipes) == 1)
+    os.close(other)
+    tee.join(20)
+    assert lane.records == [
+        (spool.STDOUT, b"a whole line\nof a jo"),
+        (spool.STDERR, b"not cut o"),
+        (spool.STDOUT, wire.MISSING + b"\nis\nlast"),
+        (spool.STDOUT, wire.MISSING + b"\n"),
+    ]
+    assert tee.lost == len(b"b\nlost\nand th words")
+    os.close(end)
     os.close(out)
 
 

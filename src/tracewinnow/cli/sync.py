@@ -25,6 +25,13 @@ def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> ran
     return range(int(first), int(last or first) + 1)
 
 
+def _patience(ctx: click.Context, param: click.Parameter, value: float) -> float:
+    """Seconds; what is not a number would never be over."""
+    if not value >= 0:
+        raise click.BadParameter(f"{value} is no number of seconds; write for instance 30", ctx, param)
+    return value
+
+
 @click.command(
     "sync",
     epilog="""\b
@@ -39,7 +46,11 @@ Examples:
 @click.option("--job", default="", help="Only the processes of this job.")
 @click.option("--resend", metavar="FROM-TO", callback=_range, help="Send these batches again, acknowledged or not.")
 @click.option(
-    "--patience", default=10.0, show_default=True, help="Seconds without progress until the broker is given up."
+    "--patience",
+    default=10.0,
+    show_default=True,
+    callback=_patience,
+    help="Seconds without progress until the broker is given up.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a process.")
 def command(

@@ -2,6 +2,7 @@
 
 MAX_COLUMNS = 1 << 20  # names of a series
 MAX_NAME_BYTES = 1 << 16
+MAX_NAMES_BYTES = 1 << 28  # of a series, all together with their lengths: they are in memory at once
 MAX_TILE_SAMPLES = 1 << 22  # samples of one data chunk: what must be in memory at once
 MAX_TILE_STEPS = 1 << 20
 MAX_TILE_COLUMNS = 1 << 12

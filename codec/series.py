@@ -18,6 +18,7 @@ from .limits import (
     MAX_BYTES,
     MAX_COLUMNS,
     MAX_NAME_BYTES,
+    MAX_NAMES_BYTES,
     MAX_TILE_STEPS,
     TILE_COLUMNS,
     TILE_SAMPLES,
@@ -122,6 +123,8 @@ def check(
             raise BadArgument("two columns have the same name")
         if any(len(name.encode("utf-8", "surrogateescape")) > MAX_NAME_BYTES for name in known):
             raise BadArgument(f"a name has more than {MAX_NAME_BYTES} bytes")
+        if sum(len(name.encode("utf-8", "surrogateescape")) + 3 for name in known) > MAX_NAMES_BYTES:
+            raise BadArgument(f"all names together have more than {MAX_NAMES_BYTES} bytes")
     meta = Meta(dtype, array.shape[1], known, _float(rel_error), _float(abs_error))
     return np.ascontiguousarray(array, dtype), meta
 
@@ -165,7 +168,8 @@ def dump_meta(meta: Meta) -> bytes:
     return bytes(out) + b"\1" + section(zstandard.compress(text, 9))
 
 
-def load_meta(cursor: Cursor) -> Meta:
+def load_meta(cursor: Cursor, most: int = MAX_NAMES_BYTES) -> Meta:
+    """What holds for the whole series. most: bytes that its names may have."""
     code = cursor.u8()
     if code not in DTYPES:
         raise cursor.corrupt(f"unknown dtype {code}")
@@ -181,7 +185,7 @@ def load_meta(cursor: Cursor) -> Meta:
         raise cursor.corrupt("names are there (1) or not (0)")
     names = None
     if named:
-        text = Cursor(streams.expand_up_to(cursor.part(), columns * (MAX_NAME_BYTES + 3)))
+        text = Cursor(streams.expand_up_to(cursor.part(), min(columns * (MAX_NAME_BYTES + 3), most)))
         sizes = [text.varint(MAX_NAME_BYTES) for _ in range(columns)]
         try:
             names = [bytes(text.take(size)).decode("utf-8", "surrogateescape") for size in sizes]
@@ -251,7 +255,7 @@ def decode_series(
     view = memoryview(data)
     if container.open_header(view) != container.SERIES:
         raise BadArgument("the container holds no series")
-    meta, bodies = open_series(view, recover, step_range)
+    meta, bodies = open_series(view, recover, step_range, min(max_bytes, MAX_NAMES_BYTES))
     wanted = columns_of(meta, names)
     width = meta.columns if wanted is None else len(wanted)
     chunks: list[tuple[Cursor, NDArray[np.int64]]] = []
@@ -277,9 +281,11 @@ def decode_series(
     return Series(columns.T, kept, at, meta.rel_error, meta.abs_error)
 
 
-def open_series(view: memoryview, recover: bool, step_range: tuple[int, int] | None) -> tuple[Meta, Iterable[Cursor]]:
+def open_series(
+    view: memoryview, recover: bool, step_range: tuple[int, int] | None, most: int = MAX_NAMES_BYTES
+) -> tuple[Meta, Iterable[Cursor]]:
     """What holds for the series, and its data chunks one by one, less those that the table says are outside the
-    steps."""
+    steps. most: bytes that the names may have."""
     if recover:
         found = container.scan(view)
         frames = ((kind, body) for kind, body in found if container.known(kind, body.at))
@@ -293,7 +299,7 @@ def open_series(view: memoryview, recover: bool, step_range: tuple[int, int] | N
     kind, body = next(iter(frames), (0, Cursor(b"")))
     if kind != container.META:
         raise Corrupt("a series begins with what holds for all of it", container.HEADER.size)
-    return load_meta(body), data_only(frames)
+    return load_meta(body, most), data_only(frames)
 
 
 def outside(chunk: container.Chunk, step_range: tuple[int, int]) -> bool:

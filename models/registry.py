@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,7 @@ def arrays(name: str, folder: Path = FOLDER) -> dict[str, npt.NDArray[np.generic
     try:
         with np.load(io.BytesIO(raw), allow_pickle=False) as found:
             return dict(found)
-    except (OSError, ValueError, KeyError) as wrong:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as wrong:
         raise ModelUnavailable(f"{name} cannot be read: {wrong!r}") from wrong
 
 

@@ -9,6 +9,7 @@ order, writes the same object again.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ from tracewinnow.stores.objects import ObjectInfo, ObjectStore, escape, unescape
 
 __all__ = ["PART_BYTES", "Archive", "ArchivedBatch", "BatchName", "Entry", "Window", "plan_parts"]
 
+LOG = logging.getLogger(__name__)
 ROOT = "archive/"
 START_BYTES = 64 << 10  # read at first: a small object whole, the index of a large one
 PART_BYTES = 64 << 20  # a window that holds more raw bytes is made into several traces
@@ -64,8 +66,17 @@ class Archive:
         digest = hashlib.sha256(b"".join(sorted(content))).hexdigest()
         name = f"{_folder(job_id, window_start_ns)}{digest}.twa"
         data = archive_format.encode(job_id, window_start_ns, content)
-        self.store.put(name, data, if_absent=True)
+        if not self.store.put(name, data, if_absent=True) and self._damaged(name, len(data)):
+            self.store.put(name, data)
         return name
+
+    def _damaged(self, name: str, size: int) -> bool:
+        """Whether an object that is there already, and should have this size, cannot be opened."""
+        try:
+            found = next((info for info in self.store.list(name) if info.name == name), None)
+            return found is None or found.size != size or not self._open_object(found)
+        except CorruptObject:
+            return True
 
     def read(
         self,
@@ -134,8 +145,11 @@ class Archive:
                 continue
             # Only a hash is left of a long name; the objects know it.
             for info in self.store.list(f"{ROOT}{folder}/"):
-                yield self._open_object(info).contents.job_id
-                break
+                try:
+                    yield self._open_object(info).contents.job_id
+                    break
+                except CorruptObject as damaged:  # another object of the job may tell
+                    LOG.warning("%s; a job whose name it holds is looked for in its other objects", damaged)
 
     def _open(self, job_id: str, window_start_ns: int, damaged: list[CorruptObject] | None) -> Iterator[_Opened]:
         for info in self.store.list(_folder(job_id, window_start_ns)):

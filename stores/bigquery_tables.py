@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import itertools
 import json
 import math
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -22,7 +24,8 @@ INSERT_ROWS = 500
 RETRY_SECONDS = 60.0  # the client retries what may pass for this long, then Transient is raised
 RETRIES = 6  # of an upload, after 1, 2, 4, ... seconds
 LOAD_SECONDS = 900.0
-LOAD_ATTEMPTS = 4
+LOAD_ATTEMPTS = 4  # jobs that one write begins,
+BACKOFF_SECONDS = 1.0  # with 1, 2, 4 seconds between them
 _MAY_PASS = {"backendError", "internalError", "rateLimitExceeded", "quotaExceeded", "timeout", "stopped"}
 
 
@@ -72,19 +75,25 @@ class BigQueryTables:
     def _load(self, table: str, date: str, name: str, rows: Sequence[Row]) -> None:
         data = "\n".join(json_row(table, date, row) for row in rows).encode()
         digest = hashlib.sha256(f"{table}\0{name}\0".encode() + data).hexdigest()
-        for attempt in range(LOAD_ATTEMPTS):
+        begun = 0
+        for number in itertools.count():
             with _clear_errors(table):
-                job = self._load_job(table, f"tracewinnow-{digest}-{attempt}", data)
+                job, new = self._load_job(table, f"tracewinnow-{digest}-{number}", data)
+                begun += new
                 try:
                     job.result(retry=_retry(), timeout=LOAD_SECONDS)
                     return
                 except Exception:
-                    # The id of a job that failed is used up. What may pass is tried under the next one.
-                    if attempt + 1 == LOAD_ATTEMPTS or (job.error_result or {}).get("reason") not in _MAY_PASS:
+                    # The id of a job that failed is used up. One that failed before our time says nothing of now: the table may
+                    # have been mended. What may pass is tried under the next one, later each time.
+                    reason = (job.error_result or {}).get("reason")
+                    if reason is None or (new and (begun == LOAD_ATTEMPTS or reason not in _MAY_PASS)):
                         raise
+            if new:
+                time.sleep(BACKOFF_SECONDS * 2 ** (begun - 1))
 
-    def _load_job(self, table: str, job_id: str, data: bytes) -> Any:
-        """Start the job, or find the one of this id that was started before."""
+    def _load_job(self, table: str, job_id: str, data: bytes) -> tuple[Any, bool]:
+        """Start the job, or find the one of this id that was started before; and whether it is new."""
         from google.api_core.exceptions import Conflict
         from google.cloud import bigquery
 
@@ -95,7 +104,7 @@ class BigQueryTables:
             create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
         )
         try:
-            return client.load_table_from_file(
+            job = client.load_table_from_file(
                 io.BytesIO(data),
                 self._table(table),
                 size=len(data),
@@ -103,9 +112,10 @@ class BigQueryTables:
                 job_config=options,
                 num_retries=RETRIES,
             )
+            return job, True
         except Conflict:
             location = client.get_table(self._table(table), retry=_retry()).location
-            return client.get_job(job_id, location=location, retry=_retry())
+            return client.get_job(job_id, location=location, retry=_retry()), False
 
     def _table(self, table: str) -> str:
         return f"{self.project}.{self.dataset}.{table}"
@@ -169,6 +179,8 @@ def _raise_for_rows(table: str, failed: Sequence[dict[str, Any]]) -> None:
     """failed: BigQuery's insertErrors. Rows that are "stopped" failed only because of others."""
     errors = [(entry["index"], error) for entry in failed for error in entry.get("errors", [])]
     refused = [(index, error) for index, error in errors if error.get("reason") not in _MAY_PASS]
+    if not errors:
+        raise StoreError(f"BigQuery refused row {failed[0].get('index')} of {table} and gave no reason")
     index, error = (refused or errors)[0]
     text = f"BigQuery refused row {index} of {table}: {error.get('message') or error.get('reason')}"
     raise (StoreError if refused else Transient)(f"{text} ({error.get('location') or error.get('reason')})")

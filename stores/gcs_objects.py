@@ -62,7 +62,7 @@ class GcsObjects:
                 data: bytes = self._blob(name).download_as_bytes(start=start, end=start + length - 1, retry=_retry())
             except RequestRangeNotSatisfiable:
                 return b""
-        return data
+        return data[:length]  # a proxy may have ignored the range
 
     def list(self, prefix: str = "") -> Iterator[ObjectInfo]:
         with self._clear_errors(prefix):
@@ -112,9 +112,16 @@ class GcsObjects:
         """What the client raises becomes an error of the tree that says what to do."""
         from google.api_core import exceptions as api
         from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
-        from requests.exceptions import ConnectionError as NoConnection
-        from requests.exceptions import Timeout
 
+        try:
+            from google.cloud.storage.exceptions import DataCorruption
+        except ModuleNotFoundError:  # before version 3
+            from google.resumable_media.common import DataCorruption
+        from requests.exceptions import RequestException
+
+        # RequestException: no connection, time-outs, and pages that a proxy sends in the place of what was asked for.
+        answers = (api.ServerError, api.TooManyRequests, api.RetryError)
+        may_pass = (*answers, TransportError, RequestException, DataCorruption)
         try:
             yield
         except api.NotFound as missing:
@@ -128,7 +135,7 @@ class GcsObjects:
             raise StoreError(
                 f"No access to {self._uri(name)}: {_sentence(refused)} Check the credentials and their roles."
             ) from refused
-        except (api.ServerError, api.TooManyRequests, api.RetryError, TransportError, NoConnection, Timeout) as failed:
+        except may_pass as failed:
             raise Transient(f"Cloud Storage does not answer for {self._uri(name)}: {_sentence(failed)}") from failed
         except api.GoogleAPICallError as refused:
             raise StoreError(f"Cloud Storage refused {self._uri(name)}: {_sentence(refused)}") from refused

@@ -71,7 +71,7 @@ EXIT = re.compile(
     r"|\b(?:exit|return)[ _-]?(?:code|status)[\"']?[ :=]+(?:-?[1-9]|0:[1-9])|\bexit[ _-]?codes\b.{0,80}?[^\w.]-[1-9]"
     r"|\brc[ :=]+-?[1-9]"
     # A shell or a launcher says how its child ended.
-    rf"|(?:line \d+: +\d+|^\[\d+\][ +-]*|^[+-]? +|\btask \d+:|^\w+:) *{CHILD}\b"
+    rf"|(?:line \d+: +\d+ *|^\[\d+\][ +-]*|^[+-]? +|\btask \d+: *|^\w+: *){CHILD}\b"
     rf"|^(?:{CHILD}|Terminated)(?:: \d+)?(?: *\(core dumped\))?\s*$",
     re.I,
 )
@@ -115,10 +115,12 @@ PLACES = (
     re.compile(r"line \d(?<!\wline \d)"),
     re.compile(r":\d+:\d+\b"),
 )
-CARET = re.compile(r"[\s|]*(?:\d+ \|)?[\s|.]*[\^~][\^~\-\s]*$|\s*-+\^|[>E] {2,}|\s*\|? *\^|\s*-->\s")
-CODE = re.compile(r"\s*(?:>|=>)?\s*\d+ ?[|:]\s")
+CARET = re.compile(r"[\s|]*(?:\d+ \|[\s|.]*|\.[\s|.]*)?[\^~][\^~\-\s]*$|\s*-+\^|[>E] {2,}|\s*\|? *\^|\s*-->\s")
+CODE = re.compile(r"\s*(?:(?:>|=>)\s*)?\d+ ?[|:]\s")
 DIFF = re.compile(r"[+-](?![+-])|@@ |(?:\+\+\+|---) \S|\s*[+-] +\S")
-COMMAND = re.compile(r"\s*(?:\$ |\+{1,3} \S|> \S|##\[(?:group|command)\]|Run |Executing|running )|\S+@\S+[:~].*[$#] ")
+COMMAND = re.compile(
+    r"\s*(?:\$ |\+{1,3} \S|> \S|##\[(?:group|command)\]|Run |Executing|running )|[^\s@]{1,64}@[^\s@:~]{1,253}[:~].*[$#] "
+)
 BUILD = re.compile(
     r"\s*(?:\[ *\d+/\d+\]|\[ *\d+%\]|(?:CC|CXX|LD|AR|GEN|Compiling|Building|Linking|gcc|g\+\+|clang|cc|c\+\+|/usr/bin/\S+|checking|"
     r"libtool:|copying|creating|running|adding|\[?(?:INFO|info|DEBUG|debug)\]?)(?!\w))"

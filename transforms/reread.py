@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from tracewinnow.transforms.judge import RULES
 from tracewinnow.transforms.passages import known_of, passage
 from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.score import Floats, View, sorted_groups
+from tracewinnow.transforms.words import bits_of
 
 FILE, WORDS = "encoder.onnx", "words.npz"
 FAST = "fast"  # the value of TRACEWINNOW_DENOISER that leaves the second look out
@@ -36,7 +36,7 @@ def reread(encoder: Encoder, reading: Reading, rules: Floats, p: Floats) -> Floa
 
     Blocks of the same templates are one kind, read where it first stands.
     """
-    kinds = doubtful(reading.view, reading.shown, p)
+    kinds = doubtful(reading.view, p)
     if not kinds:
         return p
     known = known_of(reading.view, rules)
@@ -51,7 +51,7 @@ def reread(encoder: Encoder, reading: Reading, rules: Floats, p: Floats) -> Floa
     return told
 
 
-def doubtful(view: View, shown: Sequence[str], p: Floats) -> list[list[npt.NDArray[np.int64]]]:
+def doubtful(view: View, p: Floats) -> list[list[npt.NDArray[np.int64]]]:
     """The kinds of blocks in doubt that are read, those in most doubt first, of equals the first; of each kind the lines of its
     blocks in doubt, in order. Blank blocks are of no kind."""
     if not len(p):
@@ -61,6 +61,8 @@ def doubtful(view: View, shown: Sequence[str], p: Floats) -> list[list[npt.NDArr
     sure = p[first].max(axis=1)
     ranked = np.lexsort((first, sure))
     ranked = ranked[: np.count_nonzero(sure < DOUBT)]
+    speaks = np.logical_or.reduceat((view.bits[order] & bits_of("blank")) == 0, starts[:-1])
+    ranked = ranked[speaks[ranked]]
     most = MOST_OF_SHORT if len(p) < SHORT else MOST
     found: dict[bytes, list[npt.NDArray[np.int64]]] = {}
     begins: set[int] = set()  # templates that the chosen kinds begin with: most blocks need no closer look
@@ -72,7 +74,7 @@ def doubtful(view: View, shown: Sequence[str], p: Floats) -> list[list[npt.NDArr
         kind = view.template[lines].tobytes()
         if kind in found:
             found[kind].append(lines)
-        elif len(found) < most and any(shown[line].strip() for line in lines.tolist()):
+        elif len(found) < most:
             found[kind] = [lines]
             begins.add(head)
     return [sorted(blocks, key=lambda lines: int(lines[0])) for blocks in found.values()]

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+import zstandard
 
 from tracewinnow.codec import (
     BadArgument,
@@ -27,7 +28,8 @@ from tracewinnow.codec import (
     encode_text,
 )
 from tracewinnow.codec.inspect import describe
-from tracewinnow.codec.varint import Cursor, signed, varint
+from tracewinnow.codec.limits import MAX_NAMES_BYTES
+from tracewinnow.codec.varint import Cursor, section, signed, varint
 
 DATA = encode_series(np.linspace(1, 2, 4000, dtype=np.float32).reshape(1000, 4), rel_error=1e-3)
 
@@ -157,3 +159,17 @@ def test_a_memoryview_and_big_endian_values_do_as_well() -> None:
     assert np.array_equal(series.values[:, 0], values)
     file = io.BytesIO(encode_series(values))
     assert struct.unpack("<4s", file.read(4)) == (b"\x93TWC",)
+
+
+def test_names_are_not_larger_than_the_result_may_be() -> None:
+    """Names of 10 MB are 1 kB in the container."""
+    names = zstandard.compress(bytes(10 << 20), 9)
+    meta = bytes([1]) + varint(1 << 20) + b"\0\1" + section(names)
+    data = container.pack(container.SERIES, [(container.META, meta, 0, 0, 0)])
+    assert len(data) < 2000
+    with pytest.raises(Corrupt, match="at most 1048576"):
+        decode_series(data, max_bytes=1 << 20)
+    meta = bytes([1]) + varint(1 << 20) + b"\0\1" + section(b"\x28\xb5\x2f\xfd\xe0" + (1 << 40).to_bytes(8, "little"))
+    data = container.pack(container.SERIES, [(container.META, meta, 0, 0, 0)])
+    with pytest.raises(Corrupt, match=f"at most {MAX_NAMES_BYTES}"):
+        decode_series(data)

@@ -51,6 +51,13 @@ def test_another_file_is_refused(tmp_path: Path, damage: str) -> None:
         registry.arrays("one.npz", tmp_path)
 
 
+@pytest.mark.parametrize("raw", [b"", b"PK\x03\x04" + b"x" * 100, b"junk"])
+def test_a_file_that_is_none_is_refused_though_the_manifest_names_it(raw: bytes, tmp_path: Path) -> None:
+    registry.put("one.npz", raw, {}, tmp_path)
+    with pytest.raises(ModelUnavailable, match="cannot be read"):
+        registry.arrays("one.npz", tmp_path)
+
+
 def test_a_named_file_that_holds_objects_is_refused(tmp_path: Path) -> None:
     import hashlib
 

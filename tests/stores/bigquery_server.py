@@ -190,7 +190,7 @@ class BigQueryServer(http.server.ThreadingHTTPServer):
             503, "backendError", "Error encountered during execution. Retrying may solve the problem."
         )
         self.fail_after = False  # True: the request is carried out, and its answer lost
-        self.next_job_error: dict[str, str] | None = None
+        self.job_errors: list[dict[str, str]] = []  # of the next load jobs
         self.requests: list[str] = []
 
     def serve(self) -> None:
@@ -225,8 +225,7 @@ class BigQueryServer(http.server.ThreadingHTTPServer):
             raise Refused(400, "invalid", f"this stand-in does not load {load}")
         target = load["destinationTable"]
         table = self.table(target["projectId"], target["datasetId"], target["tableId"])
-        error = self.next_job_error or table.load(data)
-        self.next_job_error = None
+        error = self.job_errors.pop(0) if self.job_errors else table.load(data)
         status = {"state": "DONE", **({"errorResult": error, "errors": [error]} if error else {})}
         job = {
             "kind": "bigquery#job",

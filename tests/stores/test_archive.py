@@ -127,6 +127,22 @@ def test_what_is_whole_is_read_beside_what_is_damaged(archive: Archive) -> None:
     assert [error.name for error in damaged] == [name]
 
 
+def test_a_damaged_object_is_mended_by_the_same_batches(archive: Archive) -> None:
+    name = archive.write("job", 0, [batch(1, 0)])
+    data = archive.store.get(name)
+    for wrong in (data[:-1], b"", b"PAR1" + data[4:]):
+        archive.store.put(name, wrong)
+        assert archive.write("job", 0, [batch(1, 0)]) == name
+        assert archive.store.get(name) == data
+
+
+def test_a_long_name_is_known_by_any_whole_object(archive: Archive) -> None:
+    job = "long name " * 60
+    names = sorted(archive.write(job, 0, [batch(1, i)]) for i in range(3))
+    archive.store.put(names[0], b"")
+    assert list(archive.jobs()) == [job]
+
+
 def test_an_object_in_the_wrong_folder(archive: Archive) -> None:
     data = archive.store.get(archive.write("job", 0, [batch(1, 0)]))
     archive.store.put("archive/other/00000000000000000000/x.twa", data)

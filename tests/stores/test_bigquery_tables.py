@@ -97,11 +97,28 @@ def test_a_row_that_is_refused(tables: BigQueryTables, bigquery_server: BigQuery
 def test_a_load_job_that_fails_for_a_while(bigquery_server: BigQueryServer) -> None:
     """Its id is used up, so that the next one is taken; and writing again finds that one."""
     tables = BigQueryTables("p", "d", method="load", endpoint=bigquery_server.url)
-    bigquery_server.next_job_error = {"reason": "backendError", "message": "try again"}
+    bigquery_server.job_errors = [{"reason": "backendError", "message": "try again"}]
     for _ in range(2):
         tables.write("jobs", DAY, "name", ROWS)
         assert count(bigquery_server) == 1
     assert len(bigquery_server.jobs) == 2
+
+
+def test_a_load_job_that_failed_for_good_is_not_the_last(
+    bigquery_server: BigQueryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All ids that one write may use are used up; a later write, when the table was mended, takes the next."""
+    monkeypatch.setattr(bigquery_tables, "BACKOFF_SECONDS", 0.0)
+    tables = BigQueryTables("p", "d", method="load", endpoint=bigquery_server.url)
+    for reason, jobs in (("backendError", 4), ("invalid", 5)):
+        bigquery_server.job_errors = [{"reason": reason, "message": "no"}] * 4
+        with pytest.raises((StoreError, Transient)):
+            tables.write("jobs", DAY, "name", ROWS)
+        assert (len(bigquery_server.jobs), count(bigquery_server)) == (jobs, 0)
+    bigquery_server.job_errors = []
+    for _ in range(2):
+        tables.write("jobs", DAY, "name", ROWS)
+        assert (len(bigquery_server.jobs), count(bigquery_server)) == (6, 1)
 
 
 def test_inserts_stay_within_the_limits(bigquery_server: BigQueryServer) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from google.cloud.storage.exceptions import DataCorruption
+from requests.exceptions import ContentDecodingError, JSONDecodeError
 
 from tracewinnow.schemas.errors import BadUse, Transient
 from tracewinnow.stores import gcs_objects
@@ -49,3 +51,11 @@ def test_no_bucket(gcs_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
         GcsObjects("there-is-none").put("a", b"x")
     with pytest.raises(BadUse):
         GcsObjects("")
+
+
+@pytest.mark.parametrize(
+    "broken", [DataCorruption(None, "checksum"), ContentDecodingError("gzip"), JSONDecodeError("a page", "<", 0)]
+)
+def test_what_a_proxy_breaks_on_the_way_is_tried_again(broken: Exception) -> None:
+    with pytest.raises(Transient, match="does not answer"), GcsObjects("bucket")._clear_errors("name"):
+        raise broken

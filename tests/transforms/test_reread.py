@@ -39,13 +39,13 @@ def opinions(*likeliest: float) -> np.ndarray:
 def test_kinds_of_blocks_in_doubt_come_with_the_greatest_doubt_first(monkeypatch: pytest.MonkeyPatch) -> None:
     reading = read(LOG)
     p = opinions(0.6, 0.4, 0.5, 0.3, DOUBT + 0.01, 0.4)
-    kinds = doubtful(reading.view, reading.shown, p)
+    kinds = doubtful(reading.view, p)
     assert [[lines.tolist() for lines in blocks] for blocks in kinds] == [
         [[1], [5]],
         [[0], [2]],
     ]  # the blank line is not read
     monkeypatch.setattr(again, "MOST_OF_SHORT", 1)
-    assert [[lines.tolist() for lines in blocks] for blocks in doubtful(reading.view, reading.shown, p)] == [[[1], [5]]]
+    assert [[lines.tolist() for lines in blocks] for blocks in doubtful(reading.view, p)] == [[[1], [5]]]
 
 
 def test_a_kind_is_read_once_where_it_first_stands(monkeypatch: pytest.MonkeyPatch) -> None:

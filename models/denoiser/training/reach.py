@@ -22,7 +22,7 @@ def lines_read(study: Study, number: int, judge: Judge) -> Flags:
     one = study.samples[number]
     p = said_of(study, number, judge)
     found = np.zeros(len(p), bool)
-    for blocks in doubtful(one.view, one.shown, p):
+    for blocks in doubtful(one.view, p):
         found[np.concatenate(blocks)] = True
     return found
 

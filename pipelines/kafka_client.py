@@ -81,6 +81,9 @@ def consumer(bootstrap: str, group: str = "tracewinnow-reader", *, ahead: bool =
             "enable.auto.commit": False,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "error",
+            # The end of a partition is an offset that no record may ever have: a transaction's marker is counted, and compaction
+            # leaves gaps. Only this event says that nothing is left before it.
+            "enable.partition.eof": True,
             "error_cb": _quiet,
             **fetching,
         },
@@ -120,8 +123,10 @@ def give_back(bootstrap: str, used: Any, topic: str, partition: int, offset: int
         used.close()
 
 
-def poll(used: Any, count: int, seconds: float) -> list[Any]:
-    """At most `count` messages; waits up to `seconds` for the first.
+def poll(used: Any, count: int, seconds: float) -> tuple[list[Any], int | None]:
+    """At most `count` messages, and the offset of the partition's end when it was met: nothing else stands before it.
+
+    Waits up to `seconds`. An end is told once by a consumer, until there is a new one.
 
     Raises Transient for what may pass, and for an offset that the broker no longer has (`offset-gone` in the text):
     the driver decides what that means.
@@ -129,20 +134,20 @@ def poll(used: Any, count: int, seconds: float) -> list[Any]:
     from confluent_kafka import KafkaError
 
     messages: list[Any] = used.consume(count, seconds)
-    good = []
+    good, end = [], None
     for message in messages:
         error = message.error()
         if error is None:
             good.append(message)
         elif error.code() == KafkaError._PARTITION_EOF:
-            continue
-        elif good:
+            end = int(message.offset())
+        elif good or end is not None:
             break  # hand over what is good; the error comes again with the next poll
         elif error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
             raise Transient(f"{OFFSET_GONE}: the broker no longer has what was asked for: {error.str()}")
         else:
             raise Transient(f"the broker at fault while reading: {error.str()}")
-    return good
+    return good, end
 
 
 def bounds(used: Any, topic: str, partition: int) -> tuple[int, int]:
@@ -218,16 +223,19 @@ def _no_answer(bootstrap: str, failed: Any) -> Transient:
     )
 
 
-def timestamp_at(used: Any, topic: str, partition: int, offset: int) -> int:
-    """Record time (ms) of the record at an offset that exists. Raises Transient when it does not come."""
+def timestamp_at(used: Any, topic: str, partition: int, offset: int) -> int | None:
+    """Record time (ms) of the first record from an offset on; None where there is none. Raises Transient for silence."""
     from confluent_kafka import TopicPartition
 
     used.assign([TopicPartition(topic, partition, offset)])
     try:
         deadline = time.monotonic() + TIMEOUT
         while time.monotonic() < deadline:
-            for message in poll(used, 1, 0.2):
-                return int(message.timestamp()[1])
+            polled, end = poll(used, 1, 0.2)
+            if polled:
+                return int(polled[0].timestamp()[1])
+            if end is not None:
+                return None
     finally:
         used.unassign()
     raise Transient(f"the broker gave no record at {topic}/{partition} offset {offset} within {TIMEOUT:g}s")

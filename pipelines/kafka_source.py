@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import Counter
 from typing import Any
 
 from apache_beam.coders import Coder
@@ -17,16 +18,28 @@ from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
 
 from tracewinnow.pipelines import kafka_client
 from tracewinnow.pipelines.records import Record
+from tracewinnow.schemas.errors import Transient
 
 LOG = logging.getLogger(__name__)
 CLAIM_RECORDS = 100  # at most this many in an element; with batches of 512 KiB, 50 MiB
 CLAIM_BYTES = 8 << 20  # but no further poll once an element holds this much
 IDLE_SECONDS = 2.0
+LOOK_SECONDS = 300.0  # between looks for partitions that were added
 
 # (broker, topic, partition) -> the offset at which a reader of this process stands, and since when nothing came there. A runner
 # makes a new reader for every bundle, so none lives long enough to know by itself that its partition is idle; and one idle
 # partition would hold the watermark of all.
 _quiet: dict[tuple[str, str, int], tuple[int, float]] = {}
+# (broker, topic) -> when a reader of this process last looked for new partitions.
+_looked: dict[tuple[str, str], float] = {}
+
+
+def _plausible(timestamp_ms: int) -> int:
+    """A record's time as the watermark may know it, in [0, now].
+
+    A clock that is ahead would make everybody else's windows late, and Beam has no time as late as some that Kafka accepts.
+    """
+    return min(max(0, timestamp_ms), int(time.time() * 1000))
 
 
 class Position(CheckpointMark):
@@ -69,6 +82,7 @@ class KafkaReader(UnboundedReader):
         self.source = source
         self.offset = offset
         self.current: list[Record] = []
+        self.current_ms = 0
         self.watermark_ms = 0
         self.warm = False
         self.idle_since = time.monotonic()
@@ -85,20 +99,22 @@ class KafkaReader(UnboundedReader):
         stop = self.source.stop
         if stop is not None and self.offset >= stop:
             return False
+        self._look_for_partitions()
         records: list[Record] = []
         size = 0
         while not records or (size < CLAIM_BYTES and len(records) < CLAIM_RECORDS):
             want = CLAIM_RECORDS - len(records)
             if stop is not None:
                 want = min(want, stop - self.offset)
-            polled = kafka_client.poll(self.consumer, min(want, 20), 0.0 if records else 0.05)
-            if not polled and not self.warm and not self._caught_up():
+            polled, end = kafka_client.poll(self.consumer, min(want, 20), 0.0 if records else 0.05)
+            if not polled and end is None and not self.warm and not self._caught_up():
                 # Connecting takes longer than a poll. Without this wait a reader that a runner rebuilds every time starves.
-                polled = kafka_client.poll(self.consumer, min(want, 20), 2.0)
-            if not polled:
-                break
-            self.warm = True
+                polled, end = kafka_client.poll(self.consumer, min(want, 20), 2.0)
+            self.warm = self.warm or bool(polled) or end is not None
             for message in polled:
+                if stop is not None and message.offset() >= stop:
+                    end = stop  # what stood between was no record, and this one is for the next run
+                    break
                 value = message.value() or b""
                 headers = tuple((name, data or b"") for name, data in message.headers() or ())
                 records.append(
@@ -107,13 +123,17 @@ class KafkaReader(UnboundedReader):
                     )
                 )
                 size += len(value)
-            self.offset = polled[-1].offset() + 1
-            if stop is not None and self.offset >= stop:
+                self.offset = message.offset() + 1
+            if end is not None and end > self.offset:
+                self.offset = end if stop is None else min(end, stop)
+                _quiet[self.place] = (self.offset, _quiet[self.place][1])  # it stands further, but nothing came
+            if not polled or (stop is not None and self.offset >= stop):
                 break
         if not records:
             return False
         self.current = records
-        self.watermark_ms = max(self.watermark_ms, min(r.timestamp_ms for r in records))
+        self.current_ms = _plausible(min(r.timestamp_ms for r in records))
+        self.watermark_ms = max(self.watermark_ms, self.current_ms)
         self.idle_since = time.monotonic()
         _quiet[self.place] = (self.offset, self.idle_since)
         return True
@@ -122,7 +142,7 @@ class KafkaReader(UnboundedReader):
         return self.current
 
     def get_current_timestamp(self) -> Timestamp:
-        return Timestamp(micros=min(r.timestamp_ms for r in self.current) * 1000)
+        return Timestamp(micros=self.current_ms * 1000)
 
     def get_watermark(self) -> Timestamp:
         """Smallest record time still to come, as far as can be known: the last one's less the allowed disorder."""
@@ -149,13 +169,37 @@ class KafkaReader(UnboundedReader):
         start, end = kafka_client.bounds(self.consumer, self.source.topic, self.source.partition)
         return max(self.offset, start) >= end
 
+    def _look_for_partitions(self) -> None:
+        """Warn of partitions that were added since the job was split, which nobody reads. The reader of the first one looks."""
+        source, now = self.source, time.monotonic()
+        if source.partition != 0 or not source.known:
+            return
+        if now < _looked.get((source.bootstrap, source.topic), -LOOK_SECONDS) + LOOK_SECONDS:
+            return
+        _looked[source.bootstrap, source.topic] = now
+        try:
+            found = len(kafka_client.partitions(source.bootstrap, [source.topic], self.consumer))
+        except Transient:  # reading meets it as well, and says so
+            return
+        if found > source.known:
+            LOG.warning(
+                "topic %s has %d partitions, and this job reads %d, as many as there were when it was submitted: drain it and "
+                "submit it anew",
+                source.topic,
+                found,
+                source.known,
+            )
+
 
 class KafkaSource(UnboundedSource):
     """Topics, or one partition of one. Small and picklable: Beam carries it in every restriction.
 
     start: first offset; None is the group's committed offset, or the earliest. stop: end offset, exclusive; None is
-    for ever. ranges: for a bounded run, [topic, partition, start, stop] of each part; it replaces topics.
+    for ever. ranges: for a bounded run, [topic, partition, start, stop] of each part; it replaces topics. known: partitions that
+    the topic had when it was split.
     """
+
+    known = 0  # also of a source that an older version pickled
 
     def __init__(
         self,
@@ -168,6 +212,7 @@ class KafkaSource(UnboundedSource):
         start: int | None = None,
         stop: int | None = None,
         ranges: list[list[Any]] | None = None,
+        known: int = 0,
     ) -> None:
         self.bootstrap = bootstrap
         self.topics = topics or []
@@ -178,6 +223,7 @@ class KafkaSource(UnboundedSource):
         self.start = start
         self.stop = stop
         self.ranges = ranges
+        self.known = known
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
@@ -190,7 +236,8 @@ class KafkaSource(UnboundedSource):
             return [self._part(topic, partition, start, stop) for topic, partition, start, stop in self.ranges]
         found = kafka_client.partitions(self.bootstrap, self.topics)
         committed = kafka_client.committed(self.bootstrap, self.group, found) if self.group else {}
-        return [self._part(topic, partition, committed.get((topic, partition)), None) for topic, partition in found]
+        known = Counter(topic for topic, _ in found)
+        return [self._part(t, p, committed.get((t, p)), None, known[t]) for t, p in found]
 
     def create_reader(self, options: Any, checkpoint_mark: Position | None) -> KafkaReader:
         offset = checkpoint_mark.offset if checkpoint_mark is not None else self.start
@@ -199,7 +246,7 @@ class KafkaSource(UnboundedSource):
     def get_checkpoint_mark_coder(self) -> PositionCoder:
         return PositionCoder()
 
-    def _part(self, topic: str, partition: int, start: int | None, stop: int | None) -> KafkaSource:
+    def _part(self, topic: str, partition: int, start: int | None, stop: int | None, known: int = 0) -> KafkaSource:
         return KafkaSource(
             self.bootstrap,
             group=self.group,
@@ -208,4 +255,5 @@ class KafkaSource(UnboundedSource):
             partition=partition,
             start=start,
             stop=stop,
+            known=known,
         )

@@ -10,8 +10,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
 import time
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timezone
 from typing import Any
 
 import apache_beam as beam
@@ -20,11 +25,12 @@ from tracewinnow.pipelines import graph, kafka_client
 from tracewinnow.pipelines.builder import Builders
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.plan import FIRST_LIMIT, Partition, Range, State, next_limit, share
-from tracewinnow.pipelines.planned import STATE, ReadPlanFn, RememberFn, load
+from tracewinnow.pipelines.planned import STATE, ReadPlanFn, RememberFn, load, load_own
 from tracewinnow.pipelines.records import WindowKey
 from tracewinnow.pipelines.run import Prepared
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.stores.archive import Archive
+from tracewinnow.stores.errors import NotFound
 from tracewinnow.stores.objects import open_objects
 
 LOG = logging.getLogger(__name__)
@@ -38,7 +44,10 @@ Report = Callable[[str, dict[str, Any]], None]
 
 
 class LocalStream:
-    """Reads topics into a warehouse until the caller stops. One process a warehouse; not safe for use in many threads.
+    """Reads topics into a warehouse until the caller stops. Not safe for use in many threads.
+
+    One a warehouse: the one that is made last takes it over, as a pod does whose forerunner is still ending, and the other's next
+    turn raises BadUse.
 
     builders: where they were started before; close() ends them.
 
@@ -65,6 +74,7 @@ class LocalStream:
         self.store = open_objects(settings.warehouse)
         self.consumer = kafka_client.consumer(bootstrap)
         self.state = self._load(kafka_client.cluster_id(self.consumer, bootstrap))
+        self._take_over()
         self.builders = builders or Builders(settings)
         self.reading = Prepared(self._construct)
         self.builders.wait()  # or they would start beside the first run, and take its time
@@ -93,10 +103,12 @@ class LocalStream:
 
     def close(self) -> None:
         """Wait for the builds in hand. What is pending stays so for the next start."""
-        while self.builders.building:
-            self._collect(0.5)
-        self.builders.close()
-        self.consumer.close()
+        try:
+            while self.builders.building:
+                self._collect(0.5)
+        finally:
+            self.builders.close()
+            self.consumer.close()
 
     # ---- reading -----------------------------------------------------------------------------------------------------
 
@@ -142,8 +154,9 @@ class LocalStream:
 
     def _construct(self, pipeline: beam.Pipeline) -> None:
         plan = pipeline | "Run" >> beam.Impulse()
-        records = plan | "ReadKafka" >> beam.ParDo(ReadPlanFn(self.bootstrap, self.settings))
-        _ = graph.archive(records, self.settings) | "Remember" >> beam.ParDo(RememberFn(self.settings))
+        records = plan | "ReadKafka" >> beam.ParDo(ReadPlanFn(self.bootstrap, self.settings, self.state.owner))
+        remember = RememberFn(self.settings, self.state.owner)
+        _ = graph.archive(records, self.settings) | "Remember" >> beam.ParDo(remember)
 
     def _plan(self) -> list[Range]:
         waiting: dict[Partition, int] = {}
@@ -158,7 +171,9 @@ class LocalStream:
         taken = share(waiting, self.limit)
         for partition in waiting:
             # Windows are over only as far as the archive goes, so what is about to be read holds the watermark as well.
-            watermark_ms = min(watermark_ms, kafka_client.timestamp_at(self.consumer, *partition, starts[partition]))
+            first_ms = kafka_client.timestamp_at(self.consumer, *partition, starts[partition])
+            if first_ms is not None:
+                watermark_ms = min(watermark_ms, first_ms)
         self.state.watermark_ns = max(self.state.watermark_ns, (watermark_ms - self.disorder_ms) * NS_PER_MS)
         return [(*p, starts[p], starts[p] + count) for p, count in sorted(taken.items()) if count]
 
@@ -269,8 +284,22 @@ class LocalStream:
             )
             state.cluster, state.offsets = cluster, {}
             if state.ranges:
-                self._distrust(state)  # saved with the next plan: until then another start would find the same
+                self._distrust(state)
         return state
+
+    def _take_over(self) -> None:
+        """From here on the state on disk is ours: whoever saved it before sees that, and stops before it saves again.
+
+        Between a save's look at the owner and its write another's may come. Then the one that was overwritten stops: whatever
+        state stands on disk is whole, and of a process that archived what its offsets say.
+        """
+        left = self.state.folder
+        self.state.owner = uuid.uuid4().hex
+        self.state.who = f"process {os.getpid()} on {socket.gethostname()}, since {datetime.now(timezone.utc):%FT%TZ}"
+        self.store.put(STATE, self.state.to_json())
+        # What a plan that was cut off left there: repeated, it says so again, in a folder of ours.
+        for info in list(self.store.list(left + "/")):
+            self.store.delete(info.name)
 
     def _distrust(self, state: State) -> None:
         """A plan cannot be repeated: take every window of the archive for unbuilt, and go on behind what is known."""
@@ -281,7 +310,9 @@ class LocalStream:
         state.ranges = []
 
     def _save(self) -> None:
-        """What is being built is still pending on disk."""
+        """What is being built is still pending on disk. Raises BadUse when another process has taken the warehouse over."""
+        with suppress(NotFound):
+            load_own(self.store, self.state.owner)
         memory = dict(self.state.pending)
         for key in self.builders.building:
             self.state.pending[key] = True

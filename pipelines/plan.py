@@ -23,7 +23,8 @@ class State:
     cluster: of which broker the offsets speak. window_ns: of the warehouse. number: of the last plan. offsets: what is in the
     archive. ranges: the plan in hand; a run that was cut off is repeated from it, and writes the same objects. pending: windows
     with something new in the archive, and whether they are to be built at once. watermark_ns: windows that end before it are
-    over. lost: records that the broker dropped before they were read.
+    over. lost: records that the broker dropped before they were read. owner: the LocalStream that saves it, as a UUID; "" where
+    that was an older version. who: the same for people.
     """
 
     cluster: str = ""
@@ -34,11 +35,13 @@ class State:
     pending: dict[WindowKey, bool] = field(default_factory=dict)
     watermark_ns: int = 0
     lost: int = 0
+    owner: str = ""
+    who: str = ""
 
     @property
     def folder(self) -> str:
-        """Where the plan in hand leaves the keys of the windows that it touched."""
-        return f"state/fired/{self.number:012d}"
+        """Where the plan in hand leaves the keys of the windows that it touched; each owner's own, as it is emptied later."""
+        return f"state/fired/{self.number:012d}" + (f"-{self.owner}" if self.owner else "")
 
     def add(self, key: WindowKey, at_once: bool) -> None:
         """Something new of this window is in the archive."""
@@ -62,6 +65,8 @@ class State:
                 "pending": [[*key, at_once] for key, at_once in sorted(self.pending.items())],
                 "watermark_ns": self.watermark_ns,
                 "lost": self.lost,
+                "owner": self.owner,
+                "who": self.who,
             }
         ).encode()
 
@@ -81,6 +86,8 @@ class State:
                 pending={(job, start): at_once for job, start, at_once in found["pending"]},
                 watermark_ns=found["watermark_ns"],
                 lost=found["lost"],
+                owner=found.get("owner", ""),
+                who=found.get("who", ""),
             )
         except (ValueError, KeyError, TypeError) as wrong:
             raise TracewinnowError(f"the state of the stream cannot be read: {wrong!r}") from wrong

@@ -16,7 +16,7 @@ from tracewinnow.pipelines.kafka_source import KafkaSource
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.plan import State
 from tracewinnow.pipelines.records import Record, WindowKey
-from tracewinnow.schemas.errors import Transient
+from tracewinnow.schemas.errors import BadUse, Transient
 from tracewinnow.stores.objects import ObjectStore, open_objects
 
 STATE = "state/stream.json"
@@ -28,15 +28,29 @@ def load(store: ObjectStore) -> State:
     return State.from_json(store.get(STATE))
 
 
-class ReadPlanFn(beam.DoFn):
-    """Impulse -> list[Record], the ranges of the plan in hand, one after the other. Blocks on the broker; raises Transient."""
+def load_own(store: ObjectStore, owner: str) -> State:
+    """The state as `owner` saved it. Raises BadUse where another process has saved its own since."""
+    state = load(store)
+    if state.owner != owner:
+        raise BadUse(
+            f"another process streams into this warehouse ({state.who or 'of an older version'}): end one of them"
+        )
+    return state
 
-    def __init__(self, bootstrap: str, settings: Settings) -> None:
+
+class ReadPlanFn(beam.DoFn):
+    """Impulse -> list[Record], the ranges of the plan in hand, one after the other. Blocks on the broker.
+
+    Raises Transient, and BadUse where the plan on disk is not the owner's: its offsets would be taken for read.
+    """
+
+    def __init__(self, bootstrap: str, settings: Settings, owner: str) -> None:
         self.bootstrap = bootstrap
         self.settings = settings
+        self.owner = owner
 
     def process(self, impulse: bytes) -> Iterator[list[Record]]:
-        state = load(open_objects(self.settings.warehouse))
+        state = load_own(open_objects(self.settings.warehouse), self.owner)
         for part in KafkaSource(self.bootstrap, ranges=[list(part) for part in state.ranges]).split(0):
             reader = part.create_reader(None, None)
             try:
@@ -55,8 +69,9 @@ class ReadPlanFn(beam.DoFn):
 class RememberFn(beam.DoFn):
     """(WindowKey, at once?) -> one object of JSON a bundle, in a folder where the local runner finds it after the run."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, owner: str) -> None:
         self.settings = settings
+        self.owner = owner
 
     def setup(self) -> None:
         self.store = open_objects(self.settings.warehouse)
@@ -71,4 +86,4 @@ class RememberFn(beam.DoFn):
     def finish_bundle(self) -> None:
         if self.keys:
             data = json.dumps([[*key, at_once] for key, at_once in sorted(self.keys.items())]).encode()
-            self.store.put(f"{load(self.store).folder}/{hashlib.sha256(data).hexdigest()}.json", data)
+            self.store.put(f"{load_own(self.store, self.owner).folder}/{hashlib.sha256(data).hexdigest()}.json", data)

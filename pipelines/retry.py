@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from tracewinnow.schemas.errors import TracewinnowError
+from tracewinnow.schemas.errors import BadUse, TracewinnowError
 
 LOG = logging.getLogger(__name__)
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds
@@ -15,13 +15,15 @@ FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds
 def keep_trying(attempt: Callable[[], bool], stopped: Callable[[], bool]) -> bool:
     """attempt() until it returns; blocks. False when `stopped` says so in between.
 
-    Everything that a run raises is tried again: Beam wraps errors of a step, and a plan can be repeated without harm. The
-    user sees each failure, and decides.
+    Everything that a run raises is tried again, but BadUse that comes as such: Beam wraps errors of a step, and a plan can be
+    repeated without harm. The user sees each failure, and decides.
     """
     wait = FIRST_WAIT
     while not stopped():
         try:
             return attempt()
+        except BadUse:  # no time mends it
+            raise
         except Exception as failed:
             LOG.error("%s; trying again in %.0fs", innermost(failed), wait)
             LOG.debug("the failure in full", exc_info=True)

@@ -18,8 +18,10 @@ def only_one(warehouse: str, verb: str) -> Iterator[None]:
 
     Raises BadUse when another process holds it and when the warehouse is no folder, StoreError for a folder not ours.
 
-    The lock ends with its process, however that ends. A warehouse in the cloud has no such lock.
+    The lock ends with its process, however that ends. A warehouse in the cloud has no such lock: there the state of the stream
+    says whose it is.
     """
+    warehouse = warehouse.removeprefix("file://")
     if "://" in warehouse:
         yield
         return

@@ -7,8 +7,9 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Producer, TopicPartition
 
 from tracewinnow.schemas.telemetry_pb2 import ACCELERATOR_GPU, TelemetryBatch
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
@@ -42,6 +43,45 @@ def embedded_broker() -> Iterator[Broker]:
     bootstrap = f"{address.host}:{address.port}"
     yield Broker(bootstrap, Producer({"bootstrap.servers": bootstrap, "linger.ms": 1, "log_level": 3}))
     del embedded
+
+
+class Marked:
+    """A consumer of partitions that end in a transaction's marker: its offset counts, and no record comes from there.
+
+    hidden: offsets that compaction took away. The embedded broker writes no markers and compacts nothing.
+    """
+
+    def __init__(self, real: Any, hidden: tuple[int, ...] = ()) -> None:
+        self.real = real
+        self.hidden = hidden
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+    def get_watermark_offsets(self, of: TopicPartition, timeout: float) -> tuple[int, int]:
+        low, high = self.real.get_watermark_offsets(of, timeout=timeout)
+        return low, high + (high > low)
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        for of in partitions:
+            of.offset = min(of.offset, self.real.get_watermark_offsets(of, timeout=10)[1])
+        self.real.assign(partitions)
+
+    def consume(self, count: int, seconds: float) -> list[Any]:
+        found = [message for message in self.real.consume(count, seconds) if message.offset() not in self.hidden]
+        return [End(message) if message.error() is not None else message for message in found]
+
+
+class End:
+    """Of a partition, behind its marker."""
+
+    def __init__(self, real: Any) -> None:
+        assert real.error().code() == KafkaError._PARTITION_EOF, real.error()
+        self.error = real.error
+        self.at = real.offset()
+
+    def offset(self) -> int:
+        return int(self.at + (self.at > 0))
 
 
 def batch(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.pipelines.feed import TOPIC, Broker, batch, new_process
+from tests.pipelines.feed import TOPIC, Broker, Marked, batch, new_process
 from tracewinnow.pipelines import kafka_client
 from tracewinnow.schemas.errors import Transient
 
@@ -48,7 +48,7 @@ def offsets(used: Any, count: int) -> list[int]:
     found: list[int] = []
     until = time.monotonic() + 10
     while len(found) < count and time.monotonic() < until:
-        found += [message.offset() for message in kafka_client.poll(used, count - len(found), 0.2)]
+        found += [message.offset() for message in kafka_client.poll(used, count - len(found), 0.2)[0]]
     return found
 
 
@@ -84,3 +84,44 @@ def test_parked_readers_are_bounded(broker: Broker, monkeypatch: pytest.MonkeyPa
             broker.bootstrap
         ].pop((TOPIC, partition, start + 1))
     assert len(kafka_client._parked[broker.bootstrap]) == 2
+
+
+def test_an_offset_that_no_record_has_is_told_from_silence(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    process = new_process()
+    broker.send(*(batch("j", process, n, ["x"], created_ns=(n + 1) * 10**9) for n in range(3)))
+    used = Marked(kafka_client.consumer(broker.bootstrap))
+    (partition,) = [p for p in range(4) if kafka_client.bounds(used, TOPIC, p)[1]]
+    assert kafka_client.bounds(used, TOPIC, partition) == (0, 4)
+    assert kafka_client.timestamp_at(used, TOPIC, partition, 2) == 3000
+    assert kafka_client.timestamp_at(used, TOPIC, partition, 3) is None
+    # Given up for silence, not for the end: there is no such partition to come to the end of.
+    monkeypatch.setattr(kafka_client, "TIMEOUT", 0.5)
+    with pytest.raises(Transient, match="no record"):
+        kafka_client.timestamp_at(Silent(), TOPIC, partition, 2)
+
+
+def test_the_end_of_a_partition_is_told_once_and_again_when_it_moved(broker: Broker) -> None:
+    process = new_process()
+    broker.send(batch("j", process, 0, ["x"]))
+    (partition,) = [p for p in range(4) if kafka_client.bounds(kafka_client.consumer(broker.bootstrap), TOPIC, p)[1]]
+    used = kafka_client.borrow(broker.bootstrap, TOPIC, partition, 0)
+    ends: list[int] = []
+    for sequence in (1, 2):
+        until = time.monotonic() + 10
+        while len(ends) < sequence and time.monotonic() < until:
+            _, end = kafka_client.poll(used, 10, 0.2)
+            ends += [end] if end is not None else []
+        assert kafka_client.poll(used, 10, 0.2) == ([], None)
+        broker.send(batch("j", process, sequence, ["x"]))
+    assert ends == [1, 2]
+    used.close()
+
+
+class Silent:
+    def assign(self, partitions: list[Any]) -> None: ...
+
+    def unassign(self) -> None: ...
+
+    def consume(self, count: int, seconds: float) -> list[Any]:
+        time.sleep(seconds)
+        return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.pipelines.feed import SCHEMA, TOPIC, Broker, batch, new_process, stored
+from tests.pipelines.feed import SCHEMA, TOPIC, Broker, Marked, batch, new_process, stored
+from tracewinnow.pipelines import kafka_client, planned
 from tracewinnow.pipelines.local_stream import LocalStream
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.plan import State
@@ -17,6 +19,7 @@ from tracewinnow.pipelines.planned import STATE
 from tracewinnow.pipelines.single import only_one
 from tracewinnow.schemas.errors import BadUse, Transient
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
+from tracewinnow.stores.archive import Archive
 from tracewinnow.stores.objects import open_objects
 from tracewinnow.stores.parquet_tables import connect
 
@@ -176,6 +179,81 @@ def test_a_build_that_fails_stops_nobody(broker: Broker, tmp_path: Path, monkeyp
     assert sorted(t.job_id for t in traces(tmp_path)) == ["a", "b"]
 
 
+def archived(folder: Path) -> list[int]:
+    archive = Archive(open_objects(str(folder)))
+    return sorted(found.sequence for window in archive.windows("j") for found in archive.read("j", window).batches)
+
+
+def test_the_last_to_start_takes_the_warehouse_over(broker: Broker, tmp_path: Path) -> None:
+    """As a pod whose forerunner is still ending: what the one read is not taken for read by the other."""
+    process = new_process()
+    broker.send(*(batch("j", process, n, ["x"]) for n in range(3)))
+    old = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    old.state.ranges = old._plan()
+    old.state.number += 1
+    old._save()
+    new = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    assert new.state.ranges == old.state.ranges
+    for _ in range(2):
+        with pytest.raises(BadUse, match=f"another process streams .*process {os.getpid()} on .* since 20"):
+            old.turn()
+    assert not old.state.offsets
+    old.close()
+    broker.send(*(batch("j", process, n, ["x"]) for n in range(3, 10)))
+    drain(new)
+    new.flush()
+    new.close()
+    assert archived(tmp_path) == list(range(10))
+    assert not [info.name for info in new.store.list("state/fired/")]
+
+
+def test_the_plan_of_another_process_is_not_taken_for_our_own(broker: Broker, tmp_path: Path) -> None:
+    """Saved between our look at the owner and our run, by one that had looked before."""
+    process = new_process()
+    broker.send(*(batch("j", process, n, ["x"]) for n in range(3)))
+    old = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    old.state.ranges = old._plan()
+    old.state.number += 1
+    new = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    broker.send(*(batch("j", process, n, ["x"]) for n in range(3, 10)))
+    real = new._save
+
+    def overtaken() -> None:
+        real()
+        new.store.put(STATE, old.state.to_json())
+
+    new._save = overtaken  # type: ignore[method-assign]
+    with pytest.raises(BadUse, match="another process streams"):
+        new.turn()
+    new._save = real  # type: ignore[method-assign]
+    with pytest.raises(BadUse, match="another process streams"):
+        new.turn()
+    assert not new.state.offsets
+    new.close()
+    drain(old)
+    old.flush()
+    old.close()
+    assert archived(tmp_path) == list(range(10))
+
+
+def test_a_marker_at_the_end_of_a_partition_is_passed(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planned, "SILENCE", 2.0)
+    monkeypatch.setattr(kafka_client, "TIMEOUT", 3.0)
+    real = kafka_client.consumer
+    monkeypatch.setattr(kafka_client, "consumer", lambda *args, **options: Marked(real(*args, **options)))
+    process = new_process()
+    broker.send(*(batch("j", process, n, ["x"]) for n in range(2)))
+    stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    stream.limit = 2  # the marker is left for a plan of its own
+    drain(stream)
+    stream.flush()
+    stream.close()
+    assert archived(tmp_path) == [0, 1]
+    assert list(stream.state.offsets.values()).count(3) == 1
+
+
 def test_bad_use(broker: Broker, tmp_path: Path) -> None:
     with pytest.raises(Transient, match="broker"):
         LocalStream("127.0.0.1:1", [TOPIC], settings(tmp_path))
@@ -187,6 +265,12 @@ def test_bad_use(broker: Broker, tmp_path: Path) -> None:
         LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path, 60))
     with (
         only_one(str(tmp_path), "stream"),
+        pytest.raises(BadUse, match="already runs"),
+        only_one(str(tmp_path), "stream"),
+    ):
+        pass
+    with (
+        only_one(f"file://{tmp_path}", "stream"),
         pytest.raises(BadUse, match="already runs"),
         only_one(str(tmp_path), "stream"),
     ):

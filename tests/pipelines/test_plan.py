@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,8 +29,16 @@ def test_share_is_fair() -> None:
 
 @given(st.dictionaries(st.tuples(st.text(max_size=5), st.integers(0, 2**62)), st.booleans()), st.integers(0, 2**62))
 def test_state_survives_the_disk(pending: dict[tuple[str, int], bool], watermark: int) -> None:
-    state = State("c", 60, 3, {("t", 1): 5}, [("t", 1, 5, 9)], pending, watermark, 2)
+    state = State("c", 60, 3, {("t", 1): 5}, [("t", 1, 5, 9)], pending, watermark, 2, "me", "process 7")
     assert State.from_json(state.to_json()) == state
+
+
+def test_a_state_without_an_owner_is_read() -> None:
+    old = json.loads(State("c", 60, 3).to_json())
+    del old["owner"], old["who"]
+    state = State.from_json(json.dumps(old).encode())
+    assert state == State("c", 60, 3)
+    assert state.folder == "state/fired/000000000003"
 
 
 @pytest.mark.parametrize("damaged", [b"", b"{}", b"[1]", b'{"format": 99}', b'{"format": 1, "cluster": 3}'])

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -135,14 +136,19 @@ def _run_local(
             raise
         click.echo(f"Reading {', '.join(topics)} at {bootstrap} into {settings.warehouse}. Ctrl-C stops.", err=True)
         last = time.monotonic()
-        while not stop.asked:
-            if keep_trying(stream.turn, lambda: stop.asked):
-                last = time.monotonic()
-            elif idle_seconds is not None and time.monotonic() - last > idle_seconds:
-                stream.flush()
-                break
-            else:
-                time.sleep(POLL_SECONDS)
+        try:
+            while not stop.asked:
+                if keep_trying(stream.turn, lambda: stop.asked):
+                    last = time.monotonic()
+                elif idle_seconds is not None and time.monotonic() - last > idle_seconds:
+                    stream.flush()
+                    break
+                else:
+                    time.sleep(POLL_SECONDS)
+        except BadUse:
+            with suppress(BadUse):
+                stream.close()  # or its builders would outlive it
+            raise
         stream.close()
         if stream.state.pending:
             click.echo(

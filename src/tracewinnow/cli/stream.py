@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from tracewinnow.cli.common import beam_arguments, counted, log_to_stderr, pipeline_options, settings_of, submitted
+from tracewinnow.schemas.errors import BadUse
 
 TOPICS = "telemetry.tpu.v1,telemetry.gpu.v1,telemetry.cpu.v1"
 POLL_SECONDS = 0.3

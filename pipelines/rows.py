@@ -108,7 +108,7 @@ def event_of(row: Mapping[str, Any], raw: bytes) -> tuple[Event, int | None]:
     level = _first(row, LEVEL)
     if isinstance(level, str):
         log.level = LEVELS.get(level.lower(), 0)
-    elif isinstance(level, int) and 0 <= level <= 50:
+    elif isinstance(level, int) and not isinstance(level, bool) and 0 <= level <= 50:
         log.level = level
     rank = row.get("rank")
     if isinstance(rank, int) and not isinstance(rank, bool) and 0 <= rank < 1 << 31:

@@ -37,4 +37,4 @@ def test_the_source_distribution_is_whole_and_clean(tmp_path: Path) -> None:
     held = {member.name.partition("/")[2] for member in members}
     assert wanted - held == set()
     assert [name for name in held if name.endswith(COMPILED)] == []
-    assert sum(member.size for member in members) < 20 << 20  # most of it the encoder
+    assert sum(member.size for member in members) < 22 << 20  # half of it the encoder

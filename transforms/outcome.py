@@ -24,7 +24,7 @@ from tracewinnow.transforms.signals import holds
 from tracewinnow.transforms.words import bits_of
 
 FILE = "outcome.npz"
-SLOPE, MARGIN = 4.0, 1.0  # the shift of a line's log-odds: SLOPE for each unit of the run's below -MARGIN,
+SLOPE, MARGIN = 4.0, 0.75  # the shift of a line's log-odds: SLOPE for each unit of the run's below -MARGIN,
 MOST = 4.0  # but no more than this
 TAILS = (10, 40)  # lines
 LAST = 20  # lines whose text is read

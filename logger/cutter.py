@@ -22,9 +22,7 @@ BATCH_EVENTS = 10_000
 BATCH_SECONDS = 0.2  # age of the oldest event when a batch is cut
 PARTIAL_SECONDS = 2.0  # a line without its end (a progress bar, a prompt) waits that long
 LANES_SECONDS = 1.0  # how often to look for lanes of forked children
-OPEN_LANES = (
-    100  # of more, each is opened for each look: a process may have 1024 files open, and forked children are many
-)
+OPEN_LANES = 100  # of more, each is opened for each look: forked children are many, and files that may be open are not
 AHEAD_NS = 300 * 10**9  # a record time further ahead of the clock is not kept: a pipeline would refuse it at 600 s
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
 import hashlib
 import io
 import lzma
@@ -15,20 +13,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from tracewinnow.packed import PACKED, unpacked
 from tracewinnow.schemas.errors import BadInput, BadUse
 from tracewinnow.transforms.pieces import is_binary
 
 RANGE_BYTES = 64 << 20  # of a plain file in one task
 HEAD_BYTES = 4096  # what tells one file from another that takes its place
-GZIP, ZSTD, XZ, BZIP2, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zX", b"BZh", b"PAR1"
-PACKED = (
-    GZIP,
-    ZSTD,
-    XZ,
-    BZIP2,
-    codecs.BOM_UTF16_LE,
-    codecs.BOM_UTF16_BE,
-)  # how files begin that are read whole or not at all
+PARQUET = b"PAR1"
+WHOLE = (*PACKED, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # how files begin that are read whole or not at all
 STAMP = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)")
 
 
@@ -86,17 +78,8 @@ def open_plain(path: str) -> io.BufferedReader:
     file = open(path, "rb")  # noqa: SIM115 - the caller closes it
     magic = file.read(4)
     file.seek(0)
-    if magic[:2] == GZIP:
-        return io.BufferedReader(gzip.GzipFile(fileobj=file))
-    if magic == XZ:
-        return io.BufferedReader(cast(io.RawIOBase, lzma.LZMAFile(file)))
-    if magic[:3] == BZIP2:
-        return io.BufferedReader(cast(io.RawIOBase, bz2.BZ2File(file)))
-    if magic == ZSTD:
-        import zstandard
-
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
-    return file
+    found = unpacked(file, magic)
+    return found if isinstance(found, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, found))
 
 
 def kind_of(path: str) -> str:
@@ -132,7 +115,7 @@ def tasks(path: Path, job_id: str | None, done: int = 0, base_ns: int | None = N
     base = base_ns if base_ns is not None else first_time(head) or path.stat().st_mtime_ns
     job = job_id or path.name.split(".")[0] or path.name
     digest = head_of(path, size)
-    if kind not in ("plain", "json") or _magic(path, size).startswith(PACKED):
+    if kind not in ("plain", "json") or _magic(path, size).startswith(WHOLE):
         if done < size:
             yield Task(resolved, kind, job, 0, size, base, digest, False)
         return

@@ -207,16 +207,16 @@ def ranks_of(shown: Sequence[str]) -> list[int]:
     found = [RANK.match(line) for line in shown]
     bare = [int(match[match.lastindex]) for match in found if match and match.lastindex and match.lastindex > SURE]
     steps = len(set(bare)) > STEPS and all(one <= after for one, after in pairwise(bare))
-    least = SURE if steps or 2 * len(bare) <= sum(map(bool, shown)) else RANK.groups
+    told = sum(map(bool, shown))
+    least = SURE if steps or 2 * len(bare) <= told else RANK.groups
     ranks = [
         int(match[match.lastindex]) if match and match.lastindex and match.lastindex <= least else -1 for match in found
     ]
-    told = sum(map(bool, shown))
     return ranks if 2 * sum(rank >= 0 for rank in ranks) > told else ranks_inside(shown, ranks, told)
 
 
 def ranks_inside(shown: Sequence[str], ranks: list[int], told: int) -> list[int]:
-    """The ranks, and for lines without one that which stands within their first INSIDE_OF characters, if most lines have one.
+    """The ranks, and for lines without one that which stands further in (INSIDE), if most lines have one.
 
     told: lines that are not blank. `[2/8]` is a rank only where all are of the same number, and not a count that goes up.
     """

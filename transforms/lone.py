@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.transforms.classify import METADATA
+from tracewinnow.transforms.rank import PARTS
 from tracewinnow.transforms.score import Floats, View
 from tracewinnow.transforms.words import bits_of
 
@@ -19,7 +20,7 @@ GAIN = 0.8  # and this many log-odds for each doubling beyond,
 DOUBLINGS = 6.0  # of which no more than this many count
 MOST = -2.0  # log-odds up to which a line is raised: what tells of trouble stands above it
 BEGIN = 20  # lines at the beginning, where everything is said for the first time
-PARTS = bits_of("frame", "caret", "code", "blank", "rule")  # of something else, and nothing by themselves
+NOTHING = PARTS | bits_of("blank", "rule")  # what says nothing by itself
 
 
 def raised(value: Floats, view: View, label: npt.NDArray[np.int8]) -> Floats:
@@ -28,7 +29,7 @@ def raised(value: Floats, view: View, label: npt.NDArray[np.int8]) -> Floats:
     Metadata stays as it is: a setting is said once by nature.
     """
     count = np.bincount(view.template)[view.template]
-    able = (count <= SELDOM) & ((view.bits & PARTS) == 0) & (label != METADATA)
+    able = (count <= SELDOM) & ((view.bits & NOTHING) == 0) & (label != METADATA)
     able[:BEGIN] = False
     lines = np.flatnonzero(able)
     if not len(lines) or len(count) <= 2 * AROUND:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import io
 import itertools
@@ -13,8 +12,9 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
+from tracewinnow import packed
 from tracewinnow.schemas.errors import BadInput, BadUse
 from tracewinnow.transforms.pieces import HEAD as BINARY_HEAD
 from tracewinnow.transforms.pieces import is_binary
@@ -25,7 +25,7 @@ CHUNK = 16 << 20  # bytes
 HEAD = 200  # bytes of a file in which a profile says that it is one
 BEGINS = f'{{"format": "{FORMAT}", "runs": '.encode()  # as one that was never pretty-printed
 BINARY_LOG = "Note: the reference {} is binary data, not a log; what is text in it was looked at"
-GZIP, ZSTANDARD, XZ, BZIP2, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zX", b"BZh", b"PK\3\4"
+ZIP = b"PK\3\4"
 
 Tell = Callable[[int], None]
 
@@ -111,23 +111,12 @@ def unpacked(stream: IO[bytes], tell: Tell = silent) -> IO[bytes]:
     """What gzip, zstandard, xz or bzip2 packed, known by the first bytes; other data as it is. Raises BadUse for a .zip."""
     head = stream.read(4)
     stream = io.BufferedReader(Joined(head, stream, tell))
-    if head[:2] == GZIP:
-        return cast(IO[bytes], gzip.GzipFile(fileobj=stream))
-    if head == XZ:
-        return cast(IO[bytes], lzma.LZMAFile(stream))
-    if head[:3] == BZIP2:
-        return cast(IO[bytes], bz2.BZ2File(stream))
     if head == ZIP:
         raise BadUse("this is a zip archive, which may hold several files: unpack it, and give the log in it")
-    if head == ZSTANDARD:
-        try:
-            import zstandard
-        except ModuleNotFoundError as missing:
-            raise BadUse(
-                "the file is packed with zstandard, which is not installed: pip install zstandard"
-            ) from missing
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(stream, read_across_frames=True))
-    return stream
+    try:
+        return packed.unpacked(stream, head)
+    except ModuleNotFoundError as missing:
+        raise BadUse("the file is packed with zstandard, which is not installed: pip install zstandard") from missing
 
 
 class Joined(io.RawIOBase):

@@ -23,6 +23,7 @@ from tracewinnow.transforms.silence import last_words
 REMEMBERED = 64 << 20  # bytes of templates and shapes
 
 DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
+UNASKED = 2  # in the place of whether signals hang on a number, until a second line of the template is met: it costs three times a look
 
 _known: dict[bytes, Kind] = {}
 _size = 0  # bytes in it
@@ -34,7 +35,7 @@ class Kind(NamedTuple):
     signals: int  # of a line of this shape
     role: int
     number: int  # first 64 bits of the SHA-256 of the template
-    varies: bool  # a part is masked
+    varies: int  # whether signals hang on the value of a number: 0, 1 or UNASKED
     shape: bytes
 
 
@@ -100,7 +101,7 @@ def template_names(lines: Sequence[str]) -> list[str]:
 def kinds_of(
     judged: Sequence[str], numbers: npt.NDArray[np.int64], templates: list[bytes]
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint8], npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
-    """Signals of the first line, role, name and whether a part is masked, of each template.
+    """Signals of the first line, role, name and whether those of others may be different, of each template.
 
     Remembered from log to log, but never so that a log changes what another one gives: signals hang on the shape of the line.
     """
@@ -116,12 +117,17 @@ def kinds_of(
     strange = range(n)
     if compiled is not None:
         strange = compiled.recall(_known, templates, lines, signals.LOOKED_AT, signals.TAIL, signal, role, name, varies)
+    again = np.bincount(numbers, minlength=n) > 1
+    seen = np.ones(n, bool)
     for place in strange:
         kind, shape = _known.get(templates[place]), shape_of(lines[place])
         if kind is None or kind.shape != shape:
             kind = _look(templates[place], kind, lines[place], shape)
+            seen[place] = again[place]
         signal[place], role[place], name[place], varies[place] = kind[:4]
-    return signal, role, name, varies.astype(bool)
+    for place in np.flatnonzero((varies == UNASKED) & seen).tolist():
+        varies[place] = _ask(templates[place], lines[place], int(signal[place]))
+    return signal, role, name, varies == 1
 
 
 def shape_of(line: str) -> bytes:
@@ -139,13 +145,20 @@ def _look(template: bytes, known: Kind | None, line: str, shape: bytes) -> Kind:
         _size = 0
     if known is None:
         _size += len(template) + len(shape)
-        kind = Kind(0, role_of(template), int(name_of(template), 16), False, shape)
+        kind = Kind(0, role_of(template), int(name_of(template), 16), 0, shape)
     else:
         kind = known
-    bits = signals.look(line)
-    kind = kind._replace(signals=bits, varies=b"#" in template and signals.hangs(line, bits), shape=shape)
+    kind = kind._replace(signals=signals.look(line), varies=UNASKED if b"#" in template else 0, shape=shape)
     _known[template] = kind
     return kind
+
+
+def _ask(template: bytes, line: str, bits: int) -> int:
+    """Whether a line of the template with other numbers may have other signals; remembered. bits: those of `line`."""
+    varies = int(signals.hangs(line, bits))
+    if kind := _known.get(template):  # unless what is known was thrown away meanwhile
+        _known[template] = kind._replace(varies=varies)
+    return varies
 
 
 def signals_of(

@@ -1,11 +1,11 @@
-"""Are counts over the kept noise, weighted by 1/p, the counts of all of it? A simulation over whole logs.
+"""Are counts over what the draw kept, weighted by 1/p, the counts of all that it was drawn from? A simulation over whole logs.
 
     python -m bench.unbiased [--data DIR] [--json]
 
-Of each log the noise is drawn as the pipeline draws it, and three things are estimated from what was kept: how many lines of
-noise there were, how many of them speak of warnings, and how many bytes. Beside the total over all logs stands its 95 % interval
-by drawing logs with replacement: it has to hold 1. `kept` is the share of the noise that is needed for it. Logs: those recorded
-for this project, and with --data those that others wrote.
+Of each log noise and progress that went on are drawn as the pipeline draws them, and three things are estimated from what was
+kept: how many such lines there were, how many of them speak of warnings, and how many bytes. Beside the total over all logs
+stands its 95 % interval by drawing logs with replacement: it has to hold 1. `kept` is the share of these lines that is needed for
+it. Logs: those recorded for this project, and with --data those that others wrote.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from tracewinnow.models.denoiser.training import corpus
-from tracewinnow.transforms.classify import NOISE
 from tracewinnow.transforms.denoise import denoise
 from tracewinnow.transforms.judge import Judge, judge
 from tracewinnow.transforms.reading import read
@@ -29,15 +28,15 @@ DRAWS = 2000
 
 
 def counts(log: corpus.Log) -> list[list[float]]:
-    """For each measure: of all noise, estimated from the kept part, and of the kept part without weights."""
+    """For each measure: of all that is drawn from, estimated from the kept part, and of the kept part without weights."""
     reading = read(log.lines)
     n = len(log.lines)
     rules, healthy = score(reading.view), np.zeros(n, np.float32)
     model = judge()
     classes = model.classes(reading, rules) if isinstance(model, Judge) else None
     denoised = denoise(reading, rules, healthy, [], False, classes)
-    noise = denoised.label == NOISE
-    weight = np.where(noise & denoised.kept, 1 / denoised.keep_probability, 0)
+    drawn = denoised.drawn
+    weight = np.where(drawn & denoised.kept, 1 / denoised.keep_probability, 0)
     found = []
     for value in (
         np.ones(n),
@@ -45,7 +44,7 @@ def counts(log: corpus.Log) -> list[list[float]]:
         np.array([len(line) for line in log.lines], float),
     ):
         found.append(
-            [float(value[noise].sum()), float((value * weight).sum()), float(value[noise & denoised.kept].sum())]
+            [float(value[drawn].sum()), float((value * weight).sum()), float(value[drawn & denoised.kept].sum())]
         )
     return found
 
@@ -58,8 +57,8 @@ def main() -> None:
     chosen = parser.parse_args()
     table = np.array([counts(log) for log in corpus.logs(chosen.data, corpus.RECORDED)])  # logs, measures, 3
     rng = np.random.default_rng(0)
-    drawn = table[rng.integers(0, len(table), (DRAWS, len(table)))].sum(axis=1)
-    ratio = drawn[:, :, 1] / np.maximum(drawn[:, :, 0], 1)
+    draws = table[rng.integers(0, len(table), (DRAWS, len(table)))].sum(axis=1)
+    ratio = draws[:, :, 1] / np.maximum(draws[:, :, 0], 1)
     total = table.sum(axis=0)
     result = {
         name: {

@@ -20,7 +20,7 @@ WITH_TROUBLE = -1.0
 WITHOUT = 0.5
 
 ACTIONABLE_WEIGHT = 1.5
-OFTEN = 20  # times that a line of progress is said before most of them are noise,
+OFTEN = 20  # times that a line of progress is said before most of them only say that it went on,
 LATEST = 5  # but these
 
 TROUBLE = bits_of(
@@ -42,7 +42,6 @@ def no_number(view: View) -> npt.NDArray[np.bool_]:
 
 def classify(
     view: View,
-    repeats: Repeats,
     score: npt.NDArray[np.float32],
     healthy: npt.NDArray[np.float32],
     events: npt.NDArray[np.int8],
@@ -66,7 +65,6 @@ def classify(
     label = np.full(n, CONTEXT, np.int8)
     label[job & (count <= 3) & ~moment] = METADATA
     label[(harmless & ~moment) | ((count > 20) & ~moment) | ((view.bits & bits_of("blank")) != 0)] = NOISE
-    label[went_on(moment, repeats)] = NOISE
     label[harmless & moment & (count > 3)] = NOISE
     margin = np.abs(top - limit)
     label[top >= limit] = ACTIONABLE
@@ -85,7 +83,6 @@ def classify(
 
 def settle(
     probability: npt.NDArray[np.float32],
-    repeats: Repeats,
     healthy: npt.NDArray[np.float32],
     events: npt.NDArray[np.int8],
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
@@ -96,7 +93,6 @@ def settle(
     weight = np.array([ACTIONABLE_WEIGHT, 1, 1, 1], np.float32)
     label = (probability * weight).argmax(axis=1).astype(np.int8)
     confidence = np.take_along_axis(probability, label[:, None].astype(np.int64), axis=1)[:, 0]
-    label[went_on(label == CONTEXT, repeats)] = NOISE
     usual = healthy >= 0.5
     label[usual] = NOISE
     confidence = np.where(usual, 0.5 + healthy / 2.1, confidence)
@@ -126,10 +122,10 @@ def spared(
     return np.where(doubtful, CONTEXT, label).astype(np.int8)
 
 
-def went_on(moment: npt.NDArray[np.bool_], repeats: Repeats) -> npt.NDArray[np.bool_]:
-    """Progress between where it began and where it ended: it only says that it went on."""
+def went_on(label: npt.NDArray[np.int8], repeats: Repeats) -> npt.NDArray[np.bool_]:
+    """Progress between where it began and where it ended: bool[n]. Each such line is context by what it says, and one of many."""
     said = repeats.count
-    return np.asarray(moment & (said > OFTEN) & (repeats.nth > 0) & (said - repeats.nth > LATEST), np.bool_)
+    return np.asarray((label == CONTEXT) & (said > OFTEN) & (repeats.nth > 0) & (said - repeats.nth > LATEST), np.bool_)
 
 
 def per_block(view: View, score: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
-from tracewinnow.transforms.offers import Offer, offered, part
+from tracewinnow.transforms.offers import Offer, drawn, offered, part
 
 LINKED = 12.0  # log-odds that a rare line wins by a link to the failure,
 LINKED_MOST = 8.0  # which raises it no further than this
@@ -72,7 +72,7 @@ def weighed(traces: Sequence[PreprocessedTrace], query: str = "") -> tuple[list[
         value = max(segment.score, min(LINKED_MOST, segment.score + LINKED * rare))
         key = (offer.trace, segment.first, segment.last)
         if key not in found or found[key].value < value:
-            if segment.label == "noise":  # no longer
+            if drawn(segment):  # no longer
                 segment = Segment()
                 segment.CopyFrom(offer.segment)
                 segment.label, segment.keep_probability = "context", 1.0

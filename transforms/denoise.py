@@ -1,9 +1,9 @@
 """Stage 1: a class for each line, and which noise is kept.
 
-Noise is kept with a probability that is recorded, so that statistics over what was kept can be weighted back: the first line of
-its kind always; of n lines alike, each later one with probability min(1, EXPECTED / n). Where a trace would keep more than MOST,
-all of them are scaled down but for EVEN of MOST, which are drawn from all noise alike. What is not noise is kept with probability
-1, and so is noise that stage 3 chose for what it says: the draw is over the rest.
+Noise, and progress that only says that it went on, is kept with a probability that is recorded, so that statistics over what was
+kept can be weighted back: the first line of its kind always; of n lines alike, each later one with probability
+min(1, EXPECTED / n). Where a trace would keep more than MOST, all of them are scaled down but for EVEN of MOST, which are drawn
+from all of it alike. The rest is kept with probability 1, and so is what stage 3 chose for what it says: the draw is over the rest.
 The decision hangs on the content alone: the same trace keeps the same lines.
 """
 
@@ -25,23 +25,28 @@ from tracewinnow.transforms.classify import (
     settle,
     spared,
     voteless,
+    went_on,
 )
 from tracewinnow.transforms.reading import Reading
 
-EXPECTED = 4.0  # repeats of one noise line that are kept, on average
-MOST = 100.0  # noise lines of a trace that are kept, on average; with more kinds than that, all their probabilities shrink alike,
-EVEN = 10.0  # and so many of them are of any kind: a line never stands for more than a tenth of the noise of its trace
+EXPECTED = 4.0  # repeats of one line that are kept, on average
+MOST = 100.0  # drawn lines of a trace that are kept, on average; with more kinds than that, all their probabilities shrink alike,
+EVEN = 10.0  # and so many of them are of any kind: a line never stands for more than a tenth of what is drawn from in its trace
 EVENT_CLASS = {"start": METADATA, "stop": CONTEXT, "crash": ACTIONABLE}
 
 
 @dataclass(slots=True)
 class Denoised:
-    """One entry a line. label: int8, class number; confidence and keep_probability: float32; kept: bool, not dropped as noise."""
+    """One entry a line. label: int8, class number; confidence and keep_probability: float32; kept: bool, not dropped by the draw.
+
+    drawn: bool, what is drawn from: noise, and progress that went on.
+    """
 
     label: npt.NDArray[np.int8]
     confidence: npt.NDArray[np.float32]
     keep_probability: npt.NDArray[np.float32]
     kept: npt.NDArray[np.bool_]
+    drawn: npt.NDArray[np.bool_]
 
 
 def denoise(
@@ -65,28 +70,28 @@ def denoise(
         if event:
             told[line] = EVENT_CLASS.get(event, CONTEXT)
     if probability is None:
-        label, confidence = classify(reading.view, reading.repeats, score, healthy, told, harmless)
+        label, confidence = classify(reading.view, score, healthy, told, harmless)
     else:
         if harmless is not None and harmless.any():
             probability = voteless(probability, harmless)
-        label, confidence = settle(probability, reading.repeats, healthy, told)
+        label, confidence = settle(probability, healthy, told)
         if goes_on:
             label = spared(label, confidence, reading.view.bits)
     if went_well:
         label[(label == ACTIONABLE) & (told < 0) & ~no_number(reading.view)] = NOISE
-    keep = keep_probability(label, reading.repeats.count, reading.repeats.nth)
-    noise = label == NOISE
-    expected = float(keep[noise].sum())
+    drawn = (label == NOISE) | went_on(label, reading.repeats)
+    keep = keep_probability(drawn, reading.repeats.count, reading.repeats.nth)
+    expected = float(keep[drawn].sum())
     if expected > MOST:
-        keep[noise] = keep[noise] * ((MOST - EVEN) / expected) + EVEN / np.count_nonzero(noise)
-    return Denoised(label, confidence, keep, draw(reading, keep))
+        keep[drawn] = keep[drawn] * ((MOST - EVEN) / expected) + EVEN / np.count_nonzero(drawn)
+    return Denoised(label, confidence, keep, draw(reading, keep), drawn)
 
 
 def keep_probability(
-    label: npt.NDArray[np.int8], count: npt.NDArray[np.int64], nth: npt.NDArray[np.int64]
+    drawn: npt.NDArray[np.bool_], count: npt.NDArray[np.int64], nth: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
-    """The curve: 1 but for noise that was said before, min(1, EXPECTED / count) for that."""
-    repeated = (label == NOISE) & (nth > 0)
+    """The curve: 1 but for what is drawn from and was said before, min(1, EXPECTED / count) for that."""
+    repeated = drawn & (nth > 0)
     return np.where(repeated, np.minimum(1.0, EXPECTED / np.maximum(count, 1)), 1.0).astype(np.float32)
 
 

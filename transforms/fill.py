@@ -6,7 +6,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.transforms import render, tokens
-from tracewinnow.transforms.classify import NOISE
 from tracewinnow.transforms.denoise import Denoised
 from tracewinnow.transforms.rank import Costs, rank
 from tracewinnow.transforms.reading import Reading
@@ -85,12 +84,12 @@ def store(
     summaries: list[Summary],
     most: int,
 ) -> tuple[list[Piece], list[Summary]]:
-    """What is kept for later: what stands in the text, the next likeliest up to `most` tokens, drawn noise, all numbers."""
+    """What is kept for later: what stands in the text, the next likeliest up to `most` tokens, what was drawn, all numbers."""
     chosen = np.zeros(len(value), bool)
     for piece in kept:
         chosen[piece.first : piece.last + 1] = True
-    wanted = np.where(denoised.label == NOISE, value - 4, value)
+    wanted = np.where(denoised.drawn, value - 4, value)
     chosen, costs = rank(reading, wanted.astype(np.float32), most, chosen)
     denoised.keep_probability[chosen] = 1.0
-    chosen |= (denoised.label == NOISE) & denoised.kept & (np.array(list(map(len, reading.shown)), np.int64) > 0)
+    chosen |= denoised.drawn & denoised.kept & (np.array(list(map(len, reading.shown)), np.int64) > 0)
     return cut(chosen, reading, denoised, costs), summaries

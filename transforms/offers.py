@@ -13,7 +13,7 @@ NUMBERS = frozenset(("series", "memory", "spans", "sparse"))
 TROUBLE = 1.9  # the least value of a summary of a series in trouble; of the room such have
 TROUBLE_SHARE = 0.4  # this much before any line,
 OTHER_SHARE = 0.15  # and others of them this much, where there are lines too
-UNLIKELY = -5.0  # score below which noise is left out: above it the model of classes may be wrong
+UNLIKELY = -5.0  # score below which what was drawn is left out: above it the model of classes may be wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +27,18 @@ class Offer:
 
 
 def offered(index: int, trace: PreprocessedTrace, query: str, noise: bool = False) -> list[Offer]:
-    """The segments of one trace with their worth to this reader; UNLIKELY noise only if `noise` or the query asks for it."""
+    """The segments of one trace with their worth to this reader; of what was drawn only if `noise`, likely, or asked for."""
     asked = relevance([s.text for s in trace.segments], query).tolist() if query else [0.0] * len(trace.segments)
     return [
         Offer(index, segment, segment.score + ASKED * share, segment.tokens + 1)
         for segment, share in zip(trace.segments, asked, strict=True)
-        if noise or share >= 0.5 or segment.label != "noise" or segment.score > UNLIKELY
+        if noise or share >= 0.5 or segment.score > UNLIKELY or not drawn(segment)
     ]
+
+
+def drawn(segment: Segment) -> bool:
+    """Whether a segment stands for others that were dropped, or might: noise, and progress that went on."""
+    return segment.label == "noise" or segment.keep_probability < 1
 
 
 def told(numbers: Sequence[Offer], room: int, lines: bool) -> list[Offer]:

@@ -23,7 +23,7 @@ from tracewinnow.transforms.silence import last_words
 REMEMBERED = 64 << 20  # bytes of templates and shapes
 
 DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
-UNASKED = 2  # in the place of whether signals hang on a number, until a second line of the template is met: it costs three times a look
+UNASKED = 2  # whether signals hang on a number is asked when a second line of the template is met: it takes as long as to look
 
 _known: dict[bytes, Kind] = {}
 _size = 0  # bytes in it

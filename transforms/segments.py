@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from tracewinnow.schemas.trace_pb2 import Segment
 from tracewinnow.transforms import render, tokens
-from tracewinnow.transforms.classify import CONTEXT, LABELS, NOISE
+from tracewinnow.transforms.classify import CONTEXT, LABELS
 from tracewinnow.transforms.denoise import Denoised
 from tracewinnow.transforms.rank import Costs
 from tracewinnow.transforms.reading import Reading
@@ -87,7 +87,7 @@ def segment(
         label=LABELS[denoised.label[piece.first]],
         confidence=float(denoised.confidence[strongest]),
         score=float(value[strongest]),
-        keep_probability=float(denoised.keep_probability[piece.first]) if denoised.label[piece.first] == NOISE else 1.0,
+        keep_probability=float(denoised.keep_probability[piece.first]),
         template=reading.template_name(piece.first),
         count=piece.count,
         first_time_ns=min(times),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tracewinnow.transforms.classify import LABELS, classify
+from tracewinnow.transforms.classify import CONTEXT, LABELS, METADATA, classify, went_on
 from tracewinnow.transforms.reading import read
 from tracewinnow.transforms.score import score
 
@@ -32,9 +32,7 @@ def labels(text: str) -> dict[str, str]:
     lines = text.split("\n")
     reading = read(lines)
     n = len(lines)
-    found, confidence = classify(
-        reading.view, reading.repeats, score(reading.view), np.zeros(n, np.float32), np.full(n, -1, np.int8)
-    )
+    found, confidence = classify(reading.view, score(reading.view), np.zeros(n, np.float32), np.full(n, -1, np.int8))
     assert ((confidence > 0) & (confidence < 1)).all()
     return dict(zip(lines, (LABELS[label] for label in found), strict=True))
 
@@ -59,20 +57,12 @@ def test_classes(line: str, label: str) -> None:
 
 def test_no_lines() -> None:
     reading = read([])
-    found, _ = classify(
-        reading.view, reading.repeats, score(reading.view), np.zeros(0, np.float32), np.zeros(0, np.int8)
-    )
+    found, _ = classify(reading.view, score(reading.view), np.zeros(0, np.float32), np.zeros(0, np.int8))
     assert len(found) == 0
 
 
-def test_of_long_progress_the_first_and_the_last_lines_are_context() -> None:
-    found = labels("\n".join(f"step {i} loss {i}.5" for i in range(200)))
-    assert [line.split()[1] for line, label in found.items() if label == "context"] == [
-        "0",
-        "195",
-        "196",
-        "197",
-        "198",
-        "199",
-    ]
-    assert found["step 100 loss 100.5"] == "noise"
+def test_of_long_progress_all_but_the_first_and_the_last_lines_only_say_that_it_went_on() -> None:
+    reading = read([f"step {i} loss {i}.5" for i in range(200)] + ["seen once"])
+    context = np.full(201, CONTEXT, np.int8)
+    assert np.flatnonzero(~went_on(context, reading.repeats)).tolist() == [0, 195, 196, 197, 198, 199, 200]
+    assert not went_on(np.full(201, METADATA, np.int8), reading.repeats).any()

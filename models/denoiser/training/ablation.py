@@ -35,7 +35,6 @@ from tracewinnow.models.denoiser.training.fit import (
 )
 from tracewinnow.transforms import features
 from tracewinnow.transforms.classify import classify
-from tracewinnow.transforms.score import repeats
 from tracewinnow.transforms.words import NAMES
 
 HEAD_C = 0.01  # inverse strength of the baseline's prior
@@ -67,7 +66,7 @@ def by_rules(study: Study, lines: Lines, rows: Ints) -> Probabilities:
     for number in np.unique(lines.sample[rows]).tolist():
         one = study.samples[number]
         nothing = np.full(len(one.rules), -1, np.int8)
-        said, sure = classify(one.view, repeats(one.view), one.rules, np.zeros(len(one.rules), np.float32), nothing)
+        said, sure = classify(one.view, one.rules, np.zeros(len(one.rules), np.float32), nothing)
         of_it = np.flatnonzero(lines.sample[rows] == number)
         at = lines.line[rows[of_it]]
         found[of_it] = ((1 - sure[at]) / 3)[:, None]

@@ -27,7 +27,7 @@ from tracewinnow.transforms.classify import ACTIONABLE, TROUBLE, settle, voteles
 from tracewinnow.transforms.harmless import FILE, quiet_blocks, telling
 from tracewinnow.transforms.judge import Judge
 from tracewinnow.transforms.reading import name_of
-from tracewinnow.transforms.score import first_lines, repeats
+from tracewinnow.transforms.score import first_lines
 
 SOURCES = ("algoperf", "mlperf", "recorded", "scenes")
 
@@ -73,7 +73,7 @@ def counted(one: Sample, probability: npt.NDArray[np.float32], quiet: dict[str, 
         kind, lines = "actionable", (one.label == ACTIONABLE) | one.marked
     result[f"{kind}: lines"] = int(lines.sum())
     for name, flags in quiet.items():
-        said, _ = settle(voteless(probability, flags), repeats(one.view), none, np.full(len(none), -1, np.int8))
+        said, _ = settle(voteless(probability, flags), none, np.full(len(none), -1, np.int8))
         result[f"{kind}: {name}"] = int((lines & (said == ACTIONABLE)).sum())
     return result
 

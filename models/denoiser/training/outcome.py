@@ -32,7 +32,7 @@ from tracewinnow.transforms.classify import ACTIONABLE, TROUBLE, settle
 from tracewinnow.transforms.judge import LEAST, Judge, log_odds, seen
 from tracewinnow.transforms.outcome import FILE, MARGIN, Outcome, names, quieter, signed_names
 from tracewinnow.transforms.outcome import features as features_of
-from tracewinnow.transforms.score import Floats, View, repeats, score
+from tracewinnow.transforms.score import Floats, View, score
 
 C = 0.03  # inverse strength of the prior, over features of unit variance
 FLAT = 0.01  # added to a feature's deviation
@@ -243,7 +243,7 @@ def counted(one: Sample, probability: Floats, when: str, share: Floats | None = 
     """
     n = len(one.label)
     printed = np.zeros(n, np.float32) if share is None else share
-    said = settle(probability, repeats(one.view), printed, np.full(n, -1, np.int8))[0] == ACTIONABLE
+    said = settle(probability, printed, np.full(n, -1, np.int8))[0] == ACTIONABLE
     found = collections.Counter[str]()
     if one.outcome == "ok":
         lines = (one.view.bits & TROUBLE) != 0

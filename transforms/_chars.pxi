@@ -24,7 +24,7 @@ cdef enum:
     NUMBER = 256  # [\d.:,\-/]
     PLACE = 512  # [\w./*\-]
     CALLER = 1024  # [\w.<>:]
-    BRACKETED = 2048  # [\w.:#,/* \-]
+    BRACKETED = 2048  # [\w.:#,/*@=()| \-]
     LETTER = 6
 
 cdef uint16_t KIND[256]
@@ -46,7 +46,7 @@ cdef void _fill() noexcept:
             KIND[c] |= SPACE
     for kind, some in (
         (HOST, b".-"), (PROGRAM, b"./()@-"), (NAME, b"./-"), (NUMBER, b".:,-/"), (PLACE, b"./*-"), (CALLER, b".<>:"),
-        (BRACKETED, b".:#,/* -"),
+        (BRACKETED, b".:#,/*@=()| -"),
     ):
         for c in some:
             KIND[c] |= kind

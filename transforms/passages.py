@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.transforms.features import END_SIGNALS, ending
+from tracewinnow.transforms.message import message
 from tracewinnow.transforms.score import Floats, View, place_features, signal_matrix
 from tracewinnow.transforms.words import NAMES
 
@@ -30,7 +31,7 @@ def passage(templates: Sequence[bytes], template: npt.NDArray[np.int64], lines: 
     """The passage of a block. templates: masked lines; template: int64[n], each line's number; lines: of the block, ascending."""
 
     def text(line: int, most: int) -> str:
-        whole = templates[int(template[line])].decode("utf8", "replace")
+        whole = message(templates[int(template[line])]).decode("utf8", "replace")
         return whole.strip()[:most]
 
     def around(line: int, step: int, most: int) -> list[str]:

@@ -155,5 +155,5 @@ EMPTY = re.compile(
 # Matched at the line's start: cheap enough for every line. Searches stand behind a test for a word that they need.
 SHAPES = (
     ("raised", RAISED.match), ("frame", FRAME.match), ("caret", CARET.match), ("code", CODE.match), ("diff", DIFF.match),
-    ("command", COMMAND.match), ("build", BUILD.match), ("setting", SETTING.match), ("rule", RULE.match), ("header", HEADER.match),
+    ("command", COMMAND.match), ("setting", SETTING.match), ("rule", RULE.match), ("header", HEADER.match),
 )  # fmt: skip

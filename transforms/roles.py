@@ -39,7 +39,8 @@ _LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE)"
 _LABEL = (
     rf"(?:[\w.]{{1,60}} - {_LEVEL} - |{_LEVEL}(?: NUMBER)* \[?[\w./*\-]{{1,80}}:NUMBER\]:? "
     rf"|{_LEVEL}\s*\| [\w.<>:]{{1,120}} - |{_LEVEL}:[\w.]{{1,60}}:"
-    rf"|{_LEVEL}:? |[IWEF](?:NUMBER NUMBER +(?:NUMBER )?| )[\w./*\-]{{1,120}}:NUMBER\] |\[[\w.:#,/* \-]{{1,80}}\] |stderr: |\+ )?"
+    rf"|{_LEVEL}:? |[IWEF](?:NUMBER NUMBER +(?:NUMBER )?| )[\w./*\-]{{1,120}}:NUMBER\] |\[[\w.:#,/*@=()| \-]{{1,80}}\] "
+    r"|stderr: |\+ )?"
 )
 LABEL = _LABEL.replace("NUMBER", "#").replace(r"\w.<>:]", r"\w.<>:#]").encode()
 LINE_LABEL = re.compile(_LABEL.replace("NUMBER", r"\d[\d.:,\-/]*"))

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from tracewinnow.kernels import kernel
 from tracewinnow.transforms import patterns
+from tracewinnow.transforms.message import shaped
 from tracewinnow.transforms.phrases import PHRASES
 from tracewinnow.transforms.words import BIT, NAMES, bits_of, said
 
@@ -58,9 +59,12 @@ def look(text: str) -> int:
     for hint, phrase, name in PHRASES:
         if hint in lower and phrase.search(text):
             bits |= BIT[name]
+    message = shaped(text)
     for name, finds in patterns.SHAPES:
-        if finds(text):
+        if finds(message):
             bits |= BIT[name]
+    if patterns.BUILD.match(text):
+        bits |= BIT["build"]
     if ("." in text and (":" in text or "(" in text)) or "line " in text:
         bits |= any(place.search(text) for place in patterns.PLACES) and BIT["place"]
     if text.count(".") > 1:

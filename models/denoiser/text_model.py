@@ -1,7 +1,8 @@
 """The text model: what a line says by its words, as the logarithm of the odds of each class.
 
-A linear model over hashed n-grams (ngrams.py). One line of a template is worth as much as another, so what it says of a template is
-remembered: the cache is shared by all traces of a process, bounded, and can be saved (cache.py).
+A linear model over hashed n-grams (ngrams.py) of the message alone, without what logging writes before it: level and shape stand
+among the signals. One line of a template is worth as much as another, so what it says of a template is remembered: the cache is
+shared by all traces of a process, bounded, and can be saved (cache.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.models.denoiser.ngrams import sums
+from tracewinnow.transforms.message import message
 
 Floats = npt.NDArray[np.float32]
 Known = dict[bytes, Floats]  # template -> float32[4]
@@ -48,6 +50,6 @@ class TextModel:
 
     def unseen(self, templates: Sequence[bytes]) -> Floats:
         """The same, without the cache."""
-        found, grams = sums(templates, self.weights)
+        found, grams = sums(list(map(message, templates)), self.weights)
         scale = np.sqrt(np.maximum(grams, 1)).astype(np.float32)
         return np.asarray(self.bias + found / scale[:, None], np.float32)

@@ -24,6 +24,7 @@ from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.transforms import features
 from tracewinnow.transforms.head import PARTS, Head
 from tracewinnow.transforms.judge import Judge, seen
+from tracewinnow.transforms.message import message
 from tracewinnow.transforms.score import signal_matrix
 from tracewinnow.transforms.words import NAMES
 
@@ -60,8 +61,8 @@ class Lines:
 
 
 def gram_matrix(texts: list[bytes]) -> sparse.csr_matrix:
-    """Grams of each text, scaled by the root of their number as TextModel does: float32[n, BUCKETS]."""
-    numbers, starts = hasher()(texts)
+    """Grams of the message of each template, scaled by the root of their number as TextModel does: float32[n, BUCKETS]."""
+    numbers, starts = hasher()(list(map(message, texts)))
     sizes = np.diff(starts)
     values = np.repeat(1 / np.sqrt(np.maximum(sizes, 1)), sizes).astype(np.float32)
     matrix = sparse.csr_matrix((values, numbers, starts), shape=(len(texts), BUCKETS))

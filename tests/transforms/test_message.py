@@ -55,7 +55,8 @@ def test_of_a_template_the_numbers_are_masked() -> None:
 
 
 @pytest.mark.parametrize(
-    "hostile", ["[a] " * 200, "INFO" + " 1:1" * 200, "INFO " + "a/" * 300, "E" + "1 " * 300, "[" * 600, "INFO" + " " * 600]
+    "hostile",
+    ["[a] " * 200, "INFO" + " 1:1" * 200, "INFO " + "a/" * 300, "E" + "1 " * 300, "[" * 600, "INFO" + " " * 600],
 )
 def test_no_label_takes_long_to_look_for(hostile: str) -> None:
     start = time.process_time()

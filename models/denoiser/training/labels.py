@@ -4,8 +4,9 @@
 
 One JSON object a line in labels/*.jsonl and *.jsonl.xz: `log`, first 16 hex digits of the SHA-256 of the log's bytes;
 `lines`, of the segment, from 1, like "3-5,9"; `text`, hash of these lines; `template`, hash of their masked form when they
-were read; `label` and, where there was a second reader, `second`: a, c, m or n; `doubt`, where the reader hesitated. `apart`: what
-a reader said who knew the definition of the classes and no custom of the others', and `apart_or`, what that one hesitated about.
+were read; `label` and, where there was a second reader, `second`: a, c, m or n; `before`, what the first reader said where a later
+one decided otherwise; `doubt`, where the reader hesitated. `apart`: what a reader said who knew the definition of the classes and
+no custom of the others', and `apart_or`, what that one hesitated about.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def kappa(pairs: list[tuple[bool, bool]]) -> float:
 
 def report(labels: list[dict[str, Any]]) -> dict[str, Any]:
     """How many, from where, and agreement: ready for JSON."""
-    twice = [(row["label"], row["second"]) for row in labels if "second" in row]
+    twice = [(row.get("before", row["label"]), row["second"]) for row in labels if "second" in row]
     return {
         "segments": len(labels),
         "templates": len({row["template"] for row in labels}),

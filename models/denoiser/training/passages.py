@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 HEAVIEST = 4.0  # weight of a segment against the mean
 ROWS = 24_000  # that one fit reads, so that four take some 40 minutes on two cores; DENSE sources are thinned to fit,
-SHARES = {"builds": 2.0, "scenes": 1.0}  # to what they teach: real jobs more than written ones
+SHARES = {"builds": 2.0, "jobs": 1.5, "scenes": 1.0}  # to what they teach: real jobs more than written ones
 
 
 @dataclass(slots=True)

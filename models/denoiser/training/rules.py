@@ -40,6 +40,7 @@ SAID = 3  # a line that was said so often before is no example
 FEW, MANY = 20, 400  # lines up to which those that are evidence, and the others, weigh by the root of their number
 TYPICAL = -4.0  # median log-odds of lines that are no evidence: the examples do not say how rare evidence is
 BY_SOURCE = 0.25  # logs weigh by the number of those of their source to the minus this
+APART = "jobs"  # their marks are the fewest lines that name a cause: they taught nothing for other jobs, and cost CI a point
 UPWARDS = {
     *NAMES[: NAMES.index("frame")], "place", "diff", "hint", "relative", "block", "before_1", "after_1", "before_4", "after_4",
     "before_16", "after_16", "until_exit_3", "until_exit_10", "until_exit_30", "until_exit_100", "first_exit_3",
@@ -78,7 +79,7 @@ def examples(one: Sample, seed: int = 0) -> Examples | None:
     some = marked.any()
     evidence = np.flatnonzero(marked if some else (one.label == ACTIONABLE) & told)
     others = np.flatnonzero((~one.marked if some else one.label > ACTIONABLE) & told & (repeats(one.view).nth < SAID))
-    if one.outcome != "failed" or not len(evidence) or not len(others):
+    if one.outcome != "failed" or one.source == APART or not len(evidence) or not len(others):
         return None
     count = len(others)
     if count > DRAWN:

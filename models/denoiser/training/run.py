@@ -113,7 +113,7 @@ def train(
 
         said, facts["encoder"] = encoding.train(found, lines, group, names, out, seed, quick, tell)
         read = reach.segments_read(found, lines, group, names, judges)
-    shown = {} if quick else evidence_of(data, found, {**judges, "jobs": everything}, tell)
+    shown = {} if quick else evidence_of(data, found, judges, tell)
     figures = write(judged, said, read, {"evidence": shown, "outcome": ends, "model": facts}, out, quick)
     tell(f"written to {out} after {time.monotonic() - start:.0f} s")
     return figures
@@ -123,7 +123,7 @@ def evidence_of(
     data: Path | None, found: Study, judges: dict[str, Judge], tell: Callable[[str], None]
 ) -> dict[str, Any]:
     """Evidence recall of each source by a fast model and by weights of the rules that saw none of it. judges: by source."""
-    weighed = rules.left_out(found, [name for name in evidence.SOURCES if name in judges and name != "jobs"], tell)
+    weighed = rules.left_out(found, [name for name in evidence.SOURCES if name in judges], tell)
     return evidence.measure(evidence.logs_of(data), judges, tell=tell, weighed=weighed)
 
 

@@ -58,6 +58,7 @@ def test_the_labels_of_the_repository_are_what_their_readme_says() -> None:
             "text",
             "template",
             "label",
+            "before",
             "second",
             "doubt",
             "apart",
@@ -70,7 +71,7 @@ def test_the_labels_of_the_repository_are_what_their_readme_says() -> None:
 
 @pytest.mark.parametrize("letter", labels.CLASSES)
 def test_readers_agree_on_every_class(letter: str) -> None:
-    assert labels.report(labels.rows())["by class"][labels.CLASSES[letter]]["kappa"] > 0.75
+    assert labels.report(labels.rows())["by class"][labels.CLASSES[letter]]["kappa"] > 0.7
 
 
 def test_readings_apart_are_counted_by_their_hesitation() -> None:

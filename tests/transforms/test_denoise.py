@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracewinnow.transforms.classify import NOISE
+from tracewinnow.transforms.classify import CONTEXT, NOISE
 from tracewinnow.transforms.denoise import EVEN, EXPECTED, MOST, denoise, draw, keep_probability
 from tracewinnow.transforms.harmless import healthy_share
 from tracewinnow.transforms.reading import read, template_names
@@ -24,8 +24,8 @@ def chatter(kinds: int, each: int) -> list[str]:
 
 
 def test_the_first_of_a_kind_is_always_kept_and_later_ones_by_the_curve() -> None:
-    label = np.array([NOISE, NOISE, NOISE, 0], np.int8)
-    p = keep_probability(label, np.array([100, 100, 2, 100]), np.array([0, 5, 1, 5]))
+    drawn = np.array([True, True, True, False])
+    p = keep_probability(drawn, np.array([100, 100, 2, 100]), np.array([0, 5, 1, 5]))
     assert p.tolist() == [1.0, np.float32(EXPECTED / 100), 1.0, 1.0]
 
 
@@ -98,3 +98,13 @@ def test_no_line_stands_for_more_than_its_share_of_the_noise() -> None:
     assert noise.all()
     assert (1 / found.keep_probability).max() < noise.sum() / EVEN
     assert found.keep_probability.sum() < MOST + 1
+
+
+def test_progress_that_went_on_is_context_and_is_drawn_from() -> None:
+    lines = [f"step {i} loss {i}.5" for i in range(400)]
+    found = denoise(read(lines), score(read(lines).view), np.zeros(400, np.float32), [])
+    assert (found.label == CONTEXT).all()
+    assert np.flatnonzero(~found.drawn).tolist() == [0, 395, 396, 397, 398, 399]
+    assert np.allclose(found.keep_probability[found.drawn], EXPECTED / 400)
+    assert found.kept[~found.drawn].all()
+    assert found.kept[found.drawn].sum() < 8

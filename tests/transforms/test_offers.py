@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from tests.transforms.test_clues import offers
-from tracewinnow.schemas.trace_pb2 import Segment
+from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
 from tracewinnow.transforms import tokens
-from tracewinnow.transforms.offers import told
+from tracewinnow.transforms.offers import UNLIKELY, offered, told
 
 
 def series(name: str, score: float, kind: str = "series") -> Segment:
@@ -33,3 +33,19 @@ def test_lines_are_left_their_room() -> None:
 
 def test_nothing() -> None:
     assert told([], 100, True) == []
+
+
+def test_what_was_drawn_and_is_unlikely_stands_in_no_answer_unless_it_is_asked_for() -> None:
+    said = [("noise", 1.0), ("noise", 0.1), ("context", 1.0), ("context", 0.1)]
+    some = [
+        Segment(
+            first=n + 1, last=n + 1, label=label, keep_probability=p, score=UNLIKELY - 1, text=f"line {n}", tokens=3
+        )
+        for n, (label, p) in enumerate(said)
+    ]
+    trace = PreprocessedTrace(segments=some)
+    assert [offer.segment.first for offer in offered(0, trace, "")] == [3]
+    assert len(offered(0, trace, "", noise=True)) == len(offered(0, trace, "line")) == 4
+    for segment in trace.segments:
+        segment.score = UNLIKELY + 1
+    assert len(offered(0, trace, "")) == 4

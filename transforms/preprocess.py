@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.schemas.trace_pb2 import Note, PreprocessedTrace
-from tracewinnow.transforms import tokens
+from tracewinnow.transforms import odd_ranks, tokens
 from tracewinnow.transforms.account import account, content_address, lines_account, tokens_before
 from tracewinnow.transforms.denoise import Denoised, denoise
 from tracewinnow.transforms.fill import fill, store
@@ -92,7 +92,7 @@ def denoise_stage(trace: Trace, options: Options) -> Work:
         goes_on(trace),
         harmless(reading, options.reference, known_harmless(result)),
     )
-    value = raised(value, reading.view, denoised.label)
+    value = odd_ranks.raised(raised(value, reading.view, denoised.label), reading)
     result.content_address = content_address(trace, options, result.versions)
     result.route.append("denoise")
     result.seconds["denoise"] = time.perf_counter() - start

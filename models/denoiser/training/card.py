@@ -31,7 +31,7 @@ def text(figures: dict[str, Any]) -> str:
         [
             "# The denoiser",
             "",
-            "A linear model over hashed n-grams of a line's template says what the line is by its words; a head (small networks,",
+            "A linear model over hashed n-grams of a line's message says what the line is by its words; a head (small networks,",
             "averaged) sees that, the same of the lines around, the signals and the score of the rules, how often the template",
             "occurs and where in the log it stands, and gives the four classes of a segment. These two are the fast model; with a",
             "linear head it is the baseline of EVALUATION.md, whose figures stand in ablation.json.",
@@ -39,10 +39,10 @@ def text(figures: dict[str, Any]) -> str:
             "",
             "Trained on segments that readers labelled (../denoiser/labels/README.md): logs that others wrote (LogChunks CC BY",
             "4.0; CiDiff, AlgoPerf, MLPerf, logreduce-tests and bigscience Apache-2.0; modded-nanogpt MIT), jobs recorded by",
-            "record.py, builds, tests and services of real programs that were run to be read (builds), and scenes written for",
-            "training (all three of this project). No line of the logs that others wrote is in the files: they hold sums over",
-            "hashes, and weights. Of builds and scenes nearly every line is labelled, of the others a sample with hard cases",
-            "over-represented.",
+            "record.py, builds, tests and services of real programs that were run to be read (builds), jobs that others broke and",
+            "marked (jobs), and scenes written for training (all four of this project). No line of the logs that others wrote is",
+            "in the files: they hold sums over hashes, and weights. Of builds, jobs and scenes nearly every line is labelled, of",
+            "the others a sample with hard cases over-represented.",
             "",
             "Figures on sources that the model did not see:",
             "",
@@ -114,7 +114,7 @@ def table(rows: list[tuple[str, dict[str, float]]]) -> list[str]:
 
 def sampled(figures: dict[str, Any]) -> list[tuple[str, dict[str, float]]]:
     """The row of the sources whose segments were sampled, if there are any."""
-    return [("all but builds", figures["sampled"])] if "sampled" in figures else []
+    return [("all but builds and jobs", figures["sampled"])] if "sampled" in figures else []
 
 
 def gains(figures: dict[str, Any]) -> list[str]:

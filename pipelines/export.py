@@ -37,7 +37,7 @@ COLUMNS = {
     "confidence": "float64",
     "score": "float64",
     "keep_probability": "float64",
-    "weight": "float64",  # 1 / keep_probability: sums over kept rows estimate sums over all
+    "weight": "float64",  # 1 / keep_probability: sums over kept noise estimate sums over all of it
     "template": "string",
     "count": "int64",
     "ranks": "int64",  # how many

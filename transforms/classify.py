@@ -122,10 +122,14 @@ def spared(
     return np.where(doubtful, CONTEXT, label).astype(np.int8)
 
 
-def went_on(label: npt.NDArray[np.int8], repeats: Repeats) -> npt.NDArray[np.bool_]:
-    """Progress between where it began and where it ended: bool[n]. Each such line is context by what it says, and one of many."""
+def went_on(label: npt.NDArray[np.int8], view: View, repeats: Repeats) -> npt.NDArray[np.bool_]:
+    """Progress between where it began and where it ended: bool[n]. Each such line is context by what it says, and one of many.
+
+    What speaks of trouble is no progress.
+    """
     said = repeats.count
-    return np.asarray((label == CONTEXT) & (said > OFTEN) & (repeats.nth > 0) & (said - repeats.nth > LATEST), np.bool_)
+    calm = (label == CONTEXT) & ((view.bits & LOUD) == 0)
+    return np.asarray(calm & (said > OFTEN) & (repeats.nth > 0) & (said - repeats.nth > LATEST), np.bool_)
 
 
 def per_block(view: View, score: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:

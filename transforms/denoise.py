@@ -1,7 +1,7 @@
-"""Stage 1: a class for each line, and which noise is kept.
+"""Stage 1: a class for each line, and which noise and progress is kept.
 
 Noise, and progress that only says that it went on, is kept with a probability that is recorded, so that statistics over what was
-kept can be weighted back: the first line of its kind always; of n lines alike, each later one with probability
+kept can be weighted back: of noise the first line of its kind always; of n lines alike, each later one with probability
 min(1, EXPECTED / n). Where a trace would keep more than MOST, all of them are scaled down but for EVEN of MOST, which are drawn
 from all of it alike. The rest is kept with probability 1, and so is what stage 3 chose for what it says: the draw is over the rest.
 The decision hangs on the content alone: the same trace keeps the same lines.
@@ -79,7 +79,7 @@ def denoise(
             label = spared(label, confidence, reading.view.bits)
     if went_well:
         label[(label == ACTIONABLE) & (told < 0) & ~no_number(reading.view)] = NOISE
-    drawn = (label == NOISE) | went_on(label, reading.repeats)
+    drawn = (label == NOISE) | (went_on(label, reading.view, reading.repeats) & (told < 0))
     keep = keep_probability(drawn, reading.repeats.count, reading.repeats.nth)
     expected = float(keep[drawn].sum())
     if expected > MOST:

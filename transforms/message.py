@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import re
 
-LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE|[Dd]ebug|[Ii]nfo)"
+LOUD = r"TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE"  # in capitals
+LEVEL = rf"(?:{LOUD}|[Dd]ebug|[Ii]nfo)"
 BRACKET = r"\[[\w.:#,/*@=()| \-]{1,80}\]"
 PLACE = r"[\w./<>$#*\-]{1,80}(?::[\w<>$#]{1,60})?(?::[\d#]{1,6})?"
+NO_REASON = (
+    r"(?![\w.$]*(?:Error|Exception|Failure|Fault|Panic|Interrupt|Exit)\b)"  # a name that is what happened is no place
+)
+NO_VALUE = r"(?! *(?:[-+.\d#]|\w+$))"  # nor is one that has a value
 LABEL = re.compile(
     rf"(?:{BRACKET} ?){{0,3}}(?:"
     rf"[\w.]{{1,60}} - {LEVEL} - "
-    rf"|\[ ?{LEVEL} ?\] ?(?:{BRACKET} ?){{0,2}}(?:- )?"
+    rf"|\[ ?{LEVEL} ?\] ?(?! ?--- )(?:{BRACKET} ?){{0,2}}(?:- )?"
     rf"|{LEVEL}(?: +[\d#][\d.:,#]*)* +\[{PLACE}\]:? ?(?:- )?"
     rf"|{LEVEL} *\| {PLACE} [-|] "
-    rf"|{LEVEL} +(?:[\d#]+ )?(?:--- )?(?:{BRACKET} ?)?{PLACE} ?(?:- |: )"
-    rf"|{LEVEL}:[\w.\-]{{1,80}}:"
-    rf"|{LEVEL}(?::| -|(?= )) ?"
+    rf"|(?:{LOUD}) +(?:[\d#]+ )?(?:--- )?(?:{BRACKET} ?)?{NO_REASON}{PLACE} ?(?:- |: ){NO_VALUE}"
+    rf"|{LEVEL}:{NO_REASON}[\w.\-]{{1,80}}:"
+    rf"|{LEVEL}(?::| *-(?= )|(?= )) *"
     rf"|[IWEFD](?:[\d#][\d#:. \-]*)? {PLACE}\] "
     r"|(?:stderr|stdout): )"
 )
 TEMPLATE_LABEL = re.compile(LABEL.pattern.encode())
-BRACKETS = re.compile(rf"(?:{BRACKET} ?){{1,3}}(?<= )")
+BRACKETS = re.compile(rf"(?:{BRACKET} ?){{1,3}}(?<= )(?:- |(?! ?--- ))")
 
 
 def message(template: bytes) -> bytes:

@@ -37,7 +37,7 @@ def offered(index: int, trace: PreprocessedTrace, query: str, noise: bool = Fals
 
 
 def drawn(segment: Segment) -> bool:
-    """Whether a segment stands for others that were dropped, or might: noise, and progress that went on."""
+    """Whether a segment is noise, or progress that was drawn and stands for more of its kind."""
     return segment.label == "noise" or segment.keep_probability < 1
 
 

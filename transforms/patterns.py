@@ -152,7 +152,7 @@ EMPTY = re.compile(
     re.I,
 )
 
-# Matched at the line's start: cheap enough for every line. Searches stand behind a test for a word that they need.
+# Matched at the message's start: cheap enough for every line. Searches stand behind a test for a word that they need.
 SHAPES = (
     ("raised", RAISED.match), ("frame", FRAME.match), ("caret", CARET.match), ("code", CODE.match), ("diff", DIFF.match),
     ("command", COMMAND.match), ("setting", SETTING.match), ("rule", RULE.match), ("header", HEADER.match),

@@ -66,7 +66,7 @@ def preprocess(trace: Trace, options: Options) -> PreprocessedTrace:
 
 
 def denoise_stage(trace: Trace, options: Options) -> Work:
-    """Stage 1: read the lines, score and class them, draw the noise that stays."""
+    """Stage 1: read the lines, score and class them, draw the noise and progress that stays."""
     start = time.perf_counter()
     closely = not goes_on(trace) and not went_well(trace)
     if closely:

@@ -173,7 +173,7 @@ class Costs:
         return self._tokens[line] if line in self._tokens else self._count(line, text)
 
     def about(self, line: int) -> int:
-        """Its tokens where they were counted; else, for noise that was drawn and not chosen, about as many."""
+        """Its tokens where they were counted; else, for what was drawn and not chosen, about as many."""
         return self._tokens[line] if line in self._tokens else len(self.text(line)) // 3 + 1
 
     @property

@@ -154,9 +154,11 @@ def _look(template: bytes, known: Kind | None, line: str, shape: bytes) -> Kind:
 
 
 def _ask(template: bytes, line: str, bits: int) -> int:
-    """Whether a line of the template with other numbers may have other signals; remembered. bits: those of `line`."""
-    varies = int(signals.hangs(line, bits))
-    if kind := _known.get(template):  # unless what is known was thrown away meanwhile
+    """Whether a line of the template with other numbers may have other signals; remembered. bits: those of a line of its shape."""
+    varies, kind = int(signals.hangs(line, bits)), _known.get(template)
+    if kind is not None and kind.shape == shape_of(
+        line
+    ):  # it may have been thrown away, or seen in another shape, meanwhile
         _known[template] = kind._replace(varies=varies)
     return varies
 

@@ -31,7 +31,7 @@ class Piece:
     text: str
     count: int
     ranks: tuple[int, ...]
-    tokens: int  # of its lines, each counted alone; of drawn noise about as many
+    tokens: int  # of its lines, each counted alone; of what was drawn about as many
 
     def printed(self) -> tuple[int, int, str]:
         """(first, last, text) for render(): 1-based, with a mark for repeats."""

@@ -6,8 +6,9 @@ Signals are general. A line costs about 15 microseconds once for each template: 
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from tracewinnow.kernels import kernel
 from tracewinnow.transforms import patterns
@@ -118,11 +119,18 @@ def ends(text: str) -> str:
 
 NUMBER = re.compile(r"(?<![\w.])-?\d+")
 COUNTED = BIT["summary"] | BIT["exit"] | BIT["none"]
+OTHERWISE = (("0",), ("1",), ("-1",), ("0", "1"), ("1", "0"))  # numbers that a line may have instead
 
 
 def hangs(text: str, bits: int) -> bool:
     """Whether the same line with other numbers may have other signals. bits: those that it has."""
-    return any(counted(NUMBER.sub(value, text), bits & ~COUNTED) != bits & COUNTED for value in ("0", "1", "-1"))
+    return any(counted(renumbered(text, values), bits & ~COUNTED) != bits & COUNTED for values in OTHERWISE)
+
+
+def renumbered(text: str, values: Sequence[str]) -> str:
+    """The text with these values in the place of its numbers, over and over."""
+    endless = itertools.cycle(values)
+    return NUMBER.sub(lambda _: next(endless), text)
 
 
 def counted(text: str, bits: int) -> int:

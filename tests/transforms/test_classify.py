@@ -64,5 +64,18 @@ def test_no_lines() -> None:
 def test_of_long_progress_all_but_the_first_and_the_last_lines_only_say_that_it_went_on() -> None:
     reading = read([f"step {i} loss {i}.5" for i in range(200)] + ["seen once"])
     context = np.full(201, CONTEXT, np.int8)
-    assert np.flatnonzero(~went_on(context, reading.repeats)).tolist() == [0, 195, 196, 197, 198, 199, 200]
-    assert not went_on(np.full(201, METADATA, np.int8), reading.repeats).any()
+    assert np.flatnonzero(~went_on(context, reading.view, reading.repeats)).tolist() == [
+        0,
+        195,
+        196,
+        197,
+        198,
+        199,
+        200,
+    ]
+    assert not went_on(np.full(201, METADATA, np.int8), reading.view, reading.repeats).any()
+
+
+def test_what_speaks_of_trouble_is_no_progress() -> None:
+    reading = read([f"ERROR heartbeat: timeout of node {i}" for i in range(100)])
+    assert not went_on(np.full(100, CONTEXT, np.int8), reading.view, reading.repeats).any()

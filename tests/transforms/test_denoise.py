@@ -108,3 +108,10 @@ def test_progress_that_went_on_is_context_and_is_drawn_from() -> None:
     assert np.allclose(found.keep_probability[found.drawn], EXPECTED / 400)
     assert found.kept[~found.drawn].all()
     assert found.kept[found.drawn].sum() < 8
+
+
+def test_events_of_the_job_are_not_drawn_from() -> None:
+    lines = ["job stop: exit code 0"] * 64
+    found = denoise(read(lines), score(read(lines).view), np.zeros(64, np.float32), ["stop"] * 64)
+    assert not found.drawn.any()
+    assert (found.keep_probability == 1).all()

@@ -44,6 +44,25 @@ def test_a_shape_is_known_behind_a_label(label: str, said: str, signal: str) -> 
     assert look(line) & BIT[signal]
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("ERROR RuntimeError: CUDA out of memory", "RuntimeError: CUDA out of memory"),
+        ("ERROR:RuntimeError: CUDA out of memory", "RuntimeError: CUDA out of memory"),
+        ("FATAL java.lang.OutOfMemoryError: heap", "java.lang.OutOfMemoryError: heap"),
+        ("INFO batch_size: 32", "batch_size: 32"),
+        ("INFO step: 5, loss: 0.3", "step: 5, loss: 0.3"),
+        ("Debug mode: on", "mode: on"),
+        ('INFO:     127.0.0.1:5 - "POST / HTTP/1.1" 200 OK', '127.0.0.1:5 - "POST / HTTP/1.1" 200 OK'),
+        ("INFO  - Starting", "Starting"),
+        ("INFO trainer: hello there", "hello there"),
+        ("[INFO] --- maven-jar-plugin:3.1 (default) @ app ---", "[INFO] --- maven-jar-plugin:3.1 (default) @ app ---"),
+    ],
+)
+def test_a_reason_or_a_value_is_no_part_of_a_label(line: str, said: str) -> None:
+    assert shaped(line) == said
+
+
 @pytest.mark.parametrize("line", ["[1] train-auc:0.4", "I am here", "error: no such file", "INFO", "[CV 1/4] END", ""])
 def test_what_is_no_label_stays_in_what_is_read(line: str) -> None:
     assert message(line.encode()) == line.encode()

@@ -21,8 +21,9 @@ def job(ranks: int, batches: dict[int, int], steps: int = 40) -> list[str]:
             f"[rank{rank}] 2026-01-02 10:00:0{rank},402 INFO 24 layers, 1048576 parameters",
         ]
     for step in range(steps):
+        clock = f"10:{1 + step // 60:02}:{step % 60:02}"
         lines += [
-            f"[rank{rank}] 2026-01-02 10:{1 + step // 60:02}:{step % 60:02},500 INFO step {step} loss {2 + (step * 7 + rank) % 10 / 10}"
+            f"[rank{rank}] 2026-01-02 {clock},500 INFO step {step} loss {2 + (step * 7 + rank) % 10 / 10}"
             for rank in range(ranks)
         ]
     return lines

@@ -54,6 +54,16 @@ def test_a_code_that_is_not_zero_is_told_behind_one_that_is() -> None:
     assert (read(lines).view.bits & bits_of("exit") != 0).tolist() == [False, True]
 
 
+@pytest.mark.parametrize(
+    "before", [[], ["0 tests found, 3 failed"], ["0 tests found, 3 failed"] * 2, ["7 tests found, 7 failed"]]
+)
+def test_one_number_may_say_otherwise_than_another_in_the_line(before: list[str]) -> None:
+    forget()
+    read(before)
+    found = read(["0 tests found, 3 failed", "5 tests found, 0 failed"]).view.bits
+    assert [bool(bits & bits_of("none")) for bits in found] == [False, True]
+
+
 def test_names_are_those_of_the_templates() -> None:
     found = read(["step 1", "step 2", "other", "step 3"])
     assert [found.template_name(line) for line in range(4)] == [

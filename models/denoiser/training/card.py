@@ -76,7 +76,7 @@ def text(figures: dict[str, Any]) -> str:
             "",
             "Metadata and context of a source that prints them in its own way are taken for noise, and a line that names a",
             "failure is taken for one where the run went on. Nothing is dropped by this model's word alone: what it calls",
-            "actionable is never dropped, and noise is kept with a probability that is recorded. Its surest mistakes of each",
+            "actionable is never dropped, and noise is drawn from with a probability that is recorded. Its surest mistakes of each",
             "kind in the recorded jobs, which it had not seen:",
             "",
             "| label | said | p | line |",

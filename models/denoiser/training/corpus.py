@@ -63,7 +63,7 @@ def lines_of(raw: bytes) -> list[str]:
 
 
 def logs(data: Path | None, recorded: Sequence[Path] = (), sources: tuple[str, ...] = SOURCES) -> Iterator[Log]:
-    """All logs under `data`, and of `recorded`, jobs of our own, in a fixed order. What is absent is left out."""
+    """All logs under `data`, and of `recorded`, those of the repository, in a fixed order. What is absent is left out."""
     found = {
         "logchunks": logchunks,
         "cidiff": cidiff,

@@ -4,8 +4,8 @@
 
 A marked line counts as shown when its text (white space folded, without terminal codes and a leading time stamp) stands in the
 answer. --shipped: by the models in use, encoder included, which saw most of these logs; else each source by a fast model and by
-weights of the rules that were fitted without it, which takes a minute a source (jobs, from which nothing learns, by the fast
-model and the weights in use). --answers: not of the log, but of what is stored of it, as `tracewinnow show` answers.
+weights of the rules that were fitted without it, which takes a minute a source. --answers: not of the log, but of what is stored
+of it, as `tracewinnow show` answers.
 """
 
 from __future__ import annotations

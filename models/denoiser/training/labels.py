@@ -132,7 +132,11 @@ def main() -> None:
         "--data", type=Path, help="folder of the logs that others wrote; without it only the labels are counted"
     )
     parser.add_argument(
-        "--recorded", type=Path, nargs="*", default=RECORDED, help="jobs of our own; those of the repository without it"
+        "--recorded",
+        type=Path,
+        nargs="*",
+        default=RECORDED,
+        help="packed logs beside DIR; those of the repository without it",
     )
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()

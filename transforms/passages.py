@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tracewinnow.models.denoiser.message import message
 from tracewinnow.transforms.features import END_SIGNALS, ending
-from tracewinnow.transforms.message import message
 from tracewinnow.transforms.score import Floats, View, place_features, signal_matrix
 from tracewinnow.transforms.words import NAMES
 

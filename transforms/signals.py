@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tracewinnow.kernels import kernel
+from tracewinnow.models.denoiser.message import shaped
 from tracewinnow.transforms import patterns
-from tracewinnow.transforms.message import shaped
 from tracewinnow.transforms.phrases import PHRASES
 from tracewinnow.transforms.words import BIT, NAMES, bits_of, said
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from tracewinnow.models.denoiser.message import message
 from tracewinnow.models.denoiser.ngrams import sums
-from tracewinnow.transforms.message import message
 
 Floats = npt.NDArray[np.float32]
 Known = dict[bytes, Floats]  # template -> float32[4]

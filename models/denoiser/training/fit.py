@@ -18,13 +18,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
 
+from tracewinnow.models.denoiser.message import message
 from tracewinnow.models.denoiser.ngrams import BUCKETS, hasher
 from tracewinnow.models.denoiser.text_model import TextModel
 from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.transforms import features
 from tracewinnow.transforms.head import PARTS, Head
 from tracewinnow.transforms.judge import Judge, seen
-from tracewinnow.transforms.message import message
 from tracewinnow.transforms.score import signal_matrix
 from tracewinnow.transforms.words import NAMES
 

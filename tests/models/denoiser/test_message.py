@@ -6,8 +6,8 @@ import time
 
 import pytest
 
+from tracewinnow.models.denoiser.message import message, shaped
 from tracewinnow.transforms import lines
-from tracewinnow.transforms.message import message, shaped
 from tracewinnow.transforms.signals import look
 from tracewinnow.transforms.words import BIT
 

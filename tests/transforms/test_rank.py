@@ -46,7 +46,7 @@ def test_a_list_of_failed_tests_leaves_room_for_why_they_failed() -> None:
         "tests/a/test_a.py:14: ConnectionError",
     ]
     calm = [f"collected module {n} of the project in {n * 7} ms" for n in range(300)]
-    text = winnow("\n".join([*calm, *listed, *reason, "72 failed in 9.31s"]), budget=400).text
+    text = winnow("\n".join([*calm, *listed, *reason, "72 failed in 9.31s"]), budget=450).text
     assert "name does not resolve" in text
     assert "assert proxy.get('/port').status == 200" in text
     assert sum(line.endswith("FAILED") for line in text.splitlines()) >= 4

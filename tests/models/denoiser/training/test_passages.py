@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tracewinnow.models.denoiser.message import message
 from tracewinnow.models.denoiser.training import passages
 from tracewinnow.models.denoiser.training.fit import lines_of
 from tracewinnow.models.denoiser.training.passages import HEAVIEST, rows_of, thinned
@@ -28,7 +29,7 @@ def test_rows_are_the_labelled_segments() -> None:
     assert 0 < rows.weight.min() <= rows.weight.max() <= HEAVIEST
     at = int(rows.first[5])
     text = study.templates[int(study.samples[lines.sample[at]].template[lines.line[at]])]
-    begin = words(text.decode("utf8", "replace"))[:3]
+    begin = words(message(text).decode("utf8", "replace"))[:3]
     assert rows.pieces[5].ids[1 : 1 + len(begin)].tolist() == begin
 
 

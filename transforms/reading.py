@@ -156,9 +156,8 @@ def _look(template: bytes, known: Kind | None, line: str, shape: bytes) -> Kind:
 def _ask(template: bytes, line: str, bits: int) -> int:
     """Whether a line of the template with other numbers may have other signals; remembered. bits: those of a line of its shape."""
     varies, kind = int(signals.hangs(line, bits)), _known.get(template)
-    if kind is not None and kind.shape == shape_of(
-        line
-    ):  # it may have been thrown away, or seen in another shape, meanwhile
+    # It may have been thrown away, or seen in another shape, meanwhile.
+    if kind is not None and kind.shape == shape_of(line):
         _known[template] = kind._replace(varies=varies)
     return varies
 

@@ -12,10 +12,9 @@ LOUD = r"TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE"  # in
 LEVEL = rf"(?:{LOUD}|[Dd]ebug|[Ii]nfo)"
 BRACKET = r"\[[\w.:#,/*@=()| \-]{1,80}\]"
 PLACE = r"[\w./<>$#*\-]{1,80}(?::[\w<>$#]{1,60})?(?::[\d#]{1,6})?"
-NO_REASON = (
-    r"(?![\w.$]*(?:Error|Exception|Failure|Fault|Panic|Interrupt|Exit)\b)"  # a name that is what happened is no place
-)
-NO_VALUE = r"(?! *(?:[-+.\d#]|\w+$))"  # nor is one that has a value
+# A name that is what happened is no place, nor is one that has a value.
+NO_REASON = r"(?![\w.$]*(?:Error|Exception|Failure|Fault|Panic|Interrupt|Exit)\b)"
+NO_VALUE = r"(?! *(?:[-+.\d#]|\w+$))"
 LABEL = re.compile(
     rf"(?:{BRACKET} ?){{0,3}}(?:"
     rf"[\w.]{{1,60}} - {LEVEL} - "

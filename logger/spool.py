@@ -136,8 +136,12 @@ class Writer:
         if len(payload) + BODY.size > LARGEST:
             self.error = f"an event of {len(payload)} bytes; {LARGEST - BODY.size} is the most"
             return False
-        if time.monotonic() >= self._retry_at and self._rotate():
-            return self._slot.put(kind, payload, time_ns)
+        if time.monotonic() >= self._retry_at and (fresh := self._rotate()):
+            # Before other threads, which write without a lock, see it: by the time that this one is back they may have filled it.
+            try:
+                return fresh.put(kind, payload, time_ns)
+            finally:
+                self._slot = fresh
         if kind not in URGENT or not self._slot.at:
             return False
         self._slot.open(self._size)
@@ -146,7 +150,8 @@ class Writer:
         finally:
             self._slot.open(self._size - RESERVE)
 
-    def _rotate(self) -> bool:
+    def _rotate(self) -> Slot | ReferenceSlot | None:
+        """The next segment, begun, in which nobody writes yet; None where there is no room for one."""
         # Before there is a successor: a reader that sees one takes this segment for finished. An interrupt may leave one, too:
         # then it stays closed, and the next append makes the next.
         self._slot.close()
@@ -157,12 +162,11 @@ class Writer:
                 self._slot.open(self._size - RESERVE)
             self.error = str(wrong)
             self._retry_at = time.monotonic() + RETRY_SECONDS
-            return False
+            return None
         # The former mapping is left to the garbage collector: a forked child may be using its copy.
         self._size = len(fresh)
-        self._slot = self._new(fresh, len(MAGIC), self._size - RESERVE)
         self._number += 1
-        return True
+        return self._new(fresh, len(MAGIC), self._size - RESERVE)
 
     def _fresh(self) -> mmap.mmap:
         """The next segment, begun. Raises OSError.

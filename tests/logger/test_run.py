@@ -308,7 +308,7 @@ import os, multiprocessing, sys
 def work(name):
     for number in range(200):
         run.log(f"child {name} {number}")
-    print("printed by", name, flush=True)
+    print(f"printed by {name}\\n", end="", flush=True)  # one write, also where Python is told not to buffer
     if name == 2:
         raise ValueError("in a child")
 context = multiprocessing.get_context("fork")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -209,7 +210,7 @@ def test_threads_and_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
 
     def work(name: int) -> None:
         for number in range(1500):
-            assert writer.append(spool.EVENT, b"%d %d " % (name, number) + b"x" * 2000, 1)
+            assert writer.append(spool.EVENT, b"%d %d " % (name, number) + b"x" * 2000, 1), writer.error
 
     threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
     for thread in threads:
@@ -223,6 +224,22 @@ def test_threads_and_segments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
     for name in range(4):
         mine = [int(payload.split()[1]) for payload in found if payload.startswith(b"%d " % name)]
         assert mine == list(range(1500))
+
+
+def test_a_new_segment_that_others_fill_at_once_holds_who_made_it(tmp_path: Path) -> None:
+    """Other threads write without a lock: they may have filled it before the thread that made it goes on."""
+
+    class Crowded(spool.Writer):
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, value)
+            while name == "_slot" and value.put(spool.EVENT, b"x" * 100_000, 1):
+                pass
+
+    writer = Crowded(tmp_path, UUID, "job", segment_bytes=1)
+    assert all(writer.append(spool.EVENT, b"%d" % number + b"y" * 500_000, 1) for number in range(5))
+    assert writer.lost == 0
+    found = read_all(spool.Reader(tmp_path, UUID, "job"))
+    assert [payload[:1] for payload in found if payload[-1:] == b"y"] == [b"%d" % number for number in range(5)]
 
 
 def test_segments_follow_each_other_and_go_when_they_are_read(tmp_path: Path) -> None:
@@ -341,6 +358,7 @@ def test_full_disk_is_counted_and_the_end_still_fits(tmp_path: Path) -> None:
     code = f"""
 import resource, sys
 from pathlib import Path
+from typing import Any
 from tracewinnow.logger import _slot, spool
 segment = 2 * spool.LARGEST
 writer = spool.Writer(Path({str(tmp_path)!r}), {UUID!r}, "job", segment)

@@ -18,7 +18,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from tracewinnow.models.denoiser.training import corpus, evaluate, run
+from tracewinnow.models.denoiser.training import evaluate, run
 from tracewinnow.models.denoiser.training.command import asked, give
 from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.models.denoiser.training.fit import (
@@ -106,7 +106,7 @@ def specialised(
     for name in np.unique(told).tolist():
         ours = np.flatnonzero(workload[train] == name)
         if len(np.unique(lines.segment[train[ours]])) >= ENOUGH:
-            head = fit_head(tables[0][ours], lines.label[train[ours]], lines.weight[train[ours]], seed)
+            head = fit_head([tables[0][ours]], lines.label[train[ours]], lines.weight[train[ours]], seed)
             at = np.flatnonzero(told == name)
             found[at] = features.probabilities(head.logits(tables[1][at]))
     return found
@@ -134,8 +134,8 @@ def variants(
     }
     for variant in ("without context", "without segmenting", "linear model", "single model"):
         some = kept(variant)
-        known = tables[0][:, some], lines.label[train], lines.weight[train]
-        logits = linear(*known) if variant == "linear model" else fit_head(*known, seed).logits
+        table, known = tables[0][:, some], (lines.label[train], lines.weight[train])
+        logits = linear(table, *known) if variant == "linear model" else fit_head([table], *known, seed).logits
         found[variant] = features.probabilities(logits(tables[1][:, some])).astype(np.float64)
     for name, told in zip(SPECIALISTS, (workload[test], router(lines, workload, train, test)), strict=True):
         found[name] = specialised(tables, lines, train, workload, told, found["single model"], seed)
@@ -173,9 +173,7 @@ def report(study: Study, judged: dict[str, evaluate.Judged]) -> dict[str, Any]:
         by_workload[name] = row
     return {
         "variants": {name: evaluate.figures(one) for name, one in judged.items()},
-        "sampled": {
-            name: evaluate.figures(one.taken(~np.isin(one.source, corpus.DENSE))) for name, one in judged.items()
-        },
+        "sampled": {name: evaluate.figures(one.taken(one.sampled)) for name, one in judged.items()},
         "gain over the linear model": evaluate.paired(judged["linear model"], single),
         "by workload": by_workload,
     }

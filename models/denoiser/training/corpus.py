@@ -25,7 +25,8 @@ SOURCES = (
     "recorded",
     "jobs",
 )
-# Sources of which nearly every line is labelled, not a sample with hard cases over-represented.
+# Sources of which nearly every line is labelled. Of the others a sample is, with hard cases over-represented, and what stands
+# beside it.
 DENSE = ("builds", "jobs", "scenes")
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 RECORDED = tuple(RECORDINGS / f"{name}.tar.xz" for name in ("builds", "recorded", "jobs"))

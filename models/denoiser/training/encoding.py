@@ -18,7 +18,7 @@ from tracewinnow.models.denoiser.encoder import Encoder
 from tracewinnow.models.denoiser.training import encoder
 from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.models.denoiser.training.fit import Lines
-from tracewinnow.models.denoiser.training.passages import Floats, Ints, Rows, rows_of, thinned
+from tracewinnow.models.denoiser.training.passages import Floats, Ints, Rows, kinds, rows_of, thinned
 from tracewinnow.models.denoiser.wordpiece import WordPiece
 from tracewinnow.transforms.reread import FILE, WORDS
 
@@ -45,7 +45,7 @@ def train(
     """
     words = WordPiece(encoder.vocabulary())
     rows = rows_of(study, lines, words)
-    of_row, source = group[rows.first], lines.source[rows.first]
+    of_row, kind = group[rows.first], kinds(lines, rows.first)
     judged = np.flatnonzero(np.isin(of_row, names))
     by_size = sorted(names, key=lambda name: -len(np.unique(lines.sample[group == name])))
     said = np.zeros((len(of_row), 4), np.float32)
@@ -53,10 +53,10 @@ def train(
         if part:
             ours = np.isin(of_row, part)
             tell(f"encoder, without {', '.join(part)}")
-            net = fitted(rows, thinned(np.flatnonzero(~ours), source, seed), seed, quick, tell)
+            net = fitted(rows, thinned(np.flatnonzero(~ours), kind, seed), seed, quick, tell)
             said[ours] = encoder.logits(net, rows, np.flatnonzero(ours))
     tell("encoder, of everything")
-    net = fitted(rows, thinned(np.arange(len(of_row)), source, seed), seed, quick, tell)
+    net = fitted(rows, thinned(np.arange(len(of_row)), kind, seed), seed, quick, tell)
     return said[judged], written(net, rows, out, words, tell)
 
 

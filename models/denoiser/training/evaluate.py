@@ -46,6 +46,7 @@ class Judged:
     label: Ints
     log: Ints
     source: npt.NDArray[np.str_]
+    sampled: npt.NDArray[np.bool_]  # chosen for itself, see dataset.Segment
     time_out: npt.NDArray[np.bool_]
     healthy_trouble: npt.NDArray[np.bool_]  # error-like, of a run that completed
     shown: npt.NDArray[np.object_]  # its first line
@@ -105,6 +106,7 @@ def segments(study: Study, lines: Lines, probability: Probabilities, rows: Ints)
         lines.label[head],
         log,
         lines.source[head],
+        lines.sampled[head],
         time_out,
         completed & ((bits & np.uint64(TROUBLE)) != 0),
         np.array(shown, object),

@@ -44,12 +44,12 @@ STORED = Options(budget=2000, store_tokens=8000)  # as pipelines store it unless
 LEAST = 3  # characters of a marked line that counts
 
 
-def marked(logs: Iterable[corpus.Log], labelled: Mapping[str, list[tuple[list[int], int]]]) -> Iterator[corpus.Log]:
+def marked(logs: Iterable[corpus.Log], labelled: Mapping[str, list[dataset.Segment]]) -> Iterator[corpus.Log]:
     """The failed logs in which something is marked. labelled: by hash, what is actionable stands for the marks of builds."""
     for one in logs:
         if one.source == "builds":
             told = labelled.get(one.sha256, [])
-            one.marked = sorted({line for lines, kind in told if CLASSES[kind] == "a" for line in lines})
+            one.marked = sorted({line for part in told if CLASSES[part.kind] == "a" for line in part.lines})
         if one.source == "algoperf":
             del one.marked[1:]  # its other ranks say the same
         if one.marked and one.outcome == "failed" and (one.source not in OWN or len(one.lines) >= LONG):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from sklearn.neural_network import MLPClassifier
 from tracewinnow.models.denoiser.message import message
 from tracewinnow.models.denoiser.ngrams import BUCKETS, hasher
 from tracewinnow.models.denoiser.text_model import TextModel
+from tracewinnow.models.denoiser.training.corpus import DENSE
 from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.transforms import features
 from tracewinnow.transforms.head import PARTS, Head
@@ -34,11 +35,12 @@ ITERATIONS = 60  # of the text model: stopping early is a prior, too
 TEXT_C = 20.0  # inverse strength of the prior of the text model
 SIGNAL_SCALE = 0.4  # a signal beside a text whose grams have length 1
 NETS, HIDDEN = 4, 32  # networks of the head, and hidden units of each
-EPOCHS, BATCH, RATE, DECAY = 8, 512, 2e-3, 1.0
+EPOCHS, BATCH, RATE, DECAY = 8, 512, 2e-3, 2.0
 STEPS = 400  # of each, at least: fewer would leave weights where they began
-SURENESS = 0.85  # of their log-odds: on sources that they have not seen they are right less often than they say
+SURENESS = 1.05  # of their log-odds: with so strong a decay they are right a little more often than they say
 CUT = 4.0  # standard deviations at which their features are cut off
-FOLDS = 3
+FOLDS, DRAWS = 3, 2  # parts of the projects, and how often they are drawn: each net learns from one drawing
+BESIDE = 0.3  # weight of a segment that was read because it stands beside a sampled one
 
 
 @dataclass(slots=True)
@@ -46,7 +48,7 @@ class Lines:
     """The labelled lines of a study, one entry a line.
 
     sample: number of its log; line: in that log; segment: number of its segment over all logs; label: class; weight: a segment's
-    lines share 1, and a source counts as the square root of its segments.
+    lines share 1, or BESIDE, and a source counts as the square root of that. sampled: see dataset.Segment.
     """
 
     sample: Ints
@@ -56,6 +58,7 @@ class Lines:
     weight: npt.NDArray[np.float64]
     source: npt.NDArray[np.str_]
     project: npt.NDArray[np.str_]
+    sampled: npt.NDArray[np.bool_]
     bits: npt.NDArray[np.uint64]
     text: sparse.csr_matrix  # grams and signals
 
@@ -85,13 +88,15 @@ def lines_of(study: Study) -> Lines:
     )
     source = np.array([study.samples[s].source for s in sample.tolist()])
     project = np.array([f"{study.samples[s].source}/{study.samples[s].project}" for s in sample.tolist()])
-    weight = 1 / np.bincount(segment)[segment]
+    sampled = np.array([study.samples[s].sampled[i] for s, i in zip(sample.tolist(), line.tolist(), strict=True)], bool)
+    beside = ~sampled & ~np.isin(source, DENSE)
+    weight = np.where(beside, BESIDE, 1) / np.bincount(segment)[segment]
     for name in set(source.tolist()):
         weight[source == name] /= np.sqrt(weight[source == name].sum())
     weight *= len(weight) / weight.sum()
     grams = gram_matrix(study.templates)[template]
     text = sparse.hstack([grams, sparse.csr_matrix(SIGNAL_SCALE * signal_matrix(bits))]).tocsr()
-    return Lines(sample, line, segment, label, weight, source, project, bits, text)
+    return Lines(sample, line, segment, label, weight, source, project, sampled, bits, text)
 
 
 def fit_text(lines: Lines, rows: Ints) -> TextModel:
@@ -149,10 +154,10 @@ def table_of(study: Study, lines: Lines, text: TextModel, rows: Ints) -> Floats:
     return table
 
 
-def fit_head(table: Floats, label: Ints, weight: npt.NDArray[np.float64], seed: int = 0) -> Head:
-    """NETS networks of HIDDEN units, averaged. A class that was never seen is impossible."""
+def fit_head(tables: Sequence[Floats], label: Ints, weight: npt.NDArray[np.float64], seed: int = 0) -> Head:
+    """NETS networks of HIDDEN units, averaged; they learn from the tables by turns. A class that was never seen is impossible."""
+    table = tables[0]
     mean, deviation = table.mean(axis=0), table.std(axis=0) + 1e-2
-    scaled = np.clip((table - mean) / deviation, -CUT, CUT)
     epochs = max(EPOCHS, -(-STEPS * BATCH // len(table)))
     nets = [
         MLPClassifier(
@@ -167,7 +172,8 @@ def fit_head(table: Floats, label: Ints, weight: npt.NDArray[np.float64], seed: 
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for net in nets:
+        for number, net in enumerate(nets):
+            scaled = np.clip((tables[number % len(tables)] - mean) / deviation, -CUT, CUT)
             net.fit(scaled, label, sample_weight=weight)
     hidden = np.concatenate([net.coefs_[0] for net in nets], axis=1) / deviation[:, None]
     hidden[table.std(axis=0) == 0] = 0  # what never varied tells nothing
@@ -181,7 +187,8 @@ def fit_head(table: Floats, label: Ints, weight: npt.NDArray[np.float64], seed: 
 
 def fit(study: Study, lines: Lines, rows: Ints, seed: int = 0) -> Judge:
     """The denoiser from some of the labelled lines. The same rows and seed, the same model."""
-    head = fit_head(out_of_fold(study, lines, rows, seed), lines.label[rows], lines.weight[rows], seed)
+    tables = [out_of_fold(study, lines, rows, seed + draw) for draw in range(DRAWS)]
+    head = fit_head(tables, lines.label[rows], lines.weight[rows], seed)
     return Judge(fit_text(lines, rows), head, "")
 
 

@@ -4,9 +4,10 @@
 
 One JSON object a line in labels/*.jsonl and *.jsonl.xz: `log`, first 16 hex digits of the SHA-256 of the log's bytes;
 `lines`, of the segment, from 1, like "3-5,9"; `text`, hash of these lines; `template`, hash of their masked form when they
-were read; `label` and, where there was a second reader, `second`: a, c, m or n; `before`, what the first reader said where a later
-one decided otherwise; `doubt`, where the reader hesitated. `apart`: what a reader said who knew the definition of the classes and
-no custom of the others', and `apart_or`, what that one hesitated about.
+were read; `label`: a, c, m or n; `before`, what the first reader said where later ones decided otherwise; `second` and, where
+these two differ, `third`: what others said who knew the definition of the classes and no custom of the first; `alike`: what one
+said who was told all that the first was; `doubt`, where the first hesitated; `apart`: what a reader of a few said who knew the
+definition alone, and `apart_or`, what that one hesitated about; `beside`: it was shown with a segment that had been chosen.
 """
 
 from __future__ import annotations
@@ -81,6 +82,8 @@ def kappa(pairs: list[tuple[bool, bool]]) -> float:
 def report(labels: list[dict[str, Any]]) -> dict[str, Any]:
     """How many, from where, and agreement: ready for JSON."""
     twice = [(row.get("before", row["label"]), row["second"]) for row in labels if "second" in row]
+    alike = [(row.get("before", row["label"]), row["alike"]) for row in labels if "alike" in row]
+    thrice = [(row.get("before", row["label"]), row["second"], row["third"]) for row in labels if "third" in row]
     return {
         "segments": len(labels),
         "templates": len({row["template"] for row in labels}),
@@ -88,6 +91,11 @@ def report(labels: list[dict[str, Any]]) -> dict[str, Any]:
         "read twice": len(twice),
         "hesitations": sum("doubt" in row for row in labels),
         "agreement": sum(a == b for a, b in twice) / max(1, len(twice)),
+        "read by two who were told alike": len(alike),
+        "agreement of these": sum(a == b for a, b in alike) / max(1, len(alike)),
+        "read a third time": len(thrice),
+        "as the first": sum(c == a for a, _, c in thrice),
+        "as the second": sum(c == b for _, b, c in thrice),
         "read apart": apart(labels),
         "by source": {
             source: dict(collections.Counter(CLASSES[row["label"]] for row in labels if row["source"] == source))

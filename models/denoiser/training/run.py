@@ -33,8 +33,10 @@ from tracewinnow.models.denoiser.training import (
 )
 from tracewinnow.models.denoiser.training.dataset import Study, study
 from tracewinnow.models.denoiser.training.fit import (
+    BESIDE,
     CUT,
     DECAY,
+    DRAWS,
     EPOCHS,
     FOLDS,
     HIDDEN,
@@ -142,7 +144,7 @@ def write(
     """
     draws = QUICK_DRAWS if quick else evaluate.DRAWS
     whole = judged if said is None else evaluate.heard(judged, said)
-    figures, sampled = evaluate.report(whole, draws), ~np.isin(whole.source, corpus.DENSE)
+    figures, sampled = evaluate.report(whole, draws), whole.sampled
     if sampled.any():
         figures["sampled"] = evaluate.figures(whole.taken(sampled))
     if said is not None and read is not None:
@@ -204,7 +206,8 @@ def made_from(found: Study, lines: Lines, seed: int, quick: bool) -> dict[str, A
         "text_c": TEXT_C,
         "nets": [NETS, HIDDEN, EPOCHS, STEPS, RATE, DECAY, SURENESS, CUT],
         "signal_scale": SIGNAL_SCALE,
-        "folds": FOLDS,
+        "folds": [FOLDS, DRAWS],
+        "beside": BESIDE,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,

@@ -35,12 +35,15 @@ def test_what_is_no_scene_is_left_out(tmp_path: Path) -> None:
 
 def test_labels_meet_their_log_and_others_are_missing(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(
-        '{"log": "aaaa", "lines": "2", "label": "a"}\n{"log": "bbbb", "lines": "1", "label": "n"}\n'
+        '{"source": "made", "log": "aaaa", "lines": "2", "label": "a"}\n'
+        '{"source": "made", "log": "aaaa", "lines": "3", "label": "n", "beside": 1}\n'
+        '{"source": "made", "log": "bbbb", "lines": "1", "label": "n"}\n'
     )
     one = Log("made", "up", Path("x.log"), "failed", ["fine", "boom", "fine"], "aaaa", marked=[1])
     found = dataset.study([one], tmp_path)
     assert found.missing == ["bbbb"]
-    assert found.samples[0].label.tolist() == [-1, 0, -1]
+    assert found.samples[0].label.tolist() == [-1, 0, 3]
+    assert found.samples[0].sampled.tolist() == [False, True, False]
     assert found.samples[0].marked.tolist() == [False, True, False]
 
 

@@ -36,11 +36,11 @@ def test_rows_are_the_labelled_segments() -> None:
 @pytest.mark.parametrize(
     ("builds", "scenes", "kept"), [(50, 90, (46, 24)), (10, 90, (10, 60)), (90, 10, (60, 10)), (5, 5, (5, 5))]
 )
-def test_sources_of_which_every_line_is_labelled_fill_what_the_others_leave(
+def test_what_was_not_sampled_fills_what_the_sample_leaves(
     builds: int, scenes: int, kept: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(passages, "ROWS", 100)
-    source = np.array(["builds"] * builds + ["cidiff"] * 30 + ["scenes"] * scenes)
-    found = thinned(np.arange(len(source)), source, 0)
-    assert found.tolist() == sorted(set(found.tolist())) == thinned(np.arange(len(source)), source, 0).tolist()
-    assert [int((source[found] == name).sum()) for name in ("cidiff", "builds", "scenes")] == [30, *kept]
+    kind = np.array(["builds"] * builds + ["sampled"] * 30 + ["scenes"] * scenes)
+    found = thinned(np.arange(len(kind)), kind, 0)
+    assert found.tolist() == sorted(set(found.tolist())) == thinned(np.arange(len(kind)), kind, 0).tolist()
+    assert [int((kind[found] == name).sum()) for name in ("sampled", "builds", "scenes")] == [30, *kept]

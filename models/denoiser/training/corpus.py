@@ -28,6 +28,8 @@ SOURCES = (
 # Sources of which nearly every line is labelled. Of the others a sample is, with hard cases over-represented, and what stands
 # beside it.
 DENSE = ("builds", "jobs", "scenes")
+# Broken in silence: many of its failed runs complete, with a wrong result, and its marks are the fewest lines that name the cause.
+SILENT = "jobs"
 RECORDINGS = Path(__file__).parent.parent / "recordings"
 RECORDED = tuple(RECORDINGS / f"{name}.tar.xz" for name in ("builds", "recorded", "jobs"))
 

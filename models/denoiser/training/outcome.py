@@ -26,6 +26,7 @@ from sklearn.metrics import roc_auc_score
 
 from tracewinnow.models import registry
 from tracewinnow.models.denoiser.training import evaluate, healthy
+from tracewinnow.models.denoiser.training.corpus import SILENT
 from tracewinnow.models.denoiser.training.dataset import Sample, Study
 from tracewinnow.models.denoiser.training.fit import Lines, fit, lines_of
 from tracewinnow.transforms.classify import ACTIONABLE, TROUBLE, settle
@@ -44,7 +45,6 @@ ITERATIONS = 300
 
 Ints = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
-SILENT = "jobs"  # source
 
 
 @dataclass(slots=True)

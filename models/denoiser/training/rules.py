@@ -18,6 +18,7 @@ from scipy.optimize import minimize
 from threadpoolctl import threadpool_limits
 
 from tracewinnow.models.denoiser.training.command import asked, give
+from tracewinnow.models.denoiser.training.corpus import SILENT
 from tracewinnow.models.denoiser.training.dataset import Sample, Study
 from tracewinnow.transforms.classify import ACTIONABLE
 from tracewinnow.transforms.score import (
@@ -40,7 +41,6 @@ SAID = 3  # a line that was said so often before is no example
 FEW, MANY = 20, 400  # lines up to which those that are evidence, and the others, weigh by the root of their number
 TYPICAL = -4.0  # median log-odds of lines that are no evidence: the examples do not say how rare evidence is
 BY_SOURCE = 0.25  # logs weigh by the number of those of their source to the minus this
-APART = "jobs"  # their marks are the fewest lines that name a cause: they taught nothing for other jobs, and cost CI a point
 UPWARDS = {
     *NAMES[: NAMES.index("frame")], "place", "diff", "hint", "relative", "block", "before_1", "after_1", "before_4", "after_4",
     "before_16", "after_16", "until_exit_3", "until_exit_10", "until_exit_30", "until_exit_100", "first_exit_3",
@@ -72,14 +72,15 @@ class Examples:
 def examples(one: Sample, seed: int = 0) -> Examples | None:
     """What a failed log teaches; None where nothing of it is known to be evidence.
 
-    Evidence is what was marked; where nothing was, what is labelled actionable, against what is labelled otherwise.
+    Evidence is what was marked; where nothing was, what is labelled actionable, against what is labelled otherwise. The marks of
+    SILENT taught nothing for other jobs, and cost CI a point.
     """
     told = (one.view.bits & bits_of("blank")) == 0
     marked = one.marked & told
     some = marked.any()
     evidence = np.flatnonzero(marked if some else (one.label == ACTIONABLE) & told)
     others = np.flatnonzero((~one.marked if some else one.label > ACTIONABLE) & told & (repeats(one.view).nth < SAID))
-    if one.outcome != "failed" or one.source == APART or not len(evidence) or not len(others):
+    if one.outcome != "failed" or one.source == SILENT or not len(evidence) or not len(others):
         return None
     count = len(others)
     if count > DRAWN:

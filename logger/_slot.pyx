@@ -90,9 +90,16 @@ cdef class Slot:
 
     def put(self, uint8_t kind, bytes payload not None, int64_t time_ns) -> bool:
         """Write a record; False where there is no room for it."""
+        return self._put(kind, payload, time_ns, self.usable)
+
+    def put_last(self, uint8_t kind, bytes payload not None, int64_t time_ns) -> bool:
+        """The same up to the end of the memory, whatever is usable, also when it is closed."""
+        return self._put(kind, payload, time_ns, self.buffer.len)
+
+    cdef bint _put(self, uint8_t kind, bytes payload, int64_t time_ns, Py_ssize_t usable):
         cdef Py_ssize_t size = PyBytes_GET_SIZE(payload)
         cdef uint8_t *s
-        if size > self.usable - self.at - HEAD - BODY:
+        if size > usable - self.at - HEAD - BODY:
             return False
         s = <uint8_t *>self.buffer.buf + self.at
         _put(s + HEAD, <uint32_t>(time_ns & 0xFFFFFFFF))

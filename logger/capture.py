@@ -38,19 +38,19 @@ sys.exit(main())
 class Companion:
     """The shipper beside this process, and the pipes between. Methods raise OSError only where they say so."""
 
-    def __init__(
-        self, directory: Path, process_uuid: str, lane: spool.Writer, capture: bool, warn: Callable[[str], None]
-    ) -> None:
-        self.directory, self.process_uuid, self.lane, self.warn = directory, process_uuid, lane, warn
+    def __init__(self, directory: Path, process_uuid: str, capture: bool, warn: Callable[[str], None]) -> None:
+        self.directory, self.process_uuid, self.warn = directory, process_uuid, warn
         self.pid = os.getpid()
         self.originals: dict[int, int] = {}  # 1 and 2 -> where they led before; empty while nothing is captured
         self.captured: frozenset[int] = frozenset()  # descriptors whose output is recorded, by us or around us
         self._reads: dict[int, int] = {}  # 1 and 2 -> read end of their pipe
         self._wanted = capture
+        self._ending = False
         self._leaving = False
         self._lock = threading.Lock()
         self._shipper: subprocess.Popen[bytes] | None = None
-        self._done = -1
+        self._tee: Tee | None = None  # in here, when no shipper is left
+        self._done = self._done_write = -1  # the shipper closes the write end; ours is open only while one is started
         self._started = 0
 
     def start(self) -> None:
@@ -92,10 +92,10 @@ class Companion:
         return writes
 
     def _spawn(self) -> None:
-        done, done_write = os.pipe()
+        self._done, self._done_write = os.pipe()
         command = [sys.executable or "python3", "-c", BOOT.format(path=[p for p in sys.path if p])]
-        command += [str(self.directory), self.process_uuid, "--done", str(done_write)]
-        pass_fds = [done_write]
+        command += [str(self.directory), self.process_uuid, "--done", str(self._done_write)]
+        pass_fds = [self._done_write]
         if self._reads:
             lane = f"tee{self._started or ''}"
             command += ["--stdout", str(self._reads[1]), "--stderr", str(self._reads[2]), "--lane", lane]
@@ -117,50 +117,52 @@ class Companion:
                 pass_fds=pass_fds,
                 start_new_session=True,
             )
-        except OSError:
-            os.close(done)
+        except Exception:
+            self._close_done()
             raise
         finally:
-            os.close(done_write)
+            write, self._done_write = self._done_write, -1
+            os.close(write)
             if pidfd is not None:
                 os.close(pidfd)
-        self._done = done
+
+    def _close_done(self) -> None:
+        # Forgotten first: a child that is forked in between would close another file that got the number.
+        done, self._done = self._done, -1
+        os.close(done)
 
     def _watch(self) -> None:
         """Thread: waits for the end of the shipper; when that was too early, starts another, or undoes the capture."""
         began, restarts = time.monotonic(), RESTARTS
-        while True:
-            with contextlib.suppress(OSError):
-                os.read(self._done, 1)  # nothing is ever written: this returns when the shipper has gone
+        while shipper := self._shipper:
+            # Not for the end of `done`: a forked child may hold it open, and a shipper that has read the run's end lives on.
+            status = shipper.wait()
             with self._lock:
-                if self._leaving or os.getpid() != self.pid:
-                    break
-                status = self._shipper.wait(5) if self._shipper else None
-                os.close(self._done)
+                if self._leaving or (self._ending and status == 0):  # its work is done, and `leave` is late
+                    return
+                self._close_done()
                 if time.monotonic() - began > LIVED_SECONDS:
                     restarts = RESTARTS
                 # One that was killed is replaced; one that gave up would do so again.
-                if status is not None and status < 0 and restarts:
+                if status < 0 and restarts:
                     began, restarts = time.monotonic(), restarts - 1
-                    try:
+                    with contextlib.suppress(OSError, RuntimeError):  # RuntimeError: the interpreter is at its end
                         self._spawn()
                         continue
-                    except OSError:
-                        pass
                 self._shipper = None
-                reads, originals = self._reads, self.originals
+                self._tee = self._own_tee() if self._reads else None
                 self._restore()
             self.warn(
                 f"the shipper ended (status {status}); what this process logs is kept in {self.directory}: "
                 f"send it with `tracewinnow sync {self.directory}`"
             )
-            if reads:
-                # Children may print into the pipes for as long as they live.
-                pipes = {reads[1]: (originals[1], spool.STDOUT), reads[2]: (originals[2], spool.STDERR)}
-                Tee(pipes, self.lane).run()
-            return
-        if self._shipper is not None and os.getpid() == self.pid:
-            self._shipper.wait()  # in a process that goes on it would stay behind as a zombie
+            if self._tee is not None:
+                self._tee.run()
+
+    def _own_tee(self) -> Tee:
+        """Reads the pipes in here, for children may print into them; with a lane of its own, as each shipper has."""
+        pipes = {self._reads[n]: (self.originals[n], kind) for n, kind in ((1, spool.STDOUT), (2, spool.STDERR))}
+        return Tee(pipes, spool.Writer(self.directory, self.process_uuid, f"tee{self._started}"))
 
     def _restore(self) -> None:
         """Descriptors 1 and 2 lead where they led before. The caller holds the lock.
@@ -191,6 +193,10 @@ class Companion:
         fcntl.ioctl(fd, termios.FIONREAD, count)
         return count[0]
 
+    def ending(self) -> None:
+        """The run is about to say its end: a shipper that has read it may go. Does not block."""
+        self._ending = True
+
     def leave(self, timeout: float) -> bool:
         """Undo the capture and wait for the shipper to finish its work; whether it did in time."""
         if self.originals:
@@ -203,18 +209,21 @@ class Companion:
             self._restore()
             for fd in kept:
                 os.close(fd)
-            if self._shipper is None:
-                return False
+        if self._shipper is None:
+            if self._tee is not None and (losses := self._tee.losses()):
+                self.warn(losses)
+            return False
         # Not for its end: it waits for ours, see `shipper.ship`.
         poll = select.poll()
         poll.register(self._done, select.POLLIN | select.POLLHUP)
         return bool(poll.poll(timeout * 1000))
 
     def forget(self) -> None:
-        """In a forked child: the shipper is the parent's, and so are the read ends of the pipes."""
-        for fd in (*self._reads.values(), *self.originals.values()):
+        """In a forked child: the shipper is the parent's, and so are the read ends of the pipes, and `done`."""
+        for fd in (*self._reads.values(), *self.originals.values(), self._done, self._done_write):
             with contextlib.suppress(OSError):
                 os.close(fd)
+        self._done = self._done_write = -1
         self._reads, self.originals, self._shipper = {}, {}, None
         self._leaving, self._lock = True, threading.Lock()
 
@@ -230,12 +239,23 @@ def flush() -> None:
 
 
 def flush_native() -> None:
-    """What C code has printed and libc has not written yet."""
+    """What C code has printed and libc has not written yet. A stream that another thread keeps locked is left out."""
     flush()
     with contextlib.suppress(Exception):
         import ctypes
 
-        ctypes.CDLL(None).fflush(None)
+        libc, until = ctypes.CDLL(None), time.monotonic() + DRAIN_SECONDS
+        # Not fflush(NULL): a thread in getchar() holds the lock of standard input. Nor a thread that may hang in fflush: from
+        # Python 3.12 on exit hooks can start none. What is left out comes by libc's flush at the exit: passed on, not recorded.
+        for name in ("stdout", "stderr"):
+            stream = ctypes.c_void_p.in_dll(libc, name)
+            while (locked := libc.ftrylockfile(stream)) and time.monotonic() < until:
+                time.sleep(0.001)
+            if not locked:
+                try:
+                    libc.fflush(stream)
+                finally:
+                    libc.funlockfile(stream)
 
 
 def _keep_line_buffering() -> None:

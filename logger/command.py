@@ -29,6 +29,7 @@ PASSED_ON = (
 )
 STOPPING = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT))
 TICK_SECONDS = 0.05
+TEE_LANE = "tee"
 
 
 def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
@@ -38,6 +39,7 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
     blocked, so that a Ctrl-C behind the command's end does not take its exit code away.
     """
     uuid = known.identity.process_uuid
+    held, trouble = _claim(directory, known)
     lane = spool.Writer(directory, uuid, "job")
     untold: list[tuple[int, bytes, int]] = []
 
@@ -75,18 +77,22 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
     finally:
         os.close(stdout[1])
         os.close(stderr[1])
+    lane_lock = session.lock_lane(directory, uuid, TEE_LANE)
     if child is not None:
-        tee = Tee({stdout[0]: (1, spool.STDOUT), stderr[0]: (2, spool.STDERR)}, spool.Writer(directory, uuid, "tee"))
+        pipes = {stdout[0]: (1, spool.STDOUT), stderr[0]: (2, spool.STDERR)}
+        tee = Tee(pipes, spool.Writer(directory, uuid, TEE_LANE))
         tee.start()
-    held, shipper = None, None
-    try:
-        known.save(directory)
-        held = session.lock(directory, uuid)
-        shipper = Shipper(directory, known)
-    except (TracewinnowError, OSError) as wrong:
-        print(f"tracewinnow run: nothing is recorded: {wrong}", file=sys.stderr)
+    shipper = None
+    if not trouble:
+        try:
+            shipper = Shipper(directory, known, TEE_LANE)
+        except (TracewinnowError, OSError) as wrong:
+            trouble = f"nothing is recorded: {wrong}"
+    if trouble:
+        print(f"tracewinnow run: {trouble}", file=sys.stderr)
     if child is not None and tee is not None:
         code = _follow(child, tee, shipper)
+        tee.stop(GRACE_SECONDS)  # or the end of this process would take what a grandchild prints at this moment
         if losses := tee.losses():
             print(f"tracewinnow run: {losses}", file=sys.stderr)
             tell(spool.NOTE, wire.log(wire.text_bytes(f"tracewinnow: {losses}"), wire.API, 30, "tracewinnow"))
@@ -102,9 +108,28 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
             print(f"tracewinnow run: how the command ended could not be recorded: {lane.error}", file=sys.stderr)
         elif line := shipper.report():
             print(line, file=sys.stderr)
-    if held is not None:
-        os.close(held)
+    for fd in (held, lane_lock):
+        if fd is not None:
+            os.close(fd)
     return code if code >= 0 else 128 - code
+
+
+def _claim(directory: Path, known: session.Session) -> tuple[int | None, str]:
+    """Become the one who cuts, and let `sync` know of the process, in this order: a `sync` that knows may cut.
+
+    The lock, None where another one has it; and what a person should know, "" where all is well. Before anything is recorded:
+    a spool whose process nobody knows is never sent.
+    """
+    uuid = known.identity.process_uuid
+    held = None
+    try:
+        held = session.lock(directory, uuid)
+        known.save(directory)
+    except OSError as wrong:
+        return held, f"nothing is recorded: {wrong}"
+    if held is None:
+        return None, f"another process ships {uuid} in {directory}; what it leaves is for `tracewinnow sync`"
+    return held, ""
 
 
 def _follow(child: subprocess.Popen[bytes], tee: Tee, shipper: Shipper | None) -> int:

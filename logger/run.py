@@ -176,6 +176,8 @@ class Run:
                 self.crash("finish", f"exit code {code}", exit_code=code)
             else:
                 self._append(spool.STOP, wire.stop(0, "finished"))
+        if self._companion is not None:
+            self._companion.ending()
         self._append(spool.END, b"")
         self._finished = True
         if self._companion is not None:
@@ -288,7 +290,7 @@ class Run:
             self._warn(
                 f"{self.directory} has little room ({self._lane.error}): only the beginning and the end are sure of it"
             )
-        companion = Companion(self.directory, self.process_uuid, self._lane, capture, self._warn)
+        companion = Companion(self.directory, self.process_uuid, capture, self._warn)
         try:
             companion.start()
             self._companion = companion

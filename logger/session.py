@@ -2,10 +2,12 @@
 
 DIR/<process_uuid>.json     what `tracewinnow sync` must know to finish the work of a shipper that died
 DIR/<process_uuid>.lock     held (flock) by whoever cuts and sends
+DIR/<process_uuid>.<lane>.lock    held by the process whose tee writes to that lane
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -20,6 +22,7 @@ from tracewinnow.logger.cutter import Identity
 from tracewinnow.schemas.errors import BadInput
 
 UUID = re.compile(r"[0-9a-f]{32}")
+TEE = re.compile(r"tee[0-9]{0,9}")  # a lane that is written to by another process than the job
 RETAIN_SECONDS = 24 * 3600.0
 STRANGER_SECONDS = 600.0  # a process that we cannot look at is taken for dead when it wrote nothing for so long
 
@@ -78,12 +81,58 @@ def sessions(directory: Path) -> list[str]:
 
 def lock(directory: Path, process_uuid: str) -> int | None:
     """Become the one who cuts and sends: a descriptor to keep open; None where another one is. Raises OSError."""
-    fd = os.open(directory / f"{process_uuid}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return _flock(directory / f"{process_uuid}.lock", os.O_CREAT)
+
+
+def lock_lane(directory: Path, process_uuid: str, lane: str) -> int | None:
+    """Say, before its first segment, that this process writes to the lane of a tee: a descriptor to keep open.
+
+    None where that cannot be said; then the lane is deleted when the job has ended and somebody cleans up.
+    """
+    try:
+        return _flock(_lane_lock(directory, process_uuid, lane), os.O_CREAT) if TEE.fullmatch(lane) else None
+    except OSError:
+        return None
+
+
+def lane_held(directory: Path, process_uuid: str, lane: str) -> bool:
+    """Whether some process says that it writes to the lane of a tee. Not known where there are no locks: then False."""
+    try:
+        fd = _flock(_lane_lock(directory, process_uuid, lane)) if TEE.fullmatch(lane) else -1
+    except OSError:
+        return False
+    if fd is not None and fd >= 0:
+        os.close(fd)
+    return fd is None
+
+
+def forget_lane(directory: Path, process_uuid: str, lane: str) -> None:
+    """Remove the lock of a lane that is deleted."""
+    if TEE.fullmatch(lane):
+        with contextlib.suppress(OSError):
+            _lane_lock(directory, process_uuid, lane).unlink()
+
+
+def locked_lanes(directory: Path, process_uuid: str) -> list[str]:
+    """Lanes of tees that have the file of a lock, held or not."""
+    names = (path.name.split(".")[1] for path in directory.glob(f"{process_uuid}.*.lock"))
+    return sorted(lane for lane in names if TEE.fullmatch(lane))
+
+
+def _lane_lock(directory: Path, process_uuid: str, lane: str) -> Path:
+    return directory / f"{process_uuid}.{lane}.lock"
+
+
+def _flock(path: Path, flags: int = 0) -> int | None:
+    """A descriptor that holds the lock; None where another one has it. Raises OSError."""
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError as wrong:
         os.close(fd)
-        return None
+        if isinstance(wrong, BlockingIOError):
+            return None
+        raise
     return fd
 
 
@@ -117,13 +166,17 @@ def expire(directory: Path) -> Iterator[Path]:
         if held is None:
             continue
         try:
+            lanes = locked_lanes(directory, process_uuid)
+            if any(lane_held(directory, process_uuid, lane) for lane in lanes):
+                continue
             if any(directory.glob(f"{process_uuid}.*.spool")):
                 continue
             acked, paths = outbox.load_acked(directory, process_uuid), outbox.files(directory, process_uuid)
             newest = max((path.stat().st_mtime for path in paths), default=0.0)
             if time.time() - newest < session.retain or unsent(directory, process_uuid, acked):
                 continue
-            for path in [*paths, *(directory / f"{process_uuid}.{end}" for end in ("acked", "json", "lock"))]:
+            ends = (*(f"{lane}.lock" for lane in lanes), "acked", "json", "lock")
+            for path in [*paths, *(directory / f"{process_uuid}.{end}" for end in ends)]:
                 path.unlink(missing_ok=True)
                 yield path
         except (BadInput, OSError):

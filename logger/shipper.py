@@ -34,6 +34,7 @@ GRACE_SECONDS = 1.0  # for output that is still in the pipes when the job has en
 MEMORY_SECONDS = 10.0  # between two readings of the job's memory; a sign of life as well
 BUSY_SECONDS = 60.0  # after the job's end, for a `sync` that is at work on it
 EXIT_SECONDS = 10.0  # for a job that has said its end to come to it, and to show an exit code that says otherwise
+STOP_SECONDS = 2.0  # for a reader who is slow to take what the tee has in its hand, when this process gives up
 DRAIN_SECONDS = 4.0  # without progress, to send the rest when the job has ended; less than run.finish waits
 
 
@@ -46,10 +47,13 @@ def open_cutter(directory: Path, known: session.Session) -> tuple[outbox.Outbox,
 
 
 class Shipper:
-    """Cuts, writes and sends for one process. Call `step` in a loop, `end` when nothing more can come."""
+    """Cuts, writes and sends for one process. Call `step` in a loop, `end` when nothing more can come.
 
-    def __init__(self, directory: Path, known: session.Session) -> None:
-        self.directory, self.known = directory, known
+    own: the lane that the tee of this process writes to; it has ended when `clean` is called.
+    """
+
+    def __init__(self, directory: Path, known: session.Session, own: str = "") -> None:
+        self.directory, self.known, self.own = directory, known, own
         self.uuid = known.identity.process_uuid
         self.outbox, self.cutter = open_cutter(directory, known)
         self.terminated = False  # SIGTERM was sent to all of the job's processes, as launchers do
@@ -164,14 +168,21 @@ class Shipper:
                 self.problem = str(wrong)
 
     def clean(self) -> None:
-        """Record what is left of the spool and delete it; lanes of children that live are left to them."""
+        """Record what is left of the spool and delete it; lanes of children and of others' tees that live are left to them."""
         # Those that have ended are known before the last look at what they wrote.
         lanes = spool.lanes(self.directory, self.uuid)
-        over = [lane for lane in lanes if not session.process_start(spool.fork_pid(lane))]
+        over = [lane for lane in lanes if not self._written(lane)]
         self.cut_all()
         if self.unwritten is None:
             for lane in over:
                 self.cutter.delete(lane)
+                session.forget_lane(self.directory, self.uuid, lane)
+
+    def _written(self, lane: str) -> bool:
+        """Whether another process may write to a lane still: a child of the job, or a shipper that waits for our lock."""
+        if session.process_start(spool.fork_pid(lane)):
+            return True
+        return lane != self.own and session.lane_held(self.directory, self.uuid, lane)
 
     def left(self) -> int:
         """Batches that the broker has not acknowledged."""
@@ -256,21 +267,35 @@ def main(arguments: list[str] | None = None) -> int:
     # It ends with the job, not with the job's terminal or its user's Ctrl-C.
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    tee = _tee(options)  # first of all: the job's pipes must never be full because of what follows
     try:
-        _main(options)
+        _main(options, tee)
+    # Both are told while the tee works: who reads stderr may have stopped.
     except (TracewinnowError, OSError) as wrong:
         print(f"tracewinnow: nothing is sent: {wrong}", file=sys.stderr)
         return 1
+    except Exception as wrong:  # noqa: BLE001
+        sys.excepthook(type(wrong), wrong, wrong.__traceback__)
+        return 1
+    finally:
+        # The interpreter's end would kill it with a chunk in its hand. What is in the pipes is for the job to read.
+        if tee is not None:
+            tee.stop(STOP_SECONDS)
 
 
-def _main(options: argparse.Namespace) -> NoReturn:
+def _tee(options: argparse.Namespace) -> Tee | None:
+    """At work, on a lane that is locked until this process ends."""
+    if options.stdout is None:
+        return None
+    session.lock_lane(options.directory, options.process_uuid, options.lane)
+    pipes = {options.stdout: (1, spool.STDOUT), options.stderr: (2, spool.STDERR)}
+    tee = Tee(pipes, spool.Writer(options.directory, options.process_uuid, options.lane))
+    tee.start()
+    return tee
+
+
+def _main(options: argparse.Namespace, tee: Tee | None) -> NoReturn:
     directory, uuid = options.directory, options.process_uuid
-    # First of all the output: the job's pipes must never be full because of what follows.
-    tee = None
-    if options.stdout is not None:
-        pipes = {options.stdout: (1, spool.STDOUT), options.stderr: (2, spool.STDERR)}
-        tee = Tee(pipes, spool.Writer(directory, uuid, options.lane))
-        tee.start()
     known = session.load(directory, uuid)
     job = Watched(known.identity.pid, options.pidfd)
     give_up_at = math.inf
@@ -283,7 +308,7 @@ def _main(options: argparse.Namespace) -> NoReturn:
                 "busy", f"another process ships {uuid} in {directory}; what it leaves is for `tracewinnow sync`"
             )
         time.sleep(IDLE_SECONDS)
-    shipper = Shipper(directory, known)
+    shipper = Shipper(directory, known, options.lane if tee else "")
     for _ in session.expire(directory):
         pass
     signal.signal(signal.SIGTERM, lambda *_: setattr(shipper, "terminated", True))

@@ -37,6 +37,7 @@ RESERVE = 32 << 10  # of a segment, for the events that tell how the job ended, 
 SHORT_BYTES = 128 << 10  # of a lane's first segment where the disk has no room for a whole one
 LARGEST = 900 << 10  # body of a record; a batch must stay below Kafka's 1 MiB
 RETRY_SECONDS = 1.0  # after a failed allocation
+DEFERRED = 1000  # records of signal handlers and finalizers that one append keeps back, at most
 UNFINISHED = ".new"  # ends the name of a segment that is being made
 
 
@@ -56,10 +57,17 @@ class ReferenceSlot:
 
     def put(self, kind: int, payload: bytes, time_ns: int) -> bool:
         """Write a record; False where there is no room for it."""
+        return self._put(kind, payload, time_ns, self.usable)
+
+    def put_last(self, kind: int, payload: bytes, time_ns: int) -> bool:
+        """The same up to the end of the memory, whatever is usable, also when it is closed."""
+        return self._put(kind, payload, time_ns, len(self.memory))
+
+    def _put(self, kind: int, payload: bytes, time_ns: int, usable: int) -> bool:
         body = BODY.pack(time_ns, kind) + payload
         frame = FRAME.pack(len(body), crc32(body)) + body
         end = self.at + len(frame)
-        if end > self.usable:
+        if end > usable:
             return False
         try:
             # One memcpy under the interpreter lock: no other thread, no signal handler gets between.
@@ -84,7 +92,7 @@ def segment_path(directory: Path, process_uuid: str, lane: str, number: int) -> 
 
 
 class Writer:
-    """Appends to one lane. Thread-safe; never raises; what could not be written is counted in `lost`."""
+    """Appends to one lane, up to an END. Thread-safe; never raises; what could not be written is counted in `lost`."""
 
     def __init__(self, directory: Path, process_uuid: str, lane: str, segment_bytes: int = SEGMENT_BYTES) -> None:
         self.directory, self.process_uuid, self.lane = directory, process_uuid, lane
@@ -101,35 +109,61 @@ class Writer:
         # Re-entrant, because a signal handler or a finalizer may log while this thread is inside append.
         self._lock = threading.RLock()
         self._busy = False
-        self._deferred: deque[tuple[int, bytes, int]] = deque(maxlen=1000)
+        self._deferred: deque[tuple[int, bytes, int]] = deque()
+        self._emptying = False  # what was deferred is being appended
+        self._ended = False
 
     def append(self, kind: int, payload: bytes, time_ns: int) -> bool:
-        """Whether the record was written. Does not block but for other threads that are inside."""
-        if self._alone and self._slot.put(kind, payload, time_ns):
+        """Whether the record was written, or will be by an append that this one interrupts.
+
+        Does not block but for other threads that are inside.
+        """
+        if self._alone and kind != END and self._slot.put(kind, payload, time_ns):
             return True
-        with self._lock:
-            if self._busy:
-                self._deferred.append((kind, payload, time_ns))
-                return True
-            self._busy = True
-            try:
-                if not self._slot.put(kind, payload, time_ns) and not self._elsewhere(kind, payload, time_ns):
-                    self.lost += 1
-                    return False
-            finally:
+        try:
+            with self._lock:
+                if self._busy:
+                    return self._defer(kind, payload, time_ns)
+                self._busy = True
+                try:
+                    written = self._slowly(kind, payload, time_ns)
+                    self.lost += not written
+                    return written
+                finally:
+                    self._busy = False
+        finally:
+            if self._deferred and not self._busy:
+                self._append_deferred()
+
+    def _slowly(self, kind: int, payload: bytes, time_ns: int) -> bool:
+        if self._ended:
+            self.error = "the run is finished"
+            return False
+        if kind == END:
+            if self._deferred:
                 self._busy = False
-        if self._deferred:
-            self._append_deferred()
+                self._append_deferred()
+                self._busy = True
+            return self._end(payload, time_ns)
+        return self._slot.put(kind, payload, time_ns) or self._elsewhere(kind, payload, time_ns)
+
+    def _defer(self, kind: int, payload: bytes, time_ns: int) -> bool:
+        if len(self._deferred) >= DEFERRED:
+            self.lost, self.error = self.lost + 1, f"more than {DEFERRED} events within one"
+            return False
+        self._deferred.append((kind, payload, time_ns))
         return True
 
     def _append_deferred(self) -> None:
         """What a signal handler or a finalizer of this thread logged meanwhile."""
-        while self._deferred:
-            try:
-                record = self._deferred.popleft()
-            except IndexError:  # another thread took it
-                return
-            self.append(*record)
+        if self._emptying:  # further out, or in another thread
+            return
+        self._emptying = True
+        try:
+            while self._deferred:
+                self.append(*self._deferred.popleft())
+        finally:
+            self._emptying = False
 
     def _elsewhere(self, kind: int, payload: bytes, time_ns: int) -> bool:
         """Write a record for which there is no room: into a new segment, or where room is kept for such as it."""
@@ -141,14 +175,18 @@ class Writer:
             try:
                 return fresh.put(kind, payload, time_ns)
             finally:
+                if kind == END:
+                    fresh.close()
                 self._slot = fresh
-        if kind not in URGENT or not self._slot.at:
-            return False
-        self._slot.open(self._size)
-        try:
-            return self._slot.put(kind, payload, time_ns)
-        finally:
-            self._slot.open(self._size - RESERVE)
+        # The others go on up to what is usable for them: what is kept for the end is not theirs.
+        return kind in URGENT and self._slot.put_last(kind, payload, time_ns)
+
+    def _end(self, payload: bytes, time_ns: int) -> bool:
+        """Behind the END, and from here on, nobody writes: the reader may delete the lane when it has seen one."""
+        self._slot.close()
+        self._ended = self._slot.put_last(END, payload, time_ns) or self._elsewhere(END, payload, time_ns)
+        self._slot.close()
+        return self._ended
 
     def _rotate(self) -> Slot | ReferenceSlot | None:
         """The next segment, begun, in which nobody writes yet; None where there is no room for one."""
@@ -158,22 +196,27 @@ class Writer:
         try:
             fresh = self._fresh()
         except (OSError, ValueError) as wrong:
-            if self._slot.at:
+            if self._slot.at and not self._successor().exists():
                 self._slot.open(self._size - RESERVE)
             self.error = str(wrong)
             self._retry_at = time.monotonic() + RETRY_SECONDS
             return None
-        # The former mapping is left to the garbage collector: a forked child may be using its copy.
+        # The former mapping is left to the garbage collector: a forked child may be using its copy. It has a successor: were this
+        # interrupted, and the disk full, it must not be opened again.
+        self._slot = self._new(bytearray(0), 0, 0)
         self._size = len(fresh)
         self._number += 1
         return self._new(fresh, len(MAGIC), self._size - RESERVE)
+
+    def _successor(self) -> Path:
+        return segment_path(self.directory, self.process_uuid, self.lane, self._number + 1)
 
     def _fresh(self) -> mmap.mmap:
         """The next segment, begun. Raises OSError.
 
         It takes its name when it is whole: a reader that saw it, and a disk too full for it, would leave the former one too early.
         """
-        while (path := segment_path(self.directory, self.process_uuid, self.lane, self._number + 1)).exists():
+        while (path := self._successor()).exists():
             self._slot = self._new(bytearray(0), 0, 0)  # an interrupt came right behind its making: it is the successor
             with path.open("r+b") as begun:  # where it is empty a reader would wait for its beginning
                 begun.write(MAGIC)
@@ -182,14 +225,15 @@ class Writer:
         unfinished.unlink(missing_ok=True)
         fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            found = mmap.mmap(fd, self._allocate(fd))
+            try:
+                found = mmap.mmap(fd, self._allocate(fd))
+            finally:
+                os.close(fd)  # before it has its name: on a network this is where a full disk may be told
             found[: len(MAGIC)] = MAGIC
             unfinished.rename(path)
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
-        finally:
-            os.close(fd)
         return found
 
     def _allocate(self, fd: int) -> int:
@@ -231,7 +275,7 @@ class Record(NamedTuple):
 class Reader:
     """Reads one lane from a position, while it is written or after its writer died. One thread.
 
-    corrupt: records that were damaged in the file, each with what stood behind it in the segment.
+    corrupt: records that were damaged in the file, each with what stood behind it in the segment; and segments that are gone.
     """
 
     def __init__(self, directory: Path, process_uuid: str, lane: str, position: Position | None = None) -> None:
@@ -249,7 +293,7 @@ class Reader:
         try:
             fd = os.open(self._path(self.position.number), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
-            return False
+            return self._passed_over()
         if os.pread(fd, len(MAGIC), 0) != MAGIC:  # made this instant, and not begun
             os.close(fd)
             return False
@@ -257,6 +301,17 @@ class Reader:
         if self.position.offset < len(MAGIC):
             self.position = Position(self.position.number, len(MAGIC))
         return True
+
+    def _passed_over(self) -> bool:
+        """A segment that is not there is not waited for where a later one is: somebody has deleted it."""
+        pattern = f"{self.process_uuid}.{self.lane}-*.spool"
+        words = [path.stem.rsplit("-", 1)[1] for path in self.directory.glob(pattern)]
+        later = min((int(word) for word in words if word.isdecimal() and int(word) > self.position.number), default=0)
+        if not later or self._path(self.position.number).exists():  # made this instant
+            return False
+        self.corrupt += 1
+        self.position = Position(later, 0)
+        return self._open()
 
     def close(self) -> None:
         if self._fd >= 0:

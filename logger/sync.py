@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +81,7 @@ def _sync(
         if not alive and not shipper.cutter.said:
             shipper.say_end(None, shipper.cutter.latest_ns)
         shipper.cut_all()
-        if not alive:
+        if not alive and _surely(directory, known):
             shipper.clean()
         outcome.batches = shipper.cutter.sequence
         if shipper.sender is not None:
@@ -99,6 +100,17 @@ def _sync(
         return outcome
     finally:
         os.close(held)
+
+
+def _surely(directory: Path, known: session.Session) -> bool:
+    """Whether a process that is taken for dead is. One of another container may write again to what would be deleted.
+
+    Where nobody can look, a day without a word is asked for.
+    """
+    if known.boot_id == session.boot_id():
+        return True
+    paths = directory.glob(f"{known.identity.process_uuid}.*.spool")
+    return time.time() - max((path.stat().st_mtime for path in paths), default=0.0) > session.RETAIN_SECONDS
 
 
 def _resend(directory: Path, known: session.Session, sequences: range, patience: float) -> int:

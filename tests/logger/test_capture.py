@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from tracewinnow.logger import session
+from tracewinnow.logger import spool as segments
+from tracewinnow.logger.sync import sync
 from tracewinnow.schemas import telemetry_pb2 as pb
 
 Job = Callable[..., "subprocess.CompletedProcess[bytes]"]
@@ -178,8 +181,6 @@ sys.stdout.flush()
     stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
     assert killed
-    from tracewinnow.logger.sync import sync
-
     spool.settle()
     list(sync(spool.path))
     assert spool.lines(pb.STREAM_API) == [b"logged %d" % number for number in range(lines)]
@@ -195,3 +196,141 @@ sys.stdout.flush()
     assert sum(b - a > 1 for a, b in zip([-1, *recorded], [*recorded, reached], strict=True)) <= len(killed)
     assert len(spool.events("stop")) == 1
     assert spool.events("crash") == []
+
+
+# A native thread that waits for a person at the keyboard, and one that keeps a stream for itself.
+IN_GETCHAR = "os.dup2(os.pipe()[0], 0); hold = libc.getchar"
+HOLDS_STDERR = """
+def hold():
+    libc.flockfile(ctypes.c_void_p.in_dll(libc, "stderr"))
+    time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize(
+    ("hold", "end"),
+    [
+        (IN_GETCHAR, ""),  # at the exit, where no thread can be started
+        (HOLDS_STDERR, "run.finish(); os._exit(0)"),  # Python's own end waits for the lock, with and without us
+    ],
+)
+def test_locked_streams_of_native_code(job: Job, spool: Any, hold: str, end: str) -> None:
+    """A run's end waits for no lock, and what stands in other streams is recorded."""
+    done = job(
+        f"""
+import ctypes, os, threading, time
+libc = ctypes.CDLL(None)
+{hold}
+threading.Thread(target=hold, daemon=True).start()
+time.sleep(0.2)
+libc.puts(b"by puts")
+{end}
+"""
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"by puts\n", b"")
+    assert spool.lines() == [b"by puts"]
+
+
+def test_a_shipper_that_lets_go_early_is_let_go(job: Job, spool: Any) -> None:
+    """It has read the run's end and lives on, for the output is open; nobody waits for it, with or without a lock."""
+    done = job(
+        """
+import os, time
+from tracewinnow.logger import spool
+companion = run._companion
+companion.ending()
+run._lane.append(spool.END, b"", time.time_ns())
+os.read(companion._done, 1)
+assert companion._shipper.poll() is None and not companion._lock.locked()
+print("let go", companion.leave(0.0), flush=True)
+run._finished = True
+"""
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"let go True\n", b"")
+
+
+def test_a_shipper_that_is_gone_before_the_run_has_left(job: Job, spool: Any) -> None:
+    done = job(
+        """
+import threading, time
+from tracewinnow.logger import spool, wire
+watch = next(thread for thread in threading.enumerate() if thread.name == "tracewinnow-watch")
+run._companion.ending()
+run.crash("finish", "exit code 3", exit_code=3)
+run._lane.append(spool.END, b"", time.time_ns())
+watch.join()
+assert run._companion.leave(5.0)
+run._finished = True
+""",
+        capture=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [event.crash.exit_code for event in spool.events("crash")] == [3]
+
+
+def test_a_shipper_that_is_killed_at_the_end_is_replaced(job: Job, spool: Any) -> None:
+    done = job(
+        """
+import os, time
+companion = run._companion
+companion.ending()
+os.kill(companion._shipper.pid, 9)
+while companion._started < 2: time.sleep(0.001)
+os.write(1, (b"x" * 999 + b"\\n") * 2000)
+"""
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, (b"x" * 999 + b"\n") * 2000, b"")
+    assert len(spool.lines(pb.STREAM_STDOUT)) == 2000
+
+
+def test_a_fork_while_a_shipper_is_started(job: Job, spool: Any) -> None:
+    """The child lets go of what tells the shipper's end, for which this process waits."""
+    done = job(
+        """
+import os, signal, subprocess, threading, time
+companion, real, children, left = run._companion, subprocess.Popen, [], []
+def fork():
+    child = os.fork()
+    if not child: time.sleep(1000)
+    children.append(child)
+def popen(*arguments, **named):
+    process = real(*arguments, **named)
+    thread = threading.Thread(target=fork); thread.start(); thread.join()
+    return process
+subprocess.Popen = popen
+for started in (2, 3):
+    os.kill(companion._shipper.pid, signal.SIGKILL)
+    while len(children) < started - 1 or companion._done_write >= 0: time.sleep(0.001)
+os.write(1, (b"x" * 999 + b"\\n") * 2000)
+leave = companion.leave
+companion.leave = lambda timeout: left.append(leave(timeout))
+run.finish(timeout=30)
+for child in children: os.kill(child, signal.SIGKILL)
+print("left", left)
+"""
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == (b"x" * 999 + b"\n") * 2000 + b"left [True]\n"
+    assert len(spool.lines(pb.STREAM_STDOUT)) == 2000
+
+
+def test_when_no_shipper_is_left_the_output_has_a_lane_of_its_own(job: Job, spool: Any) -> None:
+    done = job(
+        """
+import contextlib, os, signal, subprocess, threading, time
+watch = next(thread for thread in threading.enumerate() if thread.name == "tracewinnow-watch")
+companion, child = run._companion, subprocess.Popen(["sh", "-c", "read x; echo late"], stdin=subprocess.PIPE)
+while companion._shipper:
+    with contextlib.suppress(AttributeError): os.kill(companion._shipper.pid, signal.SIGKILL)
+    time.sleep(0.01)
+child.communicate(b"\\n")
+watch.join()
+"""
+    )
+    assert (done.returncode, done.stdout) == (0, b"late\n")
+    assert b"the shipper ended (status -9)" in done.stderr
+    (uuid,) = session.sessions(spool.path)
+    assert segments.lanes(spool.path, uuid) == ["tee4", "job"]
+    assert [record.payload for record in segments.Reader(spool.path, uuid, "tee4").read()] == [b"late\n"]
+    list(sync(spool.path))
+    assert spool.lines(pb.STREAM_STDOUT) == [b"late"]

@@ -244,3 +244,43 @@ def test_sync_misused(tmp_path: Path, words: list[str], code: int, message: str)
     done = sync(*(word.format(spool=tmp_path) for word in words))
     assert (done.returncode, message in done.stderr) == (code, True), done.stderr
     assert "Traceback" not in done.stderr
+
+
+def start_patched(spool: Any, patch: str, *words: str) -> tuple[int, bytes, bytes]:
+    program = f"import os, sys\nfrom tracewinnow.logger import session, spool\n{patch}\nfrom tracewinnow.cli import main; main()"
+    command = [sys.executable, "-c", program, "run", "--spool", str(spool.path), "--job", "job-1", *words]
+    done = subprocess.run(command, capture_output=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def test_who_sees_the_session_finds_its_lock_taken_and_nothing_recorded_before_it(spool: Any) -> None:
+    patch = """
+save = session.Session.save
+def saved(self, directory):
+    uuid = self.identity.process_uuid
+    print(session.lock(directory, uuid), spool.lanes(directory, uuid), session.sessions(directory), file=sys.stderr)
+    save(self, directory)
+session.Session.save = saved
+"""
+    status, stdout, stderr = start_patched(spool, patch, "--", "echo", "hello")
+    assert (status, stdout, stderr) == (0, b"hello\n", b"None [] []\n")
+    assert [event.WhichOneof("kind") for event in spool.events()] == ["start", "log", "stop"]
+    assert not list(spool.path.glob("*.spool"))
+    assert not list(spool.path.glob("*.tee.lock"))
+
+
+def test_another_one_that_cuts_is_left_alone(spool: Any) -> None:
+    """What we record is for `sync`."""
+    patch = """
+lock = session.lock
+session.lock = lambda *which: (lock(*which), lock(*which))[1]
+"""
+    status, stdout, stderr = start_patched(spool, patch, "--", "sh", "-c", "echo hello; exit 3")
+    assert (status, stdout) == (3, b"hello\n")
+    assert b"another process ships" in stderr
+    assert len(stderr.splitlines()) == 1
+    assert not list(spool.path.glob("*.outbox"))
+    assert sync(str(spool.path)).stderr == ""
+    assert sorted(str(event.WhichOneof("kind")) for event in spool.events()) == ["crash", "log", "start"]
+    assert spool.lines() == [b"hello"]
+    assert not list(spool.path.glob("*.spool"))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import mmap
 import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +22,8 @@ from tracewinnow.logger import identity, session, shipper, wire
 from tracewinnow.logger import spool as writing
 from tracewinnow.logger.sync import sync
 from tracewinnow.schemas import telemetry_pb2 as pb
+
+UUID = "c" * 32
 
 # The count is stored as one machine word: struct.pack_into clears the bytes before it writes them, and a job killed between
 # the two would have said that no call had returned.
@@ -247,3 +252,90 @@ def test_a_shipper_waits_for_a_sync_that_is_at_work(start_job: Any, spool: Any) 
     assert process.wait(30) == 0
     assert process.stderr.read() == b""
     assert b"x" in spool.lines(pb.STREAM_API)
+
+
+def test_a_lane_that_a_tee_writes_to_is_left_to_it(spool: Any) -> None:
+    """Its shipper waits for our lock; what its tee writes behind our last look is for that shipper, or for the next."""
+    known, lane = begun(spool.path)
+    known.process_start -= 1  # it has ended
+    known.save(spool.path)
+    uuid = known.identity.process_uuid
+    lane.append(writing.START, wire.start([], "", {}, {}), time.time_ns())
+    held = session.lock_lane(spool.path, uuid, "tee1")
+    tees = [writing.Writer(spool.path, uuid, name, 1) for name in ("tee", "tee1")]
+    for tee in tees:
+        tee.append(writing.STDOUT, b"before\n", time.time_ns())
+    assert [outcome.state for outcome in sync(spool.path)] == ["left"]
+    assert writing.lanes(spool.path, uuid) == ["tee1"]
+    tees[1].append(writing.STDOUT, b"after\n", time.time_ns())
+    assert held is not None
+    os.close(held)
+    assert [outcome.state for outcome in sync(spool.path)] == ["left"]
+    assert spool.lines() == [b"before", b"before", b"after"]
+    assert not list(spool.path.glob("*.spool"))
+    assert session.locked_lanes(spool.path, uuid) == []
+
+
+def test_a_shipper_deletes_the_lane_that_it_holds(spool: Any) -> None:
+    known, _ = begun(spool.path)
+    uuid = known.identity.process_uuid
+    held = session.lock_lane(spool.path, uuid, "tee")
+    writing.Writer(spool.path, uuid, "tee", 1).append(writing.STDOUT, b"a line\n", time.time_ns())
+    shipper.Shipper(spool.path, known, "tee").clean()
+    assert spool.lines() == [b"a line"]
+    assert not list(spool.path.glob("*.spool"))
+    assert not list(spool.path.glob("*.tee.lock"))
+    assert held is not None
+    os.close(held)
+
+
+@pytest.mark.parametrize(
+    ("patch", "told"),
+    [("", b"nothing is sent: bad-session"), ("load = lambda *_: 1 / 0", b"ZeroDivisionError")],
+)
+def test_one_that_gives_up_drops_nothing_that_it_has_read(tmp_path: Path, patch: str, told: bytes) -> None:
+    """Its tee has a chunk in its hand, whose reader is slow."""
+    (read, write), (errors, other), (slow, out) = os.pipe(), os.pipe(), os.pipe()
+    fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, 4096)
+    sent = b"".join(b"%08d\n" % n for n in range(7000))  # less than a pipe and a chunk hold
+    os.write(write, sent)
+    program = f"""
+import select, sys, time
+from tracewinnow.logger import session, shipper
+shipper.STOP_SECONDS = 60.0
+load = session.load
+{patch}
+def load_late(*which):
+    while select.select([{read}], [], [], 0)[0]:
+        time.sleep(0.01)
+    return load(*which)
+session.load = load_late
+sys.exit(shipper.main())
+"""
+    words = [str(tmp_path), UUID, "--stdout", str(read), "--stderr", str(errors), "--lane", "tee1"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *words],
+        stdout=out,
+        stderr=subprocess.PIPE,
+        pass_fds=(read, errors),
+    )
+    os.close(out)
+    assert process.stderr is not None
+    while told not in (line := process.stderr.readline()):
+        assert line
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(1.0)  # it does not go with what it has in its hand
+    got = b""
+    while chunk := os.read(slow, 4096):
+        got += chunk
+    assert process.wait(20) == 1
+    os.close(write)
+    left = b""  # for the job
+    while chunk := os.read(read, 4096):
+        left += chunk
+    assert got + left == sent
+    reader = writing.Reader(tmp_path, UUID, "tee1")
+    assert b"".join(record.payload for record in reader.read()) == got
+    for fd in (read, errors, other, slow):
+        os.close(fd)
+    process.stderr.close()

@@ -81,6 +81,8 @@ def test_slot_and_reference_write_the_same(records: list[tuple[int, bytes, int]]
     reference.close()
     assert not compiled.put(1, b"", 0)
     assert not reference.put(1, b"", 0)
+    assert compiled.put_last(9, b"end", -1) == reference.put_last(9, b"end", -1)
+    assert memories[0] == memories[1]
     compiled.open(2000)
     reference.open(2000)
     assert compiled.put(1, b"x" * 30, 0) == reference.put(1, b"x" * 30, 0)
@@ -167,6 +169,133 @@ def test_a_successor_is_seen_when_there_is_room_for_it_and_not_before(
     assert seen == [[b"one", big]]
     assert read_all(reader) == [b"out of space"]
     assert [path.name for path in tmp_path.iterdir()] == [spool.segment_path(tmp_path, UUID, "job", 0).name]
+
+
+def test_what_is_kept_for_the_end_is_not_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk, whatever other threads write between the steps of one that tells how the job ended."""
+
+    class Crowded(_slot.Slot):
+        def put_last(self, kind: int, payload: bytes, time_ns: int) -> bool:
+            while self.put(spool.EVENT, b"line", 1):
+                pass
+            return super().put_last(kind, payload, time_ns)
+
+        def open(self, usable: int) -> None:
+            super().open(usable)
+            while self.put(spool.EVENT, b"line", 1):
+                pass
+
+    monkeypatch.setattr(spool, "Slot", Crowded)
+    writer, big = filled(tmp_path)
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert not writer.append(spool.EVENT, big, 1)
+    last = [b"note" * 2000, b"stop" * 2000, b""]
+    assert [writer.append(kind, text, 1) for kind, text in zip((spool.NOTE, spool.STOP, spool.END), last, strict=True)]
+    assert read_all(spool.Reader(tmp_path, UUID, "job"))[-3:] == last
+
+
+@pytest.mark.parametrize("new", [_slot.Slot, spool.ReferenceSlot])
+def test_behind_the_end_nothing_is_written_and_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: type[spool.ReferenceSlot]
+) -> None:
+    """Whoever reads an END may delete the lane."""
+    monkeypatch.setattr(spool, "Slot", new)
+    for number, first in enumerate(([b"one"], [])):  # also where the END makes the first segment
+        writer = spool.Writer(tmp_path, str(number) * 32, "job")
+        for text in first:
+            assert writer.append(spool.EVENT, text, 1)
+        assert writer.append(spool.END, b"", 1)
+        for kind in (spool.EVENT, spool.CRASH, spool.END):
+            assert not writer.append(kind, b"late", 1)
+        assert (writer.lost, writer.error) == (3, "the run is finished")
+        assert read_all(spool.Reader(tmp_path, str(number) * 32, "job")) == [*first, b""]
+
+
+@pytest.mark.parametrize("new", [_slot.Slot, spool.ReferenceSlot])
+@pytest.mark.parametrize("wrong", [None, OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
+def test_what_a_signal_handler_logs_inside_a_rotation_is_written_or_counted(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    new: type[spool.ReferenceSlot],
+    wrong: BaseException | None,
+) -> None:
+    monkeypatch.setattr(spool, "Slot", new)
+    writer, big = filled(tmp_path)
+    take = os.posix_fallocate
+    said: list[bool] = []
+
+    def handler(*place: int) -> None:
+        if said:
+            return take(*place)
+        said.extend(writer.append(spool.EVENT, b"handler %d" % number, 1) for number in range(spool.DEFERRED + 500))
+        if wrong is not None:
+            raise wrong
+        return take(*place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", handler)
+        if isinstance(wrong, KeyboardInterrupt):
+            with pytest.raises(KeyboardInterrupt):
+                writer.append(spool.EVENT, big, 1)
+        else:
+            assert writer.append(spool.EVENT, big, 1) == (wrong is None)
+    writer._retry_at = 0.0
+    assert said == [True] * spool.DEFERRED + [False] * 500
+    assert writer.append(spool.END, b"", 1)
+    found = read_all(spool.Reader(tmp_path, UUID, "job"))
+    assert [text for text in found if text.startswith(b"handler")] == [b"handler %d" % n for n in range(spool.DEFERRED)]
+    assert writer.lost == 500 + isinstance(wrong, OSError)
+
+
+@pytest.mark.parametrize("step", ["close", "return"])
+def test_a_new_segment_has_its_name_when_nothing_can_go_wrong_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """What failed behind the name let the former segment be written to, which a reader had left for its successor."""
+    writer, big = filled(tmp_path)
+    reader = spool.Reader(tmp_path, UUID, "job")
+    close = os.close
+
+    def quota(fd: int) -> None:
+        close(fd)
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    def interrupt(frame: Any, event: str, _: Any) -> Any:
+        if frame.f_code.co_name == "_rotate" and event == "return":
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return interrupt
+
+    with monkeypatch.context() as patch:
+        if step == "close":
+            patch.setattr(os, "close", quota)
+            assert not writer.append(spool.EVENT, big, 1)
+        else:
+            before = sys.gettrace()
+            sys.settrace(interrupt)
+            try:
+                with pytest.raises(KeyboardInterrupt):
+                    writer.append(spool.EVENT, big, 1)
+            finally:
+                sys.settrace(before)
+    assert read_all(reader) == [b"one", big]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        told = [writer.append(kind, text, 1) for kind, text in ((spool.EVENT, b"line"), (spool.CRASH, b"crash"))]
+    found = read_all(reader)
+    assert found == [text for text, well in zip((b"line", b"crash"), told, strict=True) if well]  # else it is counted
+    assert writer.lost == 2 - len(found) + (step == "close")
+
+
+def test_a_reader_passes_over_a_segment_that_somebody_deleted(tmp_path: Path) -> None:
+    writer = spool.Writer(tmp_path, UUID, "job", segment_bytes=1)
+    payload = b"x" * 800_000
+    for _ in range(6):
+        assert writer.append(spool.EVENT, payload, 1)
+    spool.segment_path(tmp_path, UUID, "job", 0).unlink()
+    reader = spool.Reader(tmp_path, UUID, "job")
+    assert read_all(reader) == [payload] * 4
+    assert reader.corrupt == 1  # told
 
 
 def test_what_a_killed_writer_left_unfinished_goes_with_the_rest(tmp_path: Path) -> None:
@@ -402,13 +531,13 @@ def test_a_disk_without_room_for_a_segment_has_some_for_the_end(
         written = sum(writer.append(spool.EVENT, b"x" * 10_000, 1) for _ in range(100))
         assert 64 << 10 <= written * 10_000 < spool.SHORT_BYTES - spool.RESERVE
         assert writer.append(spool.CRASH, b"y" * 20_000, 1)
-        assert writer.append(spool.END, b"", 1)
         assert len(list(tmp_path.iterdir())) == 1  # short ones do not follow each other
     writer._retry_at = 0.0
-    assert writer.append(spool.EVENT, b"there is room again", 1)
+    assert writer.append(spool.EVENT, b"there is room again" * 20_000, 1)
+    assert writer.append(spool.END, b"", 1)
     found = read_all(spool.Reader(tmp_path, UUID, "job"))
     assert len(found) == written + 4
-    assert found[-3:] == [b"y" * 20_000, b"", b"there is room again"]
+    assert found[-3:] == [b"y" * 20_000, b"there is room again" * 20_000, b""]
 
 
 def test_a_disk_without_any_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

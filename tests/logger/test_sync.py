@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,19 @@ def test_a_living_process_without_a_shipper_is_not_declared_dead(spool: Any) -> 
     assert outcome.batches == 1
     assert spool.events("crash") == []
     assert list(spool.path.glob("*.spool"))
+
+
+def test_what_a_process_of_another_container_writes_to_stays_for_a_day(spool: Any) -> None:
+    """Nobody can look whether it lives. It may only have been silent, and go on in what would be deleted."""
+    known = leave(spool.path, 5)
+    known.boot_id = "another container"
+    known.save(spool.path)
+    for silent, left in ((700, 1), (90_000, 0)):
+        for path in spool.path.glob(f"{known.identity.process_uuid}*"):
+            os.utime(path, (time.time() - silent,) * 2)
+        assert [one.state for one in sync(spool.path)] == ["left"]
+        assert len(list(spool.path.glob("*.spool"))) == left
+    assert spool.lines() == [b"%d" % number for number in range(5)]
 
 
 def test_a_living_shipper_is_left_alone(spool: Any) -> None:

@@ -179,12 +179,16 @@ class Writer:
                     fresh.close()
                 self._slot = fresh
         # The others go on up to what is usable for them: what is kept for the end is not theirs.
-        return kind in URGENT and self._slot.put_last(kind, payload, time_ns)
+        return kind in URGENT and self._at_last(kind, payload, time_ns)
+
+    def _at_last(self, kind: int, payload: bytes, time_ns: int) -> bool:
+        """Write a record into what is kept for the end, but where an interrupt has left a successor: readers may be there."""
+        return not self._successor().exists() and self._slot.put_last(kind, payload, time_ns)
 
     def _end(self, payload: bytes, time_ns: int) -> bool:
         """Behind the END, and from here on, nobody writes: the reader may delete the lane when it has seen one."""
         self._slot.close()
-        self._ended = self._slot.put_last(END, payload, time_ns) or self._elsewhere(END, payload, time_ns)
+        self._ended = self._at_last(END, payload, time_ns) or self._elsewhere(END, payload, time_ns)
         self._slot.close()
         return self._ended
 

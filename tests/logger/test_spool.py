@@ -212,6 +212,22 @@ def test_behind_the_end_nothing_is_written_and_that_is_told(
 
 
 @pytest.mark.parametrize("new", [_slot.Slot, spool.ReferenceSlot])
+def test_an_end_is_not_written_behind_the_back_of_a_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: type[spool.ReferenceSlot]
+) -> None:
+    """An interrupt left a successor, which a reader has seen."""
+    monkeypatch.setattr(spool, "Slot", new)
+    writer = spool.Writer(tmp_path, UUID, "job")
+    assert writer.append(spool.EVENT, b"one", 1)
+    spool.segment_path(tmp_path, UUID, "job", 1).write_bytes(spool.MAGIC + bytes(1000))
+    writer._slot.close()
+    reader = spool.Reader(tmp_path, UUID, "job")
+    assert read_all(reader) == [b"one"]
+    assert writer.append(spool.END, b"", 1)
+    assert read_all(reader) == [b""]
+
+
+@pytest.mark.parametrize("new", [_slot.Slot, spool.ReferenceSlot])
 @pytest.mark.parametrize("wrong", [None, OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
 def test_what_a_signal_handler_logs_inside_a_rotation_is_written_or_counted(
     tmp_path: Path,

@@ -23,7 +23,8 @@ def judged(said: list[int], label: list[int], sure: float = 0.7) -> Judged:
     probability[np.arange(n), said] = sure
     return Judged(
         probability, np.array(label), np.arange(n) // 2, np.array(["a", "b"] * n)[:n],
-        np.arange(n) == 0, np.arange(n) == n - 1, np.array([f"line {number} | `x`" for number in range(n)], object),
+        np.arange(n) % 2 == 0, np.arange(n) == 0, np.arange(n) == n - 1,
+        np.array([f"line {number} | `x`" for number in range(n)], object),
     )  # fmt: skip
 
 

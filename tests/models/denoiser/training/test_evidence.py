@@ -9,6 +9,7 @@ import pytest
 
 from tracewinnow.models.denoiser.training import evidence
 from tracewinnow.models.denoiser.training.corpus import Log
+from tracewinnow.models.denoiser.training.dataset import Segment
 from tracewinnow.models.denoiser.training.fit import fit, lines_of
 from tracewinnow.models.denoiser.training.run import gather
 from tracewinnow.transforms import preprocess
@@ -40,7 +41,7 @@ def test_which_logs_are_counted() -> None:
         failed("builds", long, [1], "read"),
         failed("algoperf", short, [3, 4]),
     ]
-    labelled = {"read": [([2, 3], 0), ([9], 3)]}
+    labelled = {"read": [Segment([2, 3], 0), Segment([9], 3)]}
     found = [(one.source, one.marked) for one in evidence.marked(logs, labelled)]
     assert found == [("logchunks", [1]), ("recorded", [1]), ("builds", [2, 3]), ("algoperf", [3])]
 

@@ -10,7 +10,7 @@ import pytest
 from tracewinnow.models import registry
 from tracewinnow.models.denoiser.training import harmless, run
 from tracewinnow.models.denoiser.training.corpus import Log
-from tracewinnow.models.denoiser.training.dataset import Study, study
+from tracewinnow.models.denoiser.training.dataset import Segment, Study, study
 from tracewinnow.transforms.harmless import FILE, Shipped, shipped
 from tracewinnow.transforms.judge import judge
 from tracewinnow.transforms.reading import name_of
@@ -32,7 +32,7 @@ def found() -> Study:
     study = Study()
     study.add(log("scenes", "a", "ok", [CACHE, BLAMED, LABELLED, VAGUE, ENDED, QUIET]), [])
     study.add(log("recorded", "b", "failed", [BLAMED], [0]), [])
-    study.add(log("logchunks", "c", "failed", [LABELLED]), [([0], 0)])
+    study.add(log("logchunks", "c", "failed", [LABELLED]), [Segment([0], 0)])
     study.add(log("cidiff", "d", "ok", [CACHE + " again and again"]), [])  # not of SOURCES
     study.add(log("mlperf", "e", "unknown", [CACHE + ", nobody knows why"]), [])
     return study.finish()

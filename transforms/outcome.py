@@ -53,11 +53,15 @@ ENDED_WELL = tuple(
 WORD = re.compile(r"\w+|[✓✔]")
 CODES = ("code", "status", "rc", "exit", "return", "signal", "0:0")  # one of them stands where a code does
 ZERO = re.compile(
-    r"(?:exit(?:ed|code)?|exit[ _-]?(?:code|status)|status|code|rc|returned?)\b[\"']?[ :=(]*(?:with )?(?:code |status )?0\b(?!\.)"
+    r"(?:exit(?:ed|code)?|exit[ _-]?(?:code|status)|status|code|rc|returned?)\b[\"']?"
+    r"[ :=(]*(?:with )?(?:code |status )?['\"]?0\b(?!\.\d)"
     r"|\b0:0\b"
 )
 PUT_AWAY = re.compile(r"shut|stop|clos(?:ed|ing)|clean|terminat|disconnect|server process")
-CODE = re.compile(r"\b(?:exit ?code|code|status|rc|signal)\b[\"']?[ :=(]*-?[1-9]\d{0,2}\b")  # not zero
+CODE = re.compile(  # not zero
+    r"\b(?:exit ?code|code|status|rc|signal)\b[\"']?[ :=(]*['\"]?(?![23]0\d\b)-?[1-9]\d{0,2}\b"  # no HTTP
+    r"|\bexit(?:ed)? (?:with )?-?[1-9]\d{0,2}\b(?! +[a-z])"
+)
 OF = re.compile(r"(?<![\d./:-])(\d{1,9}) ?(?:/|of) ?(\d{1,9})(?![\d/:-]|\.\d)")  # 3/10, 3 of 10; no dates
 PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)? ?%\|?")
 
@@ -205,6 +209,9 @@ def words_at_end(text: list[str], bits: npt.NDArray[np.uint64]) -> list[float]:
         hits.append(coded and CODE.search(line) is not None)
         for column, hit in zip(said, hits, strict=True):
             column.append(hit)
+    *well, code = said
+    wrong = len(code) - code[::-1].index(True) if True in code else 0
+    said = [*([False] * wrong + column[wrong:] for column in well), code]  # what stands before it is not the last word
     found = [float(any(column[-tail:])) for column in said for tail in (1, 5, LAST)]
     counted = [share for share in map(progress, text) if share is not None]
     return [

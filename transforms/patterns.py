@@ -61,11 +61,11 @@ CHILD = r"(?:Killed|Aborted|Segmentation fault|Bus error|Illegal instruction|Flo
 BAD_END = r"(?:-?[1-9]\d*\b|0x[0-9a-f]*[1-9a-f]|(?:Neg)?SIG|signal)"
 EXIT = re.compile(
     r"\b(?:exit(?:ed|s|ing)?|terminat\w+|fail\w*|died|killed|exitcode)\b.{0,40}?"
-    rf"(?:\b(?:code|status|exitcode|signal)(?: of)?[ :=]*\(?{BAD_END}"
+    rf"(?:\b(?:code|status|exitcode|signal)(?: of)?[ :=]*[('\"]?{BAD_END}"
     r"|\b(?:with|by) (?:-?[1-9]\d{0,2}\b(?!\s+[A-Za-z])|SIG|signal))"
     # Of these some speak of HTTP.
     rf"|\b(?:return(?:ed|s)?|finish\w*|completed?|status)\b.{{0,40}}?\b(?:code|status|exitcode|signal)[ :=]*"
-    rf"\(?(?!-?[23]0\d\b){BAD_END}"
+    rf"[('\"]?(?!-?[23]0\d\b){BAD_END}"
     r"|\bnon-?zero (?:exit|return|status|error)|returned (?:a )?non-?zero|\breturned -?[1-9]\d{0,2}(?: \(|$)|\bexited:? \(?-?[1-9]"
     r"|\b(?:caught|received|got|by) signal[ :]{1,2}[1-9]"
     r"|\b(?:exit|return)[ _-]?(?:code|status)[\"']?[ :=]+(?:-?[1-9]|0:[1-9])|\bexit[ _-]?codes\b.{0,80}?[^\w.]-[1-9]"
@@ -94,8 +94,8 @@ NONE = re.compile(
     r"|errored|ecc|xid|uncorrectable)(?: [\w-]+){0,2} ?[:=]\s*(?:0\b(?![./]?\d)|false\b)"
     r"|(?<![\w.])0 (?:nans?|infs?|missing|invalid|duplicates?|corrupt\w*|lost|bad|unsupported|rejected|critical|unhealthy"
     r"|stalls?|timeouts?|preempt\w+|evict\w+|issues|offen[cs]es|stragglers|unused)\b"
-    r"|exit(?:ed)? (?:code|status|with)[ :=]*0\b"
-    r"|\b(?:return(?:ed|s)?|terminat\w+|finish\w*|completed?|exit\w*)\b.{0,40}?\b(?:code|status|exitcode)[ :=]*\(?0\b(?!\.\d)",
+    r"|exit(?:ed)? (?:code|status|with)[ :=]*['\"]?0\b"
+    r"|\b(?:return(?:ed|s)?|terminat\w+|finish\w*|completed?|exit\w*)\b.{0,40}?\b(?:code|status|exitcode)[ :=]*[('\"]?0\b(?!\.\d)",
     re.I,
 )
 EXPECTED = re.compile(r"expected (?:error|failure|exception)|not an error|continue-on-error|allowed to fail", re.I)

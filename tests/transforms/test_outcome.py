@@ -16,7 +16,7 @@ from tracewinnow.transforms import outcome as module
 from tracewinnow.transforms import preprocess
 from tracewinnow.transforms.judge import judge, log_odds
 from tracewinnow.transforms.options import Options
-from tracewinnow.transforms.outcome import MARGIN, MOST, Outcome, features, names, progress, quieter, shipped
+from tracewinnow.transforms.outcome import LAST, MARGIN, MOST, Outcome, features, names, progress, quieter, shipped
 from tracewinnow.transforms.reading import Reading, read
 from tracewinnow.transforms.score import score
 from tracewinnow.transforms.trace import Trace
@@ -76,6 +76,24 @@ def test_what_a_completed_run_survived_is_not_actionable() -> None:
 
     assert called(COMPLETED) != ["actionable"]
     assert called(BROKEN) == ["actionable"]
+
+
+@pytest.mark.parametrize(
+    ("last", "zero", "code"),
+    [
+        ("The command popd exited with 0.", [1, 1, 1], [0, 0, 0]),
+        ("Done. Your build exited with 1.", [0, 0, 0], [1, 1, 1]),
+        ("##[error]Bash exited with code '100'.", [0, 0, 0], [1, 1, 1]),
+        ("finished, status '200'", [0, 1, 1], [0, 0, 0]),
+    ],
+)
+def test_the_last_exit_status_is_the_last_word(last: str, zero: list[int], code: list[int]) -> None:
+    reading = read([*COMPLETED, "uploaded, exit code 0", last])
+    rules = score(reading.view)
+    found = dict(zip(names(), features(reading.view, reading.shown, rules, rules), strict=True))
+    assert [found[f"zero_{tail}"] for tail in (1, 5, LAST)] == zero
+    assert [found[f"code_{tail}"] for tail in (1, 5, LAST)] == code
+    assert found["saved_5"] == (not any(code))
 
 
 def test_the_shift_is_graded_and_bounded() -> None:

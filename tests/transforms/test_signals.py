@@ -40,6 +40,7 @@ def said(text: str) -> set[str]:
         ("--- FAIL: TestOpen (0.00s)", {"failed", "failed_loud", "failed_test"}),
         ("3 failed, 20 passed in 4.5s", {"failed", "summary", "passed"}),
         ("command exited with 1.", {"exit"}),
+        ("##[error]Bash exited with code '1'.", {"exit", "error_label"}),
         ("/opt/run.sh: line 12: 48213 Killed                  python train.py", {"fatal", "exit"}),
         ("[1]+  Segmentation fault      (core dumped) ./train", {"fatal", "exit"}),
         ("srun: error: node01: task 3: Killed", {"fatal", "exit", "error_label"}),

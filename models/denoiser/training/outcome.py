@@ -35,7 +35,7 @@ from tracewinnow.transforms.outcome import FILE, MARGIN, Outcome, names, quieter
 from tracewinnow.transforms.outcome import features as features_of
 from tracewinnow.transforms.score import Floats, View, score
 
-C = 0.03  # inverse strength of the prior, over features of unit variance
+C = 0.01  # inverse strength of the prior, over features of unit variance
 FLAT = 0.01  # added to a feature's deviation
 BEGINNINGS = 2  # of each log of at least SHORTEST lines, each from a tenth to nine tenths of it,
 SHORTEST = 12

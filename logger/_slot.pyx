@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True, language_level=3
-"""A place in a segment of the spool; spool.ReferenceSlot is the same to read. CRC-32 as in zlib, eight bytes at a time.
+"""A place in a segment of the spool; spool_writer.ReferenceSlot is the same to read. CRC-32 as in zlib, eight bytes at a time.
 
 Kounavis and Berry 2008, "Novel table lookup-based algorithms for high-performance CRC generation", doi 10.1109/TC.2008.85.
 """
@@ -62,7 +62,7 @@ cdef uint32_t _crc32(const uint8_t *s, Py_ssize_t n) noexcept nogil:
 
 
 cdef class Slot:
-    """The same as spool.ReferenceSlot, of which nothing can come between two steps: a record is written in one call."""
+    """The same as spool_writer.ReferenceSlot, of which nothing can come between two steps: a record is written in one call."""
 
     cdef Py_buffer buffer
     cdef readonly Py_ssize_t at

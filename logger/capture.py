@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tracewinnow.logger import spool
+from tracewinnow.logger import spool, spool_writer
 from tracewinnow.logger.tee import Tee, mark, marked, write_all
 
 PIPE_BYTES = 1 << 20
@@ -162,7 +162,7 @@ class Companion:
     def _own_tee(self) -> Tee:
         """Reads the pipes in here, for children may print into them; with a lane of its own, as each shipper has."""
         pipes = {self._reads[n]: (self.originals[n], kind) for n, kind in ((1, spool.STDOUT), (2, spool.STDERR))}
-        return Tee(pipes, spool.Writer(self.directory, self.process_uuid, f"tee{self._started}"))
+        return Tee(pipes, spool_writer.Writer(self.directory, self.process_uuid, f"tee{self._started}"))
 
     def _restore(self) -> None:
         """Descriptors 1 and 2 lead where they led before. The caller holds the lock.

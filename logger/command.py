@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tracewinnow.logger import arguments, identity, session, spool, wire
+from tracewinnow.logger import arguments, identity, session, spool, spool_writer, wire
 from tracewinnow.logger.process import signal_name
 from tracewinnow.logger.shipper import GRACE_SECONDS, Shipper
 from tracewinnow.logger.tee import Tee, mark
@@ -40,7 +40,7 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
     """
     uuid = known.identity.process_uuid
     held, trouble = _claim(directory, known)
-    lane = spool.Writer(directory, uuid, "job")
+    lane = spool_writer.Writer(directory, uuid, "job")
     untold: list[tuple[int, bytes, int]] = []
 
     def tell(kind: int, payload: bytes) -> None:
@@ -80,7 +80,7 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
     lane_lock = session.lock_lane(directory, uuid, TEE_LANE)
     if child is not None:
         pipes = {stdout[0]: (1, spool.STDOUT), stderr[0]: (2, spool.STDERR)}
-        tee = Tee(pipes, spool.Writer(directory, uuid, TEE_LANE))
+        tee = Tee(pipes, spool_writer.Writer(directory, uuid, TEE_LANE))
         tee.start()
     shipper = None
     if not trouble:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tracewinnow.logger import arguments, hooks, identity, session, spool, wire
+from tracewinnow.logger import arguments, hooks, identity, session, spool, spool_writer, wire
 from tracewinnow.logger.capture import Companion
 
 _LEVEL_BYTES = [bytes((level,)) for level in range(256)]
@@ -57,12 +57,12 @@ class Run:
         self._told = not warn
         self._finished = False
         self._crashed = False
-        self._lane: spool.Writer | None = None
+        self._lane: spool_writer.Writer | None = None
         self._companion: Companion | None = None
         self._hooks: hooks.Hooks | None = None
         self._watches: list[Watch] = []
         if directory is not None:
-            self._lane = spool.Writer(directory, self.process_uuid, "job")
+            self._lane = spool_writer.Writer(directory, self.process_uuid, "job")
         _runs.add(self)
 
     # What the job calls
@@ -240,7 +240,7 @@ class Run:
             return False
         return True
 
-    def _unwritten(self, lane: spool.Writer | None) -> None:
+    def _unwritten(self, lane: spool_writer.Writer | None) -> None:
         if lane is None:
             self.failed("the run has no spool")
         elif self._finished:
@@ -304,7 +304,9 @@ class Run:
         if self._companion is not None:
             self._companion.forget()
         if self.directory is not None and not self._finished:
-            self._lane = spool.Writer(self.directory, self.process_uuid, f"fork{os.getpid()}x{time.time_ns():x}", 1)
+            self._lane = spool_writer.Writer(
+                self.directory, self.process_uuid, f"fork{os.getpid()}x{time.time_ns():x}", 1
+            )
 
 
 def _text(wrong: BaseException) -> str:

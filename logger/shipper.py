@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
-from tracewinnow.logger import memory, outbox, session, spool, wire
+from tracewinnow.logger import memory, outbox, session, spool, spool_writer, wire
 from tracewinnow.logger.cutter import Batch, Cutter
 from tracewinnow.logger.process import Watched, signal_name
 from tracewinnow.logger.tee import Tee
@@ -95,7 +95,7 @@ class Shipper:
             if wrong.errno in (errno.ENOSPC, errno.EDQUOT) and self.expire(math.inf):
                 return self._write()  # what the broker has makes room for what it has not
             self.problem = f"the outbox in {self.directory} cannot be written: {wrong.strerror}"
-            self._retry_at = time.monotonic() + spool.RETRY_SECONDS
+            self._retry_at = time.monotonic() + spool_writer.RETRY_SECONDS
             return False
         self.unwritten = None
         self.cutter.release()
@@ -289,7 +289,7 @@ def _tee(options: argparse.Namespace) -> Tee | None:
         return None
     session.lock_lane(options.directory, options.process_uuid, options.lane)
     pipes = {options.stdout: (1, spool.STDOUT), options.stderr: (2, spool.STDERR)}
-    tee = Tee(pipes, spool.Writer(options.directory, options.process_uuid, options.lane))
+    tee = Tee(pipes, spool_writer.Writer(options.directory, options.process_uuid, options.lane))
     tee.start()
     return tee
 

@@ -8,7 +8,7 @@ import select
 import threading
 import time
 
-from tracewinnow.logger import spool, wire
+from tracewinnow.logger import spool_writer, wire
 
 CHUNK = 64 << 10
 
@@ -44,7 +44,7 @@ def marked(fd: int) -> bool:
 class _Stream:
     """One pipe, and where what comes out of it goes. Used by one thread; others look at lost, idle and quiet_since."""
 
-    def __init__(self, fd: int, original: int, kind: int, lane: spool.Writer) -> None:
+    def __init__(self, fd: int, original: int, kind: int, lane: spool_writer.Writer) -> None:
         self.fd, self.original, self.kind, self.lane = fd, original, kind, lane
         self.quiet_since = time.monotonic()  # when its last bytes had been passed on
         self.idle = False  # its thread waits for bytes
@@ -91,7 +91,7 @@ class Tee(threading.Thread):
     lead to the same place share one: there they would wait for each other anyway, and their lines must not mix.
     """
 
-    def __init__(self, pipes: dict[int, tuple[int, int]], lane: spool.Writer) -> None:
+    def __init__(self, pipes: dict[int, tuple[int, int]], lane: spool_writer.Writer) -> None:
         super().__init__(name="tracewinnow-tee", daemon=True)
         self.pipes, self.lane = dict(pipes), lane
         self._streams = [_Stream(fd, original, kind, lane) for fd, (original, kind) in pipes.items()]

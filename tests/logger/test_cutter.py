@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tracewinnow.logger import cutter, spool, wire
+from tracewinnow.logger import cutter, spool, spool_writer, wire
 from tracewinnow.logger.cutter import Cutter, Identity
 from tracewinnow.schemas import validate
 from tracewinnow.schemas.errors import BadInput
@@ -46,7 +46,7 @@ def test_lines_do_not_depend_on_chunks(
 ) -> None:
     directory = tmp_path_factory.mktemp("spool")
     stream = b"".join(data)
-    lane = spool.Writer(directory, UUID, "tee", 1)
+    lane = spool_writer.Writer(directory, UUID, "tee", 1)
     borders = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     for begin, end in itertools.pairwise(borders):
         lane.append(spool.STDOUT, stream[begin:end], NOW)
@@ -64,7 +64,7 @@ def test_going_on_from_any_batch(tmp_path_factory: pytest.TempPathFactory, seed:
 
     assert isinstance(seed, random.Random)
     directory = tmp_path_factory.mktemp("spool")
-    job, tee = spool.Writer(directory, UUID, "job"), spool.Writer(directory, UUID, "tee")
+    job, tee = spool_writer.Writer(directory, UUID, "job"), spool_writer.Writer(directory, UUID, "tee")
     said, printed = [], b""
     for number in range(seed.randrange(400)):
         if seed.random() < 0.5:
@@ -97,7 +97,7 @@ def test_going_on_from_any_batch(tmp_path_factory: pytest.TempPathFactory, seed:
 
 
 def test_a_batch_stays_below_what_a_broker_takes(tmp_path: Path) -> None:
-    lane, tee = spool.Writer(tmp_path, UUID, "job"), spool.Writer(tmp_path, UUID, "tee")
+    lane, tee = spool_writer.Writer(tmp_path, UUID, "job"), spool_writer.Writer(tmp_path, UUID, "tee")
     for number in range(10):
         lane.append(spool.EVENT, wire.log(b"x" * wire.LONGEST_TEXT, wire.API), NOW)
         tee.append(spool.STDOUT, b"\n" * 65536 if number == 7 else b"y" * 65536, NOW)
@@ -111,7 +111,7 @@ def test_a_batch_stays_below_what_a_broker_takes(tmp_path: Path) -> None:
 
 
 def test_a_record_without_room_waits_for_the_next_batch(tmp_path: Path) -> None:
-    lane = spool.Writer(tmp_path, UUID, "job")
+    lane = spool_writer.Writer(tmp_path, UUID, "job")
     for number in range(4500):
         lane.append(spool.LINE, b"\x14" + b"%05d" % number + b"x" * 85, NOW)
     for _ in range(2):
@@ -133,7 +133,7 @@ def test_lanes_of_children_that_have_ended_go(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(cutter, "OPEN_LANES", 15)
     dead: set[str] = set()
     lanes = [f"fork{number}x1" for number in range(1, 21)]
-    writers = [spool.Writer(tmp_path, UUID, lane, 1) for lane in lanes]
+    writers = [spool_writer.Writer(tmp_path, UUID, lane, 1) for lane in lanes]
     for number, writer in enumerate(writers):
         writer.append(spool.LINE, b"\x14%d" % number, NOW)
     work = Cutter(tmp_path, IDENTITY, gone=dead.__contains__)
@@ -165,7 +165,7 @@ def test_lanes_of_children_that_have_ended_go(tmp_path: Path, monkeypatch: pytes
 
 
 def test_an_end_is_cut_at_once(tmp_path: Path) -> None:
-    lane = spool.Writer(tmp_path, UUID, "job")
+    lane = spool_writer.Writer(tmp_path, UUID, "job")
     lane.append(spool.EVENT, wire.log(b"x", wire.API), NOW)
     work = Cutter(tmp_path, IDENTITY)
     work.read()
@@ -180,7 +180,7 @@ def test_an_end_is_cut_at_once(tmp_path: Path) -> None:
 
 
 def test_record_times_never_go_back(tmp_path: Path) -> None:
-    lane = spool.Writer(tmp_path, UUID, "job")
+    lane = spool_writer.Writer(tmp_path, UUID, "job")
     work = Cutter(tmp_path, IDENTITY)
     created = []
     for time_ns in (NOW, NOW - 5_000_000_000, NOW + 7, 1 << 62):  # a clock that is set back, and one from the future
@@ -195,7 +195,7 @@ def test_record_times_never_go_back(tmp_path: Path) -> None:
 
 def test_a_clock_that_was_set_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Back by little, a record time stays where it was; back by much, it would be refused until the old time comes again."""
-    lane = spool.Writer(tmp_path, UUID, "job")
+    lane = spool_writer.Writer(tmp_path, UUID, "job")
     work = Cutter(tmp_path, IDENTITY)
     now, created = NOW, []
     monkeypatch.setattr(time, "time_ns", lambda: now)
@@ -212,7 +212,7 @@ def test_a_clock_that_was_set_right(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_line_without_an_end_is_not_kept_for_ever(tmp_path: Path) -> None:
-    lane = spool.Writer(tmp_path, UUID, "tee")
+    lane = spool_writer.Writer(tmp_path, UUID, "tee")
     lane.append(spool.STDERR, b"\r 10%\r 11%", NOW)
     work = Cutter(tmp_path, IDENTITY)
     work.read()
@@ -228,7 +228,7 @@ def test_a_strange_state_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_damaged_segment_is_told(tmp_path: Path) -> None:
-    lane = spool.Writer(tmp_path, UUID, "job", 1)
+    lane = spool_writer.Writer(tmp_path, UUID, "job", 1)
     for _ in range(5):
         lane.append(spool.EVENT, wire.log(b"z" * 500_000, wire.API), NOW)
     path = sorted(tmp_path.glob("*.spool"))[0]
@@ -240,7 +240,7 @@ def test_a_damaged_segment_is_told(tmp_path: Path) -> None:
 
 def test_damage_ends_the_line_before_it(tmp_path: Path) -> None:
     """With what comes behind the damage it would be a line that nobody has printed."""
-    lane = spool.Writer(tmp_path, UUID, "tee", 1)
+    lane = spool_writer.Writer(tmp_path, UUID, "tee", 1)
     line = b"y" * 199_999 + b"\n"
     for number in range(12):
         assert lane.append(spool.STDOUT, b"end %d\n" % number + line + b"begin %d " % number, NOW)

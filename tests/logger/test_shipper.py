@@ -19,7 +19,8 @@ import pytest
 from confluent_kafka import Message
 
 from tracewinnow.logger import identity, session, shipper, wire
-from tracewinnow.logger import spool as writing
+from tracewinnow.logger import spool as segments
+from tracewinnow.logger.spool_writer import Writer
 from tracewinnow.logger.sync import sync
 from tracewinnow.schemas import telemetry_pb2 as pb
 
@@ -185,12 +186,12 @@ class Job:
         return self._status
 
 
-def begun(directory: Path) -> tuple[session.Session, writing.Writer]:
+def begun(directory: Path) -> tuple[session.Session, Writer]:
     """A process without a shipper, and its lane."""
     directory.mkdir()
     known = identity.new_session("job-1", "gpu", "", "", "", None, None, None, 60.0, {})
     known.save(directory)
-    return known, writing.Writer(directory, known.identity.process_uuid, "job", 1)
+    return known, Writer(directory, known.identity.process_uuid, "job", 1)
 
 
 @pytest.mark.parametrize(
@@ -209,8 +210,8 @@ def test_a_stop_is_held_against_the_exit_code(
 ) -> None:
     monkeypatch.setattr(shipper, "EXIT_SECONDS", 0.05 if looks == 1 << 60 else 60.0)
     known, lane = begun(spool.path)
-    lane.append(writing.STOP, wire.stop(0, "finished"), time.time_ns())
-    lane.append(writing.END, b"", time.time_ns())
+    lane.append(segments.STOP, wire.stop(0, "finished"), time.time_ns())
+    lane.append(segments.END, b"", time.time_ns())
     done, done_write = os.pipe()
     shipper.ship(shipper.Shipper(spool.path, known), Job(looks, status), None, done_write)  # type: ignore[arg-type]
     assert os.read(done, 1) == b""  # the job was let go
@@ -224,18 +225,18 @@ def test_what_children_wrote_before_they_ended(spool: Any) -> None:
     known, lane = begun(spool.path)
     uuid = known.identity.process_uuid
     work = shipper.Shipper(spool.path, known)
-    lane.append(writing.EVENT, wire.log(b"job", wire.API), time.time_ns())
+    lane.append(segments.EVENT, wire.log(b"job", wire.API), time.time_ns())
     work.end()
     child = subprocess.Popen(["true"])
     child.wait()
     for pid in (child.pid, os.getpid()):
         name = f"fork{pid}x1"
-        writing.Writer(spool.path, uuid, name, 1).append(writing.LINE, b"\x14%d" % pid, time.time_ns())
+        Writer(spool.path, uuid, name, 1).append(segments.LINE, b"\x14%d" % pid, time.time_ns())
         assert known.gone(name) == (pid == child.pid)
     assert not known.gone("job")
     work.clean()
     assert set(spool.lines()) == {b"job", b"%d" % child.pid, b"%d" % os.getpid()}
-    assert writing.lanes(spool.path, uuid) == [f"fork{os.getpid()}x1"]
+    assert segments.lanes(spool.path, uuid) == [f"fork{os.getpid()}x1"]
     known.boot_id = "another machine"
     assert not known.gone(f"fork{child.pid}x1")
 
@@ -260,14 +261,14 @@ def test_a_lane_that_a_tee_writes_to_is_left_to_it(spool: Any) -> None:
     known.process_start -= 1  # it has ended
     known.save(spool.path)
     uuid = known.identity.process_uuid
-    lane.append(writing.START, wire.start([], "", {}, {}), time.time_ns())
+    lane.append(segments.START, wire.start([], "", {}, {}), time.time_ns())
     held = session.lock_lane(spool.path, uuid, "tee1")
-    tees = [writing.Writer(spool.path, uuid, name, 1) for name in ("tee", "tee1")]
+    tees = [Writer(spool.path, uuid, name, 1) for name in ("tee", "tee1")]
     for tee in tees:
-        tee.append(writing.STDOUT, b"before\n", time.time_ns())
+        tee.append(segments.STDOUT, b"before\n", time.time_ns())
     assert [outcome.state for outcome in sync(spool.path)] == ["left"]
-    assert writing.lanes(spool.path, uuid) == ["tee1"]
-    tees[1].append(writing.STDOUT, b"after\n", time.time_ns())
+    assert segments.lanes(spool.path, uuid) == ["tee1"]
+    tees[1].append(segments.STDOUT, b"after\n", time.time_ns())
     assert held is not None
     os.close(held)
     assert [outcome.state for outcome in sync(spool.path)] == ["left"]
@@ -280,7 +281,7 @@ def test_a_shipper_deletes_the_lane_that_it_holds(spool: Any) -> None:
     known, _ = begun(spool.path)
     uuid = known.identity.process_uuid
     held = session.lock_lane(spool.path, uuid, "tee")
-    writing.Writer(spool.path, uuid, "tee", 1).append(writing.STDOUT, b"a line\n", time.time_ns())
+    Writer(spool.path, uuid, "tee", 1).append(segments.STDOUT, b"a line\n", time.time_ns())
     shipper.Shipper(spool.path, known, "tee").clean()
     assert spool.lines() == [b"a line"]
     assert not list(spool.path.glob("*.spool"))
@@ -334,7 +335,7 @@ sys.exit(shipper.main())
     while chunk := os.read(read, 4096):
         left += chunk
     assert got + left == sent
-    reader = writing.Reader(tmp_path, UUID, "tee1")
+    reader = segments.Reader(tmp_path, UUID, "tee1")
     assert b"".join(record.payload for record in reader.read()) == got
     for fd in (read, errors, other, slow):
         os.close(fd)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tracewinnow.logger import identity, outbox, session, spool, wire
+from tracewinnow.logger import identity, outbox, session, spool, spool_writer, wire
 from tracewinnow.logger.sync import sync
 from tracewinnow.schemas import telemetry_pb2 as pb
 
@@ -20,7 +20,7 @@ def leave(directory: Path, lines: int, dead: bool = True, job: str = "job") -> s
     known = identity.new_session(job, "gpu", "", "", "", None, None, None, 60.0, {})
     known.process_start -= dead
     known.save(directory)
-    lane = spool.Writer(directory, known.identity.process_uuid, "job", 1)
+    lane = spool_writer.Writer(directory, known.identity.process_uuid, "job", 1)
     lane.append(spool.START, wire.start([], "", {}, {}), NOW)
     for number in range(lines):
         lane.append(spool.EVENT, wire.log(b"%d" % number, wire.API), NOW + number)

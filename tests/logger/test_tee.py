@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tracewinnow.logger import spool, wire
+from tracewinnow.logger import spool, spool_writer, wire
 from tracewinnow.logger.tee import Tee
 
 UUID = "c" * 32
@@ -42,7 +42,7 @@ def fill(write: int) -> int:
 
 def test_waiting_for_a_reader_is_not_quiet(tmp_path: Path) -> None:
     (read, write), (slow, out) = os.pipe(), os.pipe()
-    tee = Tee({read: (out, spool.STDOUT)}, spool.Writer(tmp_path, UUID, "tee"))
+    tee = Tee({read: (out, spool.STDOUT)}, spool_writer.Writer(tmp_path, UUID, "tee"))
     tee.start()
     until(lambda: tee.quiet(0.0) > 0)  # it waits for bytes
     os.set_blocking(slow, False)
@@ -67,7 +67,7 @@ def test_waiting_for_a_reader_is_not_quiet(tmp_path: Path) -> None:
     os.close(out)
 
 
-class Lane(spool.Writer):
+class Lane(spool_writer.Writer):
     """A disk that is full at times: of so many records, the ones that find room."""
 
     def __init__(self, room: list[bool]) -> None:
@@ -117,7 +117,7 @@ def test_a_loss_ends_the_line_before_it() -> None:
 
 def test_what_finds_no_room_is_counted(tmp_path: Path) -> None:
     (read, write), (end, out) = os.pipe(), os.pipe()
-    tee = Tee({read: (out, spool.STDOUT)}, spool.Writer(tmp_path / "absent", UUID, "tee"))
+    tee = Tee({read: (out, spool.STDOUT)}, spool_writer.Writer(tmp_path / "absent", UUID, "tee"))
     os.write(write, b"a line\n")
     os.close(write)
     tee.run()
@@ -141,7 +141,7 @@ def test_a_reader_that_has_stopped_does_not_hold_the_other_stream(tmp_path: Path
     errors, other = os.pipe()
     with (tmp_path / "errors").open("wb") as file:
         pipes = {read: (out, spool.STDOUT), errors: (file.fileno(), spool.STDERR)}
-        tee = Tee(pipes if slow_first else dict(reversed(pipes.items())), spool.Writer(tmp_path, UUID, "tee"))
+        tee = Tee(pipes if slow_first else dict(reversed(pipes.items())), spool_writer.Writer(tmp_path, UUID, "tee"))
         tee.start()
         sent = fill(write)
         blocked_at = tee.quiet_since
@@ -168,7 +168,7 @@ def test_lines_of_both_streams_do_not_mix_where_they_lead_to_the_same_place(tmp_
     """A chunk larger than what its reader takes at once is not cut by one of the other stream."""
     (read, write), (errors, other), (slow, out) = os.pipe(), os.pipe(), os.pipe()
     again = os.dup(out)
-    tee = Tee({read: (out, spool.STDOUT), errors: (again, spool.STDERR)}, spool.Writer(tmp_path, UUID, "tee"))
+    tee = Tee({read: (out, spool.STDOUT), errors: (again, spool.STDERR)}, spool_writer.Writer(tmp_path, UUID, "tee"))
     fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, 4096)
     os.write(write, b"o" * 60_000)
     os.write(other, b"e" * 60_000)
@@ -197,14 +197,16 @@ def test_where_no_thread_can_be_started_one_serves_both(tmp_path: Path, monkeypa
     with paths[0].open("wb") as out, paths[1].open("wb") as err:
         pipes = {read: (out.fileno(), spool.STDOUT), errors: (err.fileno(), spool.STDERR)}
         monkeypatch.setattr(threading.Thread, "start", refuse)
-        Tee(pipes, spool.Writer(tmp_path, UUID, "tee")).run()
+        Tee(pipes, spool_writer.Writer(tmp_path, UUID, "tee")).run()
     assert [path.read_bytes() for path in paths] == [b"out", b"err"]
     assert (recorded(tmp_path, spool.STDOUT), recorded(tmp_path, spool.STDERR)) == (b"out", b"err")
 
 
 def test_losses_of_both_streams_are_counted(tmp_path: Path) -> None:
     (read, write), (errors, other), (end, out), (end2, out2) = os.pipe(), os.pipe(), os.pipe(), os.pipe()
-    tee = Tee({read: (out, spool.STDOUT), errors: (out2, spool.STDERR)}, spool.Writer(tmp_path / "absent", UUID, "tee"))
+    tee = Tee(
+        {read: (out, spool.STDOUT), errors: (out2, spool.STDERR)}, spool_writer.Writer(tmp_path / "absent", UUID, "tee")
+    )
     os.write(write, b"out\n")
     os.write(other, b"error\n")
     os.close(write)
@@ -219,7 +221,7 @@ def test_it_stops_between_two_chunks(tmp_path: Path) -> None:
     """What it has read is passed on; the rest stays in the pipe for the next."""
     (read, write), (slow, out) = os.pipe(), os.pipe()
     errors, other = os.pipe()
-    tee = Tee({read: (out, spool.STDOUT), errors: (1, spool.STDERR)}, spool.Writer(tmp_path, UUID, "tee"))
+    tee = Tee({read: (out, spool.STDOUT), errors: (1, spool.STDERR)}, spool_writer.Writer(tmp_path, UUID, "tee"))
     tee.start()
     sent = fill(write)
     assert not tee.stop(0.05)  # it waits for the reader, and may do so for ever
@@ -249,7 +251,7 @@ def test_it_stops_between_two_chunks(tmp_path: Path) -> None:
 def test_an_idle_one_stops_at_once(tmp_path: Path) -> None:
     pipes = [os.pipe() for _ in range(4)]
     (read, _), (errors, _), (_, out), (_, err) = pipes
-    tee = Tee({read: (out, spool.STDOUT), errors: (err, spool.STDERR)}, spool.Writer(tmp_path, UUID, "tee"))
+    tee = Tee({read: (out, spool.STDOUT), errors: (err, spool.STDERR)}, spool_writer.Writer(tmp_path, UUID, "tee"))
     tee.start()
     until(lambda: tee.quiet(0.0) > 0)
     assert tee.stop(20)

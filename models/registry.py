@@ -32,7 +32,7 @@ def content(name: str, folder: Path = FOLDER) -> bytes:
         if path.stat().st_size > LARGEST:
             raise ModelUnavailable(f"{name} is larger than {LARGEST} bytes")
         raw = path.read_bytes()
-    except (OSError, ValueError, KeyError, TypeError) as wrong:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as wrong:
         raise ModelUnavailable(f"no model {name!r} in {folder.name}: {wrong!r}") from wrong
     if hashlib.sha256(raw).hexdigest() != wanted:
         raise ModelUnavailable(f"{name} is not the file that the manifest names: its checksum differs")
@@ -45,7 +45,7 @@ def arrays(name: str, folder: Path = FOLDER) -> dict[str, npt.NDArray[np.generic
     try:
         with np.load(io.BytesIO(raw), allow_pickle=False) as found:
             return dict(found)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as wrong:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as wrong:
         raise ModelUnavailable(f"{name} cannot be read: {wrong!r}") from wrong
 
 

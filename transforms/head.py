@@ -27,6 +27,12 @@ class Head:
     out: Floats
     bias: Floats
 
+    def fits(self, features: int) -> bool:
+        """Whether its parts have the shapes that go with so many features and with each other."""
+        units = len(self.threshold)
+        shapes = [getattr(self, part).shape for part in PARTS]
+        return shapes == [(features,), (features,), (features, units), (units,), (units, 4), (4,)]
+
     def logits(self, table: Floats) -> Floats:
         """Log-odds of the classes up to a constant: float32[n, features] -> float32[n, 4]."""
         found = np.zeros((len(table), len(self.bias)), np.float32)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.models import registry
+from tracewinnow.models.denoiser.ngrams import BUCKETS
 from tracewinnow.models.denoiser.text_model import TextModel
 from tracewinnow.transforms import features
 from tracewinnow.transforms.head import PARTS, Head
@@ -87,6 +88,12 @@ def load(arrays: dict[str, npt.NDArray[np.generic]]) -> Judge:
 
     try:
         text = TextModel(floats("text_weights"), floats("text_bias"), floats("signal_weights"))
-        return Judge(text, Head(*map(floats, PARTS)), str(arrays["version"]))
+        found = Judge(text, Head(*map(floats, PARTS)), str(arrays["version"]))
     except KeyError as wrong:
         raise registry.ModelUnavailable(f"the denoiser lacks {wrong}") from wrong
+    except ValueError as wrong:
+        raise registry.ModelUnavailable(f"the denoiser cannot be read: {wrong}") from wrong
+    shapes = [one.shape for one in (text.weights, text.bias, text.signals)]
+    if shapes != [(BUCKETS, 4), (4,), (len(NAMES), 4)] or not found.head.fits(len(features.names())):
+        raise registry.ModelUnavailable("the denoiser's arrays do not fit each other")
+    return found

@@ -52,16 +52,18 @@ ENDED_WELL = tuple(
 )
 WORD = re.compile(r"\w+|[✓✔]")
 CODES = ("code", "status", "rc", "exit", "return", "signal", "0:0")  # one of them stands where a code does
-ZERO = re.compile(
-    r"(?:exit(?:ed|code)?|exit[ _-]?(?:code|status)|status|code|rc|returned?)\b[\"']?"
-    r"[ :=(]*(?:with )?(?:code |status )?['\"]?0\b(?!\.\d)"
-    r"|\b0:0\b"
+NAMED = (  # what names a code, and what may stand between them; `status 200` is HTTP, `status: 100%` is progress
+    r"\b(?:exit(?:ed)?|(?:exit|return|ret)?[ _-]?(?:code|status|value)|rc|returned|signal)[\"']?"
+    r"(?: with)?(?: (?:exit )?(?:code|status|value))?(?: of| is| was)?[ :=]*(?:['\"(\[] ?)?"
 )
-PUT_AWAY = re.compile(r"shut|stop|clos(?:ed|ing)|clean|terminat|disconnect|server process")
-CODE = re.compile(  # not zero
-    r"\b(?:exit ?code|code|status|rc|signal)\b[\"']?[ :=(]*['\"]?(?![23]0\d\b)-?[1-9]\d{0,2}\b"  # no HTTP
-    r"|\bexit(?:ed)? (?:with )?-?[1-9]\d{0,2}\b(?! +[a-z])"
+NO_MORE = r"\b(?![%/]|\.\d| ?%| of \d| [a-z]+s\b)"
+ZERO = re.compile(rf"{NAMED}0(?:x0+|:0)?{NO_MORE}(?!:)|\b0:0\b")
+PUT_AWAY = re.compile(
+    r"shut|stop|clos(?:ed|ing)|clean|terminat|disconnect|server process|cancel|abort|unstable|not_built"
 )
+CODE = re.compile(
+    rf"{NAMED}(?:(?![23]0\d\b)-?[1-9]\d*|0:[1-9]\d*|0x[0-9a-f]*[1-9a-f]|(?:neg)?sig[a-z]+){NO_MORE}"
+)  # not zero
 OF = re.compile(r"(?<![\d./:-])(\d{1,9}) ?(?:/|of) ?(\d{1,9})(?![\d/:-]|\.\d)")  # 3/10, 3 of 10; no dates
 PERCENT = re.compile(r"(?<![\d.])(\d{1,3})(?:\.\d+)? ?%\|?")
 
@@ -86,7 +88,10 @@ def shipped(folder: Path = registry.FOLDER) -> Outcome | str:
         found = registry.arrays(FILE, folder)
         if [str(one) for one in found["feature_names"]] != names():
             return f"{FILE} was made for other features than this version has"
-        return Outcome(np.asarray(found["weights"], np.float32), float(found["bias"]), str(found["version"]))
+        weights = np.asarray(found["weights"], np.float32)
+        if weights.shape != (len(names()),):
+            return f"{FILE} has weights of shape {weights.shape}, not one for each of {len(names())} features"
+        return Outcome(weights, float(found["bias"]), str(found["version"]))
     except (registry.ModelUnavailable, KeyError, ValueError) as wrong:
         return str(wrong)
 
@@ -199,7 +204,9 @@ def signals_near(bits: npt.NDArray[np.uint64]) -> list[float]:
 def words_at_end(text: list[str], bits: npt.NDArray[np.uint64]) -> list[float]:
     """What the last lines say of how the run ended, and whether what they count is complete."""
     said: list[list[bool]] = [[] for _ in range(len(ENDED_WELL) + 2)]
-    for line, quiet in zip((line.lower() for line in text), ((bits & LOUD) == 0).tolist(), strict=True):
+    wrong = (bits & bits_of("error", "failed")) != 0  # `finished with errors`, but not `finished, 0 errors`
+    calm = ((bits & LOUD) == 0) & (~wrong | ((bits & bits_of("none")) != 0))
+    for line, quiet in zip((line.lower() for line in text), calm.tolist(), strict=True):
         words = set(WORD.findall(line))
         coded = holds(line, CODES)
         hits = [not words.isdisjoint(some) for some in ENDED_WELL]
@@ -210,8 +217,11 @@ def words_at_end(text: list[str], bits: npt.NDArray[np.uint64]) -> list[float]:
         for column, hit in zip(said, hits, strict=True):
             column.append(hit)
     *well, code = said
-    wrong = len(code) - code[::-1].index(True) if True in code else 0
-    said = [*([False] * wrong + column[wrong:] for column in well), code]  # what stands before it is not the last word
+    behind = len(code) - code[::-1].index(True) if True in code else 0
+    said = [
+        *([False] * behind + column[behind:] for column in well),
+        code,
+    ]  # what stands before it is not the last word
     found = [float(any(column[-tail:])) for column in said for tail in (1, 5, LAST)]
     counted = [share for share in map(progress, text) if share is not None]
     return [

@@ -51,25 +51,32 @@ NAMED_TEST = re.compile(
     r"|(?:-- )?(?:Performing Test|Looking for|[Cc]hecking (?:for|if|whether)|Check if)\b"
     r".*(?:- [Ff]ailed|- not found|(?:\.\.\.|:) *no)\s*$)"
 )
+FAILURES = r"(?:failures?|failed|failing|fails?(?!-)|errors?|problems?|issues|offen[cs]es?|broken|unexpected)"
 SUMMARY = re.compile(
-    r"(?<![\w.])[1-9]\d* (?:tests? )?"
-    r"(?:failures?|failed|failing|errors?|problems?|issues|offen[cs]es?|broken|unexpected)\b(?! ?[:=] ?\d)"
-    r"|(?<!max[_ -])(?:failures?|failed|errors?) ?[:=]\s{0,9}[1-9]|(?<!\b0 )(?<!\bno )tests? failed",
+    # `3 of 40 failed`, but neither `0 of 40 failed` nor `0/40 failed`.
+    rf"(?<![\w./])(?<!\d of )(?<!\d out of )[1-9]\d* (?:tests? )?{FAILURES}\b(?! ?[:=] ?\d)"
+    rf"|(?<![\w./])[1-9]\d* ?(?:/|(?:out )?of) ?\d+ (?:(?!after|allowed)\w+ )?{FAILURES}\b"
+    r"|(?<!max[_ -])(?:failures?|failed|errors?)(?:[ _](?:\w{2,20}s|count))? ?[:=]\s{0,9}[1-9]|^\W{0,4}fail [1-9]"
+    r"|(?<!\b0 )(?<!\bno )tests? failed",
     re.I,
 )
 CHILD = r"(?:Killed|Aborted|Segmentation fault|Bus error|Illegal instruction|Floating point exception|Abort trap)"
 BAD_END = r"(?:-?[1-9]\d*\b|0x[0-9a-f]*[1-9a-f]|(?:Neg)?SIG|signal)"
+IS = r"(?: of| is| was)?[ :=]*(?:['\"(\[] ?)?"  # between what names a code and the code
 EXIT = re.compile(
     r"\b(?:exit(?:ed|s|ing)?|terminat\w+|fail\w*|died|killed|exitcode)\b.{0,40}?"
-    rf"(?:\b(?:code|status|exitcode|signal)(?: of)?[ :=]*[('\"]?{BAD_END}"
-    r"|\b(?:with|by) (?:-?[1-9]\d{0,2}\b(?!\s+[A-Za-z])|SIG|signal))"
+    rf"(?:\b(?:code|status|exitcode|signal){IS}{BAD_END}"
+    r"|\b(?:with|by) (?:-?[1-9]\d{0,2}\b(?!\s+[A-Za-z])|SIG|<Signals\.|signal))"
     # Of these some speak of HTTP.
-    rf"|\b(?:return(?:ed|s)?|finish\w*|completed?|status)\b.{{0,40}}?\b(?:code|status|exitcode|signal)[ :=]*"
-    rf"[('\"]?(?!-?[23]0\d\b){BAD_END}"
-    r"|\bnon-?zero (?:exit|return|status|error)|returned (?:a )?non-?zero|\breturned -?[1-9]\d{0,2}(?: \(|$)|\bexited:? \(?-?[1-9]"
+    r"|\b(?:return(?:ed|s)?|finish\w*|completed?|ended|status)\b.{0,40}?\b(?:code|status|exitcode|signal)"
+    rf"{IS}(?!-?[23]0\d\b){BAD_END}"
+    r"|\bnon[- ]?zero (?:exit|return|status|error|code)|returned (?:a )?non-?zero|\breturned -?[1-9]\d{0,2}(?: \(|$)"
+    r"|\bexited:? \(?-?[1-9]|\(exit:? -?[1-9]\d{0,2}\)"
+    r"|(?:^\W{0,4}(?:\d\][+-]? +)?|: )exit[:= ] ?-?[1-9]\d{0,2}\b(?! ?[%/.:]| [a-z])"
     r"|\b(?:caught|received|got|by) signal[ :]{1,2}[1-9]"
-    r"|\b(?:exit|return)[ _-]?(?:code|status)[\"']?[ :=]+(?:-?[1-9]|0:[1-9])|\bexit[ _-]?codes\b.{0,80}?[^\w.]-[1-9]"
-    r"|\brc[ :=]+-?[1-9]"
+    rf"|\b(?:exit(?:ed)?(?: with)?|return)[ _-]?(?:code|status|value)[\"']?{IS}(?:-?[1-9]|0:[1-9])"
+    r"|\bexit[ _-]?codes\b.{0,80}?[^\w.]-[1-9]"
+    r"|\b(?:rc|retcode|errorcode)[ :=]+-?[1-9]"
     # A shell or a launcher says how its child ended.
     rf"|(?:line \d+: +\d+ *|^\[\d+\][ +-]*|^[+-]? +|\btask \d+: *|^\w+: *){CHILD}\b"
     rf"|^(?:{CHILD}|Terminated)(?:: \d+)?(?: *\(core dumped\))?\s*$",
@@ -77,8 +84,8 @@ EXIT = re.compile(
 )
 VERDICT = re.compile(
     r"\bbuild (?:failed|failure|errored|broken|stopped|aborted|marked)"
-    r"|\b(?:job|task|step|stage|workflow|pipeline|compilation|tests?|command|script|target|goal|process|run|child|worker|rank|"
-    r"container|pod|node|execution)\b[^.]{0,60}\b(?:failed|failure|errored|aborted|killed|died|crashed)\b"
+    r"|\b(?:job|task|step|stage|workflow|pipeline|compilation|tests?|command|script|target|goal|process|run|"
+    r"child|worker|rank|container|pod|node|execution)\b[^.]{0,60}\b(?:failed|failure|errored|aborted|killed|died|crashed)\b"
     r"|\w*make(?:\[\d+\])?: \*\*\*|recipe for target|root cause|first observed failure",
     re.I,
 )
@@ -88,14 +95,18 @@ NONE = re.compile(
     # `rank 0 failed` counts nothing.
     r"|(?<![\w.])0 (?:\w+ )?(?:(?:errors|failures|exceptions|warnings|problems|tests failed)\b|(?:error|warning)\(s\))"
     r"|(?:^|[,;:(|] ?|\b(?:and|with) )0 (?:\w+ )?(?:failed|failing|error|failure)\b"
-    r"|(?<![A-Za-z])(?:errors?|failures?|failed|exceptions?)[\"']?\s{0,40}[:=]\s{0,9}(?:0(?:\.0+)?|none|false|\[\]|null)"
+    r"|(?<![\w./])0 ?(?:/|(?:out )?of) ?\d+ (?:\w+ )?(?:failed|failing|failures?|errors?)\b|^\W{0,4}fail 0\b"
+    r"|(?<![A-Za-z])(?:errors?|failures?|failed|exceptions?)(?:[ _](?:\w{2,20}s|count)|\(s\))?[\"']?\s{0,40}[:=]\s{0,9}"
+    r"(?:0(?:\.0+)?|none|false|\[\]|null)"
     r"(?=[\"']?\s*(?:$|[,;|)}\]]|\w+[\"']?[:=]))"
     r"|\b(?:nans?|infs?|missing|invalid|duplicates?|overflows?|timeouts?|lost|bad|corrupt\w*|unresolved|rejected|evicted"
     r"|errored|ecc|xid|uncorrectable)(?: [\w-]+){0,2} ?[:=]\s*(?:0\b(?![./]?\d)|false\b)"
     r"|(?<![\w.])0 (?:nans?|infs?|missing|invalid|duplicates?|corrupt\w*|lost|bad|unsupported|rejected|critical|unhealthy"
     r"|stalls?|timeouts?|preempt\w+|evict\w+|issues|offen[cs]es|stragglers|unused)\b"
-    r"|exit(?:ed)? (?:code|status|with)[ :=]*['\"]?0\b"
-    r"|\b(?:return(?:ed|s)?|terminat\w+|finish\w*|completed?|exit\w*)\b.{0,40}?\b(?:code|status|exitcode)[ :=]*[('\"]?0\b(?!\.\d)",
+    rf"|\b(?:exit(?:ed)?(?: with)?|return)[ _-]?(?:code|status|value)[\"']?{IS}0\b(?!\.\d|:[1-9])"
+    r"|\bexit(?:ed)? (?:with (?:0|zero)|normally)\b"
+    r"|\b(?:return(?:ed|s)?|terminat\w+|finish\w*|completed?|exit\w*)\b.{0,40}?\b(?:code|status|exitcode)"
+    rf"{IS}0\b(?!\.\d|:[1-9])",
     re.I,
 )
 EXPECTED = re.compile(r"expected (?:error|failure|exception)|not an error|continue-on-error|allowed to fail", re.I)
@@ -146,8 +157,11 @@ SETS = re.compile(
 )
 # Nothing of what a job needs.
 NEEDED = r"(?:samples|images|files|items|records|rows|examples|batches|shards|classes|parameters|weights|tensors|tests|\w+\(s\))"
+CAME = r"(?:kept|match\w*|loaded|read|written|wrote|valid|usable|accepted|delivered)"
 EMPTY = re.compile(
     rf"\b(?:found|loaded|collected|read|got|selected|are) 0 (?:\w+ )?{NEEDED}(?!\w)"
+    # Of all that there was nothing came through: `kept 0 of 100 rows`.
+    rf"|\b{CAME}:? 0 of [1-9]|\b0 of [1-9]\d* (?:\w+ )?{CAME}\b"
     rf"|^\W*0 (?:\w+ )?{NEEDED} (?:found|loaded|matched|selected|available|read|in)\b|\btotal (?:\w+ )?{NEEDED} ?[:=] ?0\b(?!\.)",
     re.I,
 )

@@ -22,9 +22,6 @@ LIMIT = re.compile(
     re.I,
 )
 PUT_DOWN = re.compile(r"\b(?:was|were|been) (?:cancell?ed|terminated|interrupted)\b", re.I)
-# Of all that there was nothing came through: `kept 0 of 100 rows`.
-CAME = r"(?:kept|remain\w*|left|match\w*|loaded|read|written|wrote|valid|usable|accepted|delivered)"
-NONE_OF = re.compile(rf"\b{CAME}:? 0 of [1-9]|\b0 of [1-9]\d* (?:\w+ )?{CAME}\b", re.I)
 PHRASES = (
     ("out of", re.compile(r"out of (?:memory|disk|space|range|bounds|resources|host memory)", re.I), "fatal"),
     ("out of ", re.compile(r"\bout of (?:date|sync)\b", re.I), "refusal"),
@@ -63,7 +60,6 @@ PHRASES = (
     ("in use", re.compile(r"\balready in use\b", re.I), "refusal"),
     ("dump", re.compile(r"core dumped", re.I), "fatal"),
     ("n't", re.compile(r"\b(?:ca|could|does|did|is|are|was|were|wo|has|have|had)n't\b", re.I), "refusal"),
-    ("of ", NONE_OF, "refusal"),
     ("renamed ", re.compile(r"\brenamed (?:to|from)\b", re.I), "refusal"),
     ("too ", re.compile(r"\btoo (?:many|large|long|few|small|big|old|deep)\b", re.I), "refusal"),
 )

@@ -20,7 +20,8 @@ from tracewinnow.transforms.roles import role_of
 from tracewinnow.transforms.score import Repeats, View, first_lines, repeats
 from tracewinnow.transforms.silence import last_words
 
-REMEMBERED = 64 << 20  # bytes of templates and shapes
+REMEMBERED = 128 << 20  # bytes of templates, shapes, and what stands around them:
+AROUND = 400  # bytes of a template and its shape as Python holds them, without their text
 
 DIGITS = bytes.maketrans(b"123456789", b"0" * 9)
 UNASKED = 2  # whether signals hang on a number is asked when a second line of the template is met: it takes as long as to look
@@ -144,7 +145,7 @@ def _look(template: bytes, known: Kind | None, line: str, shape: bytes) -> Kind:
         _known.clear()
         _size = 0
     if known is None:
-        _size += len(template) + len(shape)
+        _size += len(template) + len(shape) + AROUND
         kind = Kind(0, role_of(template), int(name_of(template), 16), 0, shape)
     else:
         kind = known

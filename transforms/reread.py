@@ -16,7 +16,7 @@ from tracewinnow.models.denoiser.wordpiece import WordPiece
 from tracewinnow.transforms.classify import ACTIONABLE
 from tracewinnow.transforms.features import probabilities
 from tracewinnow.transforms.judge import RULES
-from tracewinnow.transforms.passages import known_of, passage
+from tracewinnow.transforms.passages import known_names, known_of, passage
 from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.score import Floats, View, sorted_groups
 from tracewinnow.transforms.words import bits_of
@@ -113,8 +113,12 @@ def _load(folder: Path) -> Encoder | str:
     said = os.environ.get("TRACEWINNOW_DENOISER")
     if said in (FAST, RULES):
         return f"TRACEWINNOW_DENOISER says {said}"
+    if said:
+        return f"TRACEWINNOW_DENOISER says {said!r}: give {RULES!r} or {FAST!r}, or nothing for all models"
     try:
         model, words = registry.content(FILE, folder), registry.arrays(WORDS, folder)
+        if [str(one) for one in words["known_names"]] != known_names():
+            return "the encoder was made for other signals than this version has"
         return Encoder(model, WordPiece(words["pieces"].tolist()), str(words["version"]))
     except ImportError:
         return "ONNX Runtime is not installed: pip install 'tracewinnow[winnow]'"

@@ -25,9 +25,9 @@ DONE = int(bits_of("passed", "fetch", "lifecycle"))
 REASON = int(bits_of("error_label", "raised", "exception", "fatal", "timeout", "nonfinite", "hardware"))
 ENDS = (
     "exit", "return", "status", "kill", "died", "terminat", "finish", "complete", "fail", "abort", "fault", "bus error", "signal",
-    "rc=", "rc:", "rc ", "illegal instruction", "floating point", "non-zero", "nonzero",
+    "rc=", "rc:", "rc ", "retcode", "illegal instruction", "floating point", "non-zero", "nonzero",
 )  # fmt: skip
-NOTHING = ("0", "no ", "zero", "without", "none", "false", "[]", "null")
+NOTHING = ("0", "no ", "normally", "zero", "without", "none", "false", "[]", "null")
 TRACES = ("trace", "caused by", "exception", "goroutine", "thread", "panic")
 
 
@@ -117,7 +117,7 @@ def ends(text: str) -> str:
     return text if len(text) <= LOOKED_AT else f"{text[: LOOKED_AT - TAIL]} {text[-TAIL:]}"
 
 
-NUMBER = re.compile(r"(?<![\w.])-?\d+")
+NUMBER = re.compile(r"(?<![\w.])-?\d+|\d+")
 COUNTED = BIT["summary"] | BIT["exit"] | BIT["none"]
 OTHERWISE = (("0",), ("1",), ("-1",), ("0", "1"), ("1", "0"))  # numbers that a line may have instead
 
@@ -145,6 +145,6 @@ def counted(text: str, bits: int) -> int:
         found |= patterns.EMPTY.search(text) is not None and BIT["summary"]
     if ended:
         found |= patterns.EXIT.search(text) is not None and BIT["exit"]
-    if (ended or bits & WRONG) and not found & BIT["summary"] and holds(lower, NOTHING):
+    if (ended or bits & WRONG) and not found and holds(lower, NOTHING):
         found |= patterns.NONE.search(text) is not None and BIT["none"]
     return found

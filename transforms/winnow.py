@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from tracewinnow.schemas.errors import BadUse
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.pieces import SIZE, traces, winnow_pieces
@@ -24,8 +25,18 @@ def winnow(
 
     text: a whole log; bytes may be UTF-8, or UTF-16 or UTF-32 with a byte order mark; what is no text comes through as replacement
     characters. budget: the most tokens that `text` of the result has. query: what the reader asks. reference: logs of healthy runs
-    of the same job, or their profile. workload: what kind of job this is, in a word. Raises BadUse for a budget that cannot be.
+    of the same job, or their profile. workload: what kind of job this is, in a word. Raises BadUse for a budget that cannot be,
+    and for arguments of other types.
     """
+    for name, value, kinds in (
+        ("text", text, (str, bytes)),
+        ("query", query or "", (str,)),
+        ("workload", workload or "", (str,)),
+    ):
+        if not isinstance(value, kinds):
+            raise BadUse(
+                f"{name} is of type {type(value).__name__}: give {' or '.join(kind.__name__ for kind in kinds)}"
+            )
     options = Options(budget, query or "", workload or "", profile(reference))
     return winnow_pieces(cut(text), options)
 
@@ -40,8 +51,11 @@ def profile(reference: Reference | str | bytes | Sequence[str | bytes] | None) -
     """The profile of healthy logs."""
     if reference is None or isinstance(reference, Reference):
         return reference
+    logs = [reference] if isinstance(reference, (str, bytes)) else reference
+    if not isinstance(logs, Sequence) or not all(isinstance(log, (str, bytes)) for log in logs):
+        raise BadUse("reference is the text of healthy logs (str or bytes, or a list of them), or a Reference")
     found = Reference()
-    for log in [reference] if isinstance(reference, (str, bytes)) else reference:
+    for log in logs:
         found.add(names_of(cut(log)))
     return found
 

@@ -76,7 +76,7 @@ STARTS = tuple((word[:-1], BIT[name]) for name, words in WORDS.items() for word 
 
 WORD = re.compile(r"[A-Za-z+-][^\s\"'`(),;:=\[\]{}<>|\\*#]*")
 RAISES = re.compile(
-    r"(?:[\w$]+[.$])*(?:(?!On[A-Z])[A-Z]\w*(?:Error|Exception|Failure|Fault|Panic|Interrupt|Exceeded)s?|Stop(?:Async)?Iteration)$"
+    r"(?:[\w$.]*[.$])?(?:(?!On[A-Z])[A-Z]\w*(?:Error|Exception|Failure|Fault|Panic|Interrupt|Exceeded)s?|Stop(?:Async)?Iteration)$"
     r"|(?:\w+\.)*(?:exceptions?|errors?|exc)\.(?!(?:New|Is|As|Wrap|Join)\b)[A-Z]\w+$"
 )
 STATUS = re.compile(r"[A-Z]{3,}(?:_[A-Z]{2,})+$")  # RESOURCE_EXHAUSTED, CUDA_ERROR_LAUNCH_FAILED

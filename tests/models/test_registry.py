@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from tracewinnow.models import registry
 from tracewinnow.models.registry import ModelUnavailable
 
+NPY = io.BytesIO()
+np.save(NPY, np.zeros(3))
 VALUES = {"weights": np.arange(6, dtype=np.float16).reshape(2, 3), "bias": np.zeros(3, np.float32)}
 
 
@@ -29,7 +32,7 @@ def test_equal_arrays_equal_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", ["flipped", "short", "absent", "no manifest", "not named", "manifest of something else"]
+    "damage", ["flipped", "short", "absent", "no manifest", "not named", "manifest of something else", "deep"]
 )
 def test_another_file_is_refused(tmp_path: Path, damage: str) -> None:
     registry.save("one.npz", VALUES, {}, tmp_path)
@@ -45,13 +48,15 @@ def test_another_file_is_refused(tmp_path: Path, damage: str) -> None:
         (tmp_path / "manifest.json").unlink()
     elif damage == "not named":
         (tmp_path / "manifest.json").write_text('{"files": {}}')
+    elif damage == "deep":
+        (tmp_path / "manifest.json").write_text("[" * 200_000)
     else:
         (tmp_path / "manifest.json").write_text("[1]")
     with pytest.raises(ModelUnavailable):
         registry.arrays("one.npz", tmp_path)
 
 
-@pytest.mark.parametrize("raw", [b"", b"PK\x03\x04" + b"x" * 100, b"junk"])
+@pytest.mark.parametrize("raw", [b"", b"PK\x03\x04" + b"x" * 100, b"junk", NPY.getvalue()])
 def test_a_file_that_is_none_is_refused_though_the_manifest_names_it(raw: bytes, tmp_path: Path) -> None:
     registry.put("one.npz", raw, {}, tmp_path)
     with pytest.raises(ModelUnavailable, match="cannot be read"):

@@ -12,7 +12,7 @@ import tracewinnow
 from tracewinnow.models import registry
 from tracewinnow.transforms import features, preprocess
 from tracewinnow.transforms import judge as judging
-from tracewinnow.transforms.judge import Judge, judge
+from tracewinnow.transforms.judge import Judge, judge, load
 from tracewinnow.transforms.reading import read
 from tracewinnow.transforms.score import score
 
@@ -63,6 +63,15 @@ def test_the_rules_answer_where_the_environment_says_so(monkeypatch: pytest.Monk
     ]
     assert "CUDA out of memory" in result.text
     assert result.content_address != with_model.content_address
+
+
+@pytest.mark.parametrize(
+    "part", ["text_weights", "text_bias", "signal_weights", "low", "hidden", "threshold", "out", "bias"]
+)
+def test_arrays_that_do_not_fit_are_no_model(part: str) -> None:
+    found = registry.arrays("denoiser.npz")
+    with pytest.raises(registry.ModelUnavailable, match="fit"):
+        load({**found, part: found[part][:-1]})
 
 
 @pytest.mark.parametrize("damage", ["absent", "changed"])

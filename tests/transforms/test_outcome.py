@@ -96,6 +96,59 @@ def test_the_last_exit_status_is_the_last_word(last: str, zero: list[int], code:
     assert found["saved_5"] == (not any(code))
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "exit_code=1", '"exit_code": 137,', "'returncode': 1", "returned 1", "exited (137) 3 minutes ago", "exited with code 0x1",
+        "code 3221225477", "return code negsignal.sigkill", "exitcode=0:9", "exit code is 137", "exit 1",
+    ],
+)  # fmt: skip
+def test_codes_that_are_not_zero(line: str) -> None:
+    assert module.CODE.search(line)
+    assert not module.ZERO.search(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["exit_code=0", '"exit_code": 0', "returned 0", "exited (0)", "exitcode=0:0", "exit code: [0]", "exit 0"]
+)
+def test_codes_that_are_zero(line: str) -> None:
+    assert module.ZERO.search(line)
+    assert not module.CODE.search(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "status: 100% complete",
+        "status: 10/10 complete",
+        "all done, code 1.80",
+        "status 200",
+        "status: 0%",
+        "returned 0 rows",
+        "opcode 3",
+    ],
+)
+def test_what_is_no_exit_code(line: str) -> None:
+    assert not module.CODE.search(line)
+    assert not module.ZERO.search(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["finished with errors", "completed with failures", "Finished: UNSTABLE", "done: failed"]
+)
+def test_an_end_that_went_wrong_is_none_that_went_well(line: str) -> None:
+    reading = read([*STEPS, line])
+    rules = score(reading.view)
+    found = dict(zip(names(), features(reading.view, reading.shown, rules, rules), strict=True))
+    assert found["done_1"] == 0
+
+
+def test_an_outcome_model_that_does_not_fit_is_none(tmp_path: Path) -> None:
+    found = registry.arrays(module.FILE)
+    registry.save(module.FILE, {**found, "weights": found["weights"][:-1]}, {}, tmp_path)
+    assert "not one for each" in str(shipped(tmp_path))
+
+
 def test_the_shift_is_graded_and_bounded() -> None:
     reading, p = sure(COMPLETED)
     before = np.log(p[:, 0] / (1 - p[:, 0]))

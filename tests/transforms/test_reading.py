@@ -64,6 +64,16 @@ def test_one_number_may_say_otherwise_than_another_in_the_line(before: list[str]
     assert [bool(bits & bits_of("none")) for bits in found] == [False, True]
 
 
+def test_what_was_read_before_changes_nothing() -> None:
+    line, other = "kept 0 of 100 rows", "kept 5 of 100 rows"
+    forget()
+    alone = read([line]).view.bits[0]
+    forget()
+    read([other])
+    assert read([line]).view.bits[0] == alone
+    assert read([other, line]).view.bits[1] == alone
+
+
 def test_names_are_those_of_the_templates() -> None:
     found = read(["step 1", "step 2", "other", "step 3"])
     assert [found.template_name(line) for line in range(4)] == [
@@ -77,6 +87,7 @@ def test_names_are_those_of_the_templates() -> None:
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     forget()
     monkeypatch.setattr(reading, "REMEMBERED", 10_000)
+    monkeypatch.setattr(reading, "AROUND", 0)
     for number in range(50):
         read([f"line {'abcdefghij'[number % 10] * (number + 5)} of its own" for _ in range(3)])
         assert sum(len(template) + len(kind.shape) for template, kind in reading._known.items()) < 11_000

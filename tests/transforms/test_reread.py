@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tracewinnow
+from tracewinnow.models import registry
 from tracewinnow.models.denoiser.encoder import Encoder
 from tracewinnow.transforms import reread as again
 from tracewinnow.transforms.reading import read
@@ -123,3 +124,15 @@ def test_without_it_the_fast_model_answers_and_the_result_says_so(monkeypatch: p
 
 def test_an_absent_file_is_a_reason(tmp_path: Path) -> None:
     assert "encoder.onnx" in str(encoder(tmp_path))
+
+
+def test_an_encoder_of_other_signals_is_none(tmp_path: Path) -> None:
+    words = registry.arrays("words.npz")
+    registry.put("encoder.onnx", registry.content("encoder.onnx"), {}, tmp_path)
+    registry.save("words.npz", {**words, "known_names": words["known_names"][:-1]}, {}, tmp_path)
+    assert "other signals" in str(encoder(tmp_path))
+
+
+def test_a_word_in_the_environment_that_nobody_knows_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACEWINNOW_DENOISER", "RULES")
+    assert "'RULES': give 'rules' or 'fast'" in str(encoder(tmp_path))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracewinnow.transforms.signals import look
+from tracewinnow.transforms import reading
+from tracewinnow.transforms.signals import COUNTED, counted, hangs, look
 from tracewinnow.transforms.words import BIT, NAMES
 
 
@@ -41,6 +43,23 @@ def said(text: str) -> set[str]:
         ("3 failed, 20 passed in 4.5s", {"failed", "summary", "passed"}),
         ("command exited with 1.", {"exit"}),
         ("##[error]Bash exited with code '1'.", {"exit", "error_label"}),
+        ("[1]+  Exit 1   python train.py", {"exit"}),
+        ("docs: exit 1 (11.95 seconds) /home/ci> sphinx-build", {"exit"}),
+        ("gcc failed: (Exit 1): gcc failed: error executing command", {"exit"}),
+        ("Exit code is 137", {"exit"}),
+        ("exit code = [ 1 ]", {"exit"}),
+        ("Exit value: 2", {"exit"}),
+        ("ended with status 1", {"exit"}),
+        ("ExitCode=0:9", {"exit"}),
+        ("died with <Signals.SIGKILL: 9>.", {"exit"}),
+        ("MPI_ABORT was invoked on rank 0 in communicator MPI_COMM_WORLD with errorcode 1.", {"exit"}),
+        ('{"event": "finished", "exit_code": 1, "error": null}', {"exit"}),
+        ("process exited with code 1 (0 warnings)", {"exit"}),
+        ("1 of 40 shards failed", {"summary"}),
+        ("failed tasks: 3", {"summary"}),
+        ("# fail 1", {"summary"}),
+        ("Executed 3 out of 5 tests: 2 tests pass, 1 fails locally", {"summary"}),
+        ("kept 0 of 100 rows", {"summary"}),
         ("/opt/run.sh: line 12: 48213 Killed                  python train.py", {"fatal", "exit"}),
         ("[1]+  Segmentation fault      (core dumped) ./train", {"fatal", "exit"}),
         ("srun: error: node01: task 3: Killed", {"fatal", "exit", "error_label"}),
@@ -117,6 +136,15 @@ def test_trouble(text: str, says: set[str]) -> None:
         ("test_error_handling ... ok", {"error"}),
         ("0 failures, 0 errors", {"summary"}),
         ("process finished with exit code 0", {"exit"}),
+        ("exit 5 workers", {"exit"}),
+        ("finished with status '200'", {"exit"}),
+        ('{"event": "finished", "exit_code": 1, "error": null}', {"none"}),
+        ("process exited with code 1 (0 warnings)", {"none"}),
+        ("40 succeeded, 0/40 failed", {"summary"}),
+        ("0 of 40 failed", {"summary"}),
+        ("0 out of 40 shards failed", {"summary"}),
+        ("Retry attempt 1 of 1 after error: quota", {"summary"}),
+        ("kept 5 of 100 rows", {"summary", "refusal"}),
         ("don't forget to push", {"refusal"}),
         ("number of nan iterations: 0", {"nan_value"}),
         ("loading info.txt", {"error", "failed", "fatal", "exception"}),
@@ -131,6 +159,68 @@ def test_trouble(text: str, says: set[str]) -> None:
 )
 def test_what_only_looks_like_trouble(text: str, not_said: set[str]) -> None:
     assert not (not_said & said(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0/40 failed", "failed tasks: 0", "Number of failed shards: 0", "failed_tests=0", "error_count=0", "error(s): 0",
+        "# fail 0", "exit value 0", "Exit value is 0", "exited with zero", "exited normally", "ExitCode=0:0",
+        "returncode was 0", "exit code = [ 0 ]",
+    ],
+)  # fmt: skip
+def test_that_nothing_went_wrong_is_seen(text: str) -> None:
+    assert "none" in said(text)
+    assert not {"exit", "summary"} & said(text)
+
+
+NUMBERED = (
+    "kept of rows exit code exited with status failed tests errors returned = : ( ) out of signal rc found images warnings"
+    " 1 0 5 12 0.0 -9 /"
+)
+
+
+@given(st.lists(st.sampled_from(NUMBERED.split()), min_size=1, max_size=9), st.data())
+@settings(max_examples=300)
+def test_what_hangs_on_a_number_is_among_what_is_looked_at_again(words: list[str], data: st.DataObject) -> None:
+    """What is remembered of a line is used for others of its shape, in which other digits stand."""
+    line = " ".join(words)
+    other = re.sub(r"\d", lambda _: str(data.draw(st.integers(0, 9))), line)
+    if reading.shape_of(line) == reading.shape_of(other):
+        assert look(line) & ~COUNTED == look(other) & ~COUNTED
+        if counted(line, look(line)) != counted(other, look(other)):
+            assert hangs(line, look(line))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "a$",
+        "A.",
+        "a_",
+        "x1.",
+        "$",
+        "exit ",
+        "failed ",
+        "(",
+        "'",
+        '"',
+        "0 of ",
+        "=",
+        ": ",
+        "[",
+        "::",
+        "\\",
+        "a/",
+        "-",
+        "0x",
+    ],
+)
+def test_no_line_takes_long(part: str) -> None:
+    begun = time.process_time()
+    look(part * (600 // len(part)))
+    look("x" + part * (598 // len(part)) + "Error")
+    assert time.process_time() - begun < 0.5
 
 
 WRONG = set(NAMES[: NAMES.index("summary")])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -182,3 +183,46 @@ def test_random_bytes_of_any_kind() -> None:
     rng = random.Random(4)
     for size in (1, 10, 1000, 100_000):
         assert tracewinnow.winnow(rng.randbytes(size), budget=80).tokens_after <= 80
+
+
+@pytest.mark.parametrize("budget", [9, 15, 23, 24, 100])
+def test_what_fits_whole_is_shown_whole_under_the_smallest_budget(budget: int) -> None:
+    text = "starting\nError: disk full\nbye"
+    trace = tracewinnow.winnow(text, budget=budget)
+    assert trace.text == text
+    assert sum(one.lines_kept for one in trace.classes) == 3
+
+
+def test_under_a_small_budget_gaps_are_marked_where_they_fit() -> None:
+    lines = ["starting", *(f"step {i}" for i in range(30)), "Error: disk full", "bye"]
+    assert tracewinnow.winnow("\n".join(lines), budget=16).text == "…1-31\nError: disk full\n…33"
+    assert tracewinnow.winnow("\n".join(lines), budget=4).text == "Error: disk full"
+    assert tracewinnow.winnow("\n".join(lines), budget=3).text == "Error:…"
+
+
+def test_under_a_small_budget_the_likeliest_line_gives_way_to_no_shorter_one() -> None:
+    cause = "RuntimeError: shape mismatch: expected three by five by seven, found one"
+    for budget in range(3, 24):
+        text = tracewinnow.winnow("\n".join([*["fine"] * 40, cause, *["fine"] * 40]), budget=budget).text
+        assert "RuntimeError" in text
+        assert cause in text or text.endswith("…")
+
+
+def test_half_a_pair_in_the_workload_does_no_harm() -> None:
+    assert tracewinnow.winnow("x", workload="a \ud800").versions["workload"] == "a \ufffd"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"text": None}, "text is of type NoneType"),
+        ({"text": ["a", "b"]}, "text is of type list"),
+        ({"text": "a", "query": 5}, "query is of type int"),
+        ({"text": "a", "workload": 3}, "workload is of type int"),
+        ({"text": "a", "reference": 5}, "reference is the text"),
+        ({"text": "a", "reference": [5]}, "reference is the text"),
+    ],
+)
+def test_an_argument_of_another_type_is_named(arguments: dict[str, Any], named: str) -> None:
+    with pytest.raises(BadUse, match=named):
+        tracewinnow.winnow(**arguments)

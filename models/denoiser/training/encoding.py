@@ -20,6 +20,7 @@ from tracewinnow.models.denoiser.training.dataset import Study
 from tracewinnow.models.denoiser.training.fit import Lines
 from tracewinnow.models.denoiser.training.passages import Floats, Ints, Rows, kinds, rows_of, thinned
 from tracewinnow.models.denoiser.wordpiece import WordPiece
+from tracewinnow.transforms.passages import known_names
 from tracewinnow.transforms.reread import FILE, WORDS
 
 COMMON = 14_000  # pieces of the pre-trained vocabulary that stay, the most frequent; behind them only what the labelled logs hold
@@ -83,7 +84,11 @@ def written(net: encoder.Net, rows: Rows, out: Path, words: WordPiece, tell: Cal
         **parity(net, rows, whole, small, words),
     }
     facts["sha256"] = registry.put(FILE, small, {"facts": dict(facts)}, out)
-    pieces = {"pieces": np.array(list(words.number)), "version": np.array(facts["sha256"][:12])}
+    pieces = {
+        "pieces": np.array(list(words.number)),
+        "known_names": np.array(known_names()),
+        "version": np.array(facts["sha256"][:12]),
+    }
     registry.save(WORDS, pieces, {"facts": {"of": FILE}}, out)
     tell(f"encoder: {len(small) / 1e6:.1f} MB; {facts}")
     return facts

@@ -223,7 +223,11 @@ def again(folder: Path = registry.FOLDER) -> dict[str, Any]:
     registry.arrays(FILE, folder)
     if not (folder / "figures.json").exists():
         raise registry.ModelUnavailable(f"no figures.json stands beside the model in {folder}")
-    figures: dict[str, Any] = json.loads((folder / "figures.json").read_text())
-    if figures["model"]["sha256"] != hashlib.sha256((folder / FILE).read_bytes()).hexdigest():
+    try:
+        figures: dict[str, Any] = json.loads((folder / "figures.json").read_text())
+        known = figures["model"]["sha256"]
+    except (ValueError, KeyError, TypeError, RecursionError) as wrong:
+        raise registry.ModelUnavailable(f"figures.json in {folder} is damaged: {wrong!r}") from wrong
+    if known != hashlib.sha256((folder / FILE).read_bytes()).hexdigest():
         raise registry.ModelUnavailable(f"figures.json in {folder} is of another model than {FILE} beside it")
     return figures

@@ -89,7 +89,7 @@ def spool_directory(spool: str | os.PathLike[str] | None, environ: Mapping[str, 
         directory.mkdir(mode=0o700, exist_ok=True)
         owner = directory.lstat()
         if directory.is_symlink() or owner.st_uid != os.getuid():
-            raise PermissionError(f"{directory} belongs to somebody else; name another with spool=")
+            raise PermissionError(f"{directory} belongs to somebody else: name another folder")
     if not os.access(directory, os.W_OK | os.X_OK):
         raise PermissionError(f"{directory} cannot be written")
     return directory

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tracewinnow.brokers import wrong_address
 from tracewinnow.logger import arguments, hooks, identity, session, spool, spool_writer, wire
 from tracewinnow.logger.capture import Companion
 
@@ -355,6 +356,8 @@ def start(
         run = Run(identity.spool_directory(spool), who)
         if str(accelerator).lower() != who.identity.accelerator:
             run._warn(f'accelerator is "tpu", "gpu" or "cpu", not {accelerator!r}; taken as "cpu"')
+        if trouble := wrong_address(who.bootstrap):
+            run._warn(f"{trouble}. Nothing is sent; what is recorded stays in the spool")
     except Exception as wrong:  # noqa: BLE001
         run = Run(None, None)
         run.failed(f"nothing is recorded: {wrong}")

@@ -14,6 +14,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from tracewinnow.brokers import wrong_address
 from tracewinnow.logger import outbox
 from tracewinnow.schemas.errors import BadInput
 
@@ -31,6 +32,8 @@ class Sender:
     acked: every batch before it is in the broker. acknowledged: how many are by us. refused: those it will never take.
 
     error: the last reason for not getting on, for people; "" while all is well.
+
+    Raises BadInput for addresses of brokers that cannot be.
     """
 
     def __init__(
@@ -54,6 +57,8 @@ class Sender:
         self._generation = 0
         self._saved = first
         self._resume_at = 0.0
+        if trouble := wrong_address(bootstrap):
+            raise BadInput("bad-bootstrap", trouble)
         self._config: dict[str, Any] = {
             "bootstrap.servers": bootstrap,
             "enable.idempotence": True,

@@ -197,7 +197,7 @@ class Shipper:
             why = self.problem or (self.sender.error if self.sender else "") or "the broker does not answer"
             return (
                 f"tracewinnow: {count} {'batch is' if count == 1 else 'batches are'} in {self.directory} ({why}). "
-                f"Send with: tracewinnow sync {self.directory} --bootstrap {self.known.bootstrap}"
+                f"Send with: tracewinnow sync {self.directory} --bootstrap {self.known.bootstrap if self.sender else 'HOST:PORT'}"
             )
         return f"tracewinnow: {self.problem}" if self.problem else ""
 

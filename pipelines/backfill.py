@@ -11,7 +11,7 @@ from typing import Any
 import apache_beam as beam
 
 from tracewinnow.pipelines import files, graph
-from tracewinnow.pipelines.file_source import ReadFileFn
+from tracewinnow.pipelines.file_source import DAMAGED_FILES, ReadFileFn
 from tracewinnow.pipelines.files import Task
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.run import run_here, submit
@@ -88,13 +88,22 @@ def construct(pipeline: beam.Pipeline, tasks: Sequence[Task], settings: Settings
     graph.whole(records, settings)
 
 
-def backfill(tasks: Sequence[Task], settings: Settings, report: Callable[[list[Task], dict[str, int]], None]) -> None:
-    """Run all tasks here, group by group; blocks. Raises what a step raised: what was ticked off stays so."""
+def backfill(
+    tasks: Sequence[Task],
+    settings: Settings,
+    report: Callable[[list[Task], dict[str, int]], None],
+    damaged: Callable[[str], None] = LOG.warning,
+) -> None:
+    """Run all tasks here, group by group; blocks. Raises what a step raised: what was ticked off stays so.
+
+    damaged: called with the reason of a dead letter for each file that is not whole, before the report of its group.
+    """
     store = open_objects(settings.warehouse)
     done = done_before(store)
     ends = {task.path: task.stop for task in sorted(tasks, key=lambda task: task.stop)}
     for group in groups(tasks):
-        counters = run_here(lambda pipeline, group=group: construct(pipeline, group, settings))  # type: ignore[misc]
+        told: dict[str, set[str]] = {}
+        counters = run_here(lambda pipeline, group=group: construct(pipeline, group, settings), told)  # type: ignore[misc]
         for task in group:
             seen = max(task.stop, done.get(task.path, {}).get("seen", 0))
             # The rest of a line that is being written comes later: then the line is read again, whole.
@@ -102,6 +111,8 @@ def backfill(tasks: Sequence[Task], settings: Settings, report: Callable[[list[T
             head = files.head_of(Path(task.path), seen)
             done[task.path] = {"head": head, "seen": seen, "size": size, "base_ns": task.base_ns}
         store.put(STATE, json.dumps(done, sort_keys=True).encode())
+        for reason in sorted(told.get(DAMAGED_FILES, ())):
+            damaged(reason)
         report(group, counters)
 
 

@@ -7,7 +7,6 @@ writes are the names and bytes that the next would write.
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import os
@@ -22,6 +21,7 @@ from typing import Any
 
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.records import WindowKey
+from tracewinnow.schemas.errors import TracewinnowError
 
 MOST = 4  # builders; each takes about 250 MB
 READY = "ready\n"
@@ -67,11 +67,20 @@ class Builders:
                     return keys, {"error": f"the building process ended with code {process.wait()}"}
 
     def wait(self) -> None:
-        """Until all are ready, or have died, for START_SECONDS at most. Only before the first request."""
+        """Until all are ready, for START_SECONDS at most. Only before the first request.
+
+        Raises TracewinnowError where one has died: what it died of would end each that is started in its place.
+        """
         until = time.monotonic() + START_SECONDS
         for _ in self.each:
-            with contextlib.suppress(queue.Empty):
-                self.answers.get(timeout=max(0.1, until - time.monotonic()))
+            try:
+                process, row = self.answers.get(timeout=max(0.1, until - time.monotonic()))
+            except queue.Empty:
+                continue
+            if row != READY:
+                raise TracewinnowError(
+                    f"a process that builds windows ended with code {process.wait()} at its start; why stands above"
+                )
 
     def close(self) -> None:
         """End them; waits for the builds in hand, at most a minute each."""
@@ -144,8 +153,11 @@ def main() -> None:
     from tracewinnow.pipelines.retry import innermost
     from tracewinnow.transforms import tokens
 
-    here = BuildHere(Settings.from_json(sys.argv[1]))
-    here.build([])  # what is imported when it is needed is imported now
+    try:
+        here = BuildHere(Settings.from_json(sys.argv[1]))
+        here.build([])  # what is imported when it is needed is imported now
+    except TracewinnowError as wrong:
+        sys.exit(f"Error: {wrong}")
     tokens.ranks()
     gc.freeze()  # what the imports made stays: a collection need not look at it
     answers.write(READY)

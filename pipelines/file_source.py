@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.metrics import Metrics
 
 from tracewinnow.pipelines import files, rows
 from tracewinnow.pipelines.decode import DAMAGED
@@ -23,6 +24,7 @@ BATCH_BYTES = 256 << 10
 BATCH_EVENTS = 2000
 PIECE_BYTES = 128 << 10  # a longer line comes as several
 SENDER = BACKFILL + VERSION
+DAMAGED_FILES = "damaged_files"  # set of sentences among the metrics, one a file of which something could not be read
 
 
 class Cutter:
@@ -88,8 +90,11 @@ def read_task(task: Task, window_ns: int) -> Iterator[Record]:
 def _outbox(task: Task) -> Iterator[Record]:
     from tracewinnow.logger import outbox
 
+    place = -1
     for place, value in enumerate(outbox.read(Path(task.path))):
         yield record(task, place, value, task.base_ns)
+    if place < 0:  # what lacks the end of its last record alone is still being written
+        raise BadInput("damaged-file", f"{task.path} is an outbox without one whole record: nothing in it can be read")
 
 
 def _plain(task: Task, cutter: Cutter) -> Iterator[Record]:
@@ -115,20 +120,26 @@ def _json(task: Task, cutter: Cutter) -> Iterator[Record]:
 
 
 def _parquet(task: Task, cutter: Cutter) -> Iterator[Record]:
+    last_ns = task.base_ns
+    for row in _parquet_rows(task.path):
+        raw = json.dumps(row, default=str, ensure_ascii=False).encode("utf-8", "surrogateescape")
+        event, time_ns = rows.event_of(row, raw)
+        event.time_ns = last_ns = time_ns if time_ns is not None else last_ns + 1
+        yield from cutter.add(rows.job_of(row) or task.job_id, event, len(raw) + 32)
+
+
+def _parquet_rows(path: str) -> Iterator[dict[str, Any]]:
     import pyarrow
     import pyarrow.parquet
 
-    last_ns = task.base_ns
     try:
-        file = pyarrow.parquet.ParquetFile(task.path)
+        file = pyarrow.parquet.ParquetFile(path)
         for table in file.iter_batches(batch_size=1000):
-            for row in table.to_pylist():
-                raw = json.dumps(row, default=str, ensure_ascii=False).encode("utf-8", "surrogateescape")
-                event, time_ns = rows.event_of(row, raw)
-                event.time_ns = last_ns = time_ns if time_ns is not None else last_ns + 1
-                yield from cutter.add(rows.job_of(row) or task.job_id, event, len(raw) + 32)
-    except pyarrow.ArrowException as failed:
-        raise BadInput("damaged-file", f"{task.path} cannot be read as Parquet: {failed}") from failed
+            yield from table.to_pylist()
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as failed:
+        if isinstance(failed, OSError) and failed.errno is not None:  # the disk's, not the file's
+            raise
+        raise BadInput("damaged-file", f"{path} cannot be read as Parquet: {failed}") from failed
 
 
 class ReadFileFn(beam.DoFn):
@@ -136,6 +147,7 @@ class ReadFileFn(beam.DoFn):
 
     def __init__(self, settings: Settings) -> None:
         self.window_ns = settings.window_ns
+        self.damaged = Metrics.string_set("tracewinnow", DAMAGED_FILES)
 
     def process(self, task: Task) -> Iterator[Any]:
         held: list[Record] = []
@@ -148,6 +160,7 @@ class ReadFileFn(beam.DoFn):
                     yield held
                     held, size = [], 0
         except BadInput as damaged:
+            self.damaged.add(damaged.reason)
             note = ((DAMAGED, damaged.reason.encode()),)
             held.append(Record(task[0], 0, -1, task[5] // 1_000_000, b"", note))
         if held:

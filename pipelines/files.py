@@ -5,15 +5,14 @@ from __future__ import annotations
 import codecs
 import hashlib
 import io
-import lzma
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import IO, NamedTuple, cast
 
-from tracewinnow.packed import PACKED, unpacked
+from tracewinnow import packed
+from tracewinnow.packed import PACKED
 from tracewinnow.schemas.errors import BadInput, BadUse
 from tracewinnow.transforms.pieces import is_binary
 
@@ -24,16 +23,7 @@ WHOLE = (*PACKED, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # how files begin t
 STAMP = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)")
 
 
-def _zstd_error() -> type[Exception]:
-    """What zstandard raises for damaged data; its package is needed for such files alone."""
-    try:
-        import zstandard
-    except ModuleNotFoundError:
-        return ValueError
-    return zstandard.ZstdError
-
-
-DAMAGE = (EOFError, OSError, ValueError, zlib.error, lzma.LZMAError, _zstd_error())
+DAMAGE = (*packed.DAMAGE, OSError, ValueError)
 
 
 class Task(NamedTuple):
@@ -73,31 +63,88 @@ def find(paths: Iterable[str]) -> list[Path]:
     return sorted(found)
 
 
+def outside(found: Iterable[Path], given: Iterable[str], warehouse: str) -> list[Path]:
+    """The files that are not in the warehouse: what it holds are results, not logs.
+
+    Raises BadUse where a path that was given is the warehouse or in it.
+    """
+    folder = Path(warehouse.removeprefix("file://"))
+    if "://" in str(warehouse).removeprefix("file://") or not folder.is_dir():
+        return list(found)
+    folder = folder.resolve()
+    for name in given:
+        path = Path(name).resolve()
+        if path == folder:
+            raise BadUse(f"{name} is the warehouse itself: give logs, or another warehouse")
+        if folder in path.parents:
+            raise BadUse(f"{name} is in the warehouse {warehouse}: give logs that are not, or another warehouse")
+    return [path for path in found if folder not in path.resolve().parents]
+
+
 def open_plain(path: str) -> io.BufferedReader:
     """A file, decompressed where gzip, zstandard, xz or bzip2 packed it (by its first bytes, whatever its name). Raises OSError."""
     file = open(path, "rb")  # noqa: SIM115 - the caller closes it
     magic = file.read(4)
     file.seek(0)
-    found = unpacked(file, magic)
-    return found if isinstance(found, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, found))
+    found = packed.unpacked(file, magic)
+    return found if isinstance(found, io.BufferedReader) else io.BufferedReader(_Eager(found), 1 << 16)
+
+
+class _Eager(io.RawIOBase):
+    """Gives what is unpacked as it comes: to fill a buffer would lose what stands in it already where damaged data follow."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self.source = cast(io.BufferedIOBase, source)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, target: object) -> int:
+        view = memoryview(target).cast("B")  # type: ignore[arg-type]
+        found = self.source.read1(len(view))
+        view[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        if not self.closed:
+            self.source.close()
+        super().close()
+
+
+def beginning(path: str, size: int) -> bytes:
+    """Up to `size` bytes of what a file holds, unpacked; of a damaged one what stands before the damage.
+
+    Raises OSError, and BadInput where that is nothing.
+    """
+    found = b""
+    with open_plain(path) as file:
+        try:
+            while len(found) < size and (more := file.read1(size - len(found))):
+                found += more
+        except DAMAGE as damaged:
+            if not found:
+                raise BadInput("damaged-file", f"{path} cannot be decompressed: {damaged}") from damaged
+    return found
 
 
 def kind_of(path: str) -> str:
-    """What a file holds, by its content. Raises OSError, and BadInput for a compressed file that is damaged."""
+    """What a file holds, by its content. Raises OSError, and BadInput for a compressed file of which nothing can be read."""
     from tracewinnow.logger import outbox
 
     if outbox.is_outbox(Path(path)):
         return "outbox"
-    try:
-        with open_plain(path) as file:
-            head = file.read(HEAD_BYTES)
-    except DAMAGE as damaged:
-        if isinstance(damaged, (FileNotFoundError, PermissionError)):
-            raise
-        raise BadInput("damaged-file", f"{path} cannot be decompressed: {damaged}") from damaged
+    head = beginning(path, HEAD_BYTES)
     if head[:4] == PARQUET:
         return "parquet"
     return "json" if head.lstrip()[:1] == b"{" and b'"' in head else "plain"
+
+
+def without_content(path: Path) -> bool:
+    """Whether a file is empty, or an outbox that no batch was put into yet. Raises OSError."""
+    from tracewinnow.logger import outbox
+
+    size = path.stat().st_size
+    return size == 0 or (size == len(outbox.MAGIC) and outbox.is_outbox(path))
 
 
 def tasks(path: Path, job_id: str | None, done: int = 0, base_ns: int | None = None) -> Iterator[Task]:
@@ -108,8 +155,9 @@ def tasks(path: Path, job_id: str | None, done: int = 0, base_ns: int | None = N
     resolved = str(path.resolve())
     kind = kind_of(resolved)
     size = path.stat().st_size
-    with open_plain(resolved) as file:
-        head = file.read(1 << 16)
+    if without_content(path):
+        return
+    head = beginning(resolved, 1 << 16)
     if kind == "plain" and is_binary(head[:HEAD_BYTES]):
         raise BadInput("binary-file", f"{path} holds binary data, not text")
     base = base_ns if base_ns is not None else first_time(head) or path.stat().st_mtime_ns
@@ -216,7 +264,7 @@ class _Transcoded(io.RawIOBase):
     def readinto(self, target: object) -> int:
         view = memoryview(target).cast("B")  # type: ignore[arg-type]
         while not self.ready:
-            raw = self.file.read(1 << 16)
+            raw = self.file.read1(1 << 16)  # not more than there is before damage
             self.ready = self.decoder.decode(raw, final=not raw).encode("utf-8", "surrogatepass")
             if not raw:
                 break

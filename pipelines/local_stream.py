@@ -51,7 +51,8 @@ class LocalStream:
 
     builders: where they were started before; close() ends them.
 
-    Raises Transient when no broker answers, BadUse when the warehouse was begun with other windows.
+    Raises Transient when no broker answers, BadUse when the warehouse was begun with other windows, TracewinnowError when a builder
+    dies at its start.
     """
 
     def __init__(

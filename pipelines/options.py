@@ -78,6 +78,6 @@ def profile_at(path: str) -> Reference | None:
     except OSError as wrong:
         raise BadUse(f"--reference {path} cannot be read: {wrong.strerror}") from wrong
     except BadInput as wrong:
-        raise BadUse(
-            f"--reference {path}: {wrong.reason}; make one of healthy logs with `tracewinnow reference build`"
-        ) from wrong
+        build = "`tracewinnow reference build`"
+        advice = "" if build in wrong.reason else f"; make one of healthy logs with {build}"
+        raise BadUse(f"--reference {path}: {wrong.reason}{advice}") from wrong

@@ -52,8 +52,11 @@ class Prepared:
         pipeline.run()
         self.graph = runner.graph
 
-    def run(self) -> dict[str, int]:
-        """Run it, and return its counters by name. Blocks until it is done. Raises what a step raised."""
+    def run(self, told: dict[str, set[str]] | None = None) -> dict[str, int]:
+        """Run it, and return its counters by name. Blocks until it is done. Raises what a step raised.
+
+        told: takes what steps said in words, by name.
+        """
         try:
             result = FnApiRunner().run_via_runner_api(beam_runner_api_pb2.Pipeline.FromString(self.graph), self.options)
             result.wait_until_finish()
@@ -66,12 +69,15 @@ class Prepared:
         for counter in result.metrics().query()["counters"]:
             name = counter.key.metric.name
             counters[name] = counters.get(name, 0) + int(counter.committed or 0)
+        if told is not None:
+            for words in result.metrics().query()["string_sets"]:
+                told.setdefault(words.key.metric.name, set()).update(words.committed or ())
         return counters
 
 
-def run_here(construct: Callable[[beam.Pipeline], None]) -> dict[str, int]:
+def run_here(construct: Callable[[beam.Pipeline], None], told: dict[str, set[str]] | None = None) -> dict[str, int]:
     """Run a bounded graph in this process, once; see Prepared."""
-    return Prepared(construct).run()
+    return Prepared(construct).run(told)
 
 
 def submit(runner: str, construct: Callable[[beam.Pipeline], None], arguments: Sequence[str]) -> str:

@@ -40,7 +40,7 @@ class BigQueryTables:
     def __init__(
         self, project: str, dataset: str, *, method: Literal["stream", "load"] = "stream", endpoint: str | None = None
     ) -> None:
-        if not project or not dataset:
+        if not project or not dataset or "/" in dataset:
             raise BadUse("Name the project and the dataset: bq://PROJECT/DATASET.")
         self.project, self.dataset, self.method, self.endpoint = project, dataset, method, endpoint
         self._client: Any = None

@@ -12,9 +12,10 @@ from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.segments import Piece, cut
 from tracewinnow.transforms.series import Summary
 from tracewinnow.transforms.trace import Trace
+from tracewinnow.transforms.words import bits_of
 
 NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
-BARE = 24  # tokens of budget below which one shortened line is all that fits
+BARE = 24  # tokens of budget below which the likeliest line comes before all others, and what marks take
 
 
 def fill(
@@ -26,8 +27,22 @@ def fill(
     budget: int,
 ) -> tuple[str, list[Piece], list[Summary]]:
     """The text, the pieces of lines and the summaries of numbers in it: never more than `budget` tokens."""
-    if budget < BARE:
-        return bare(reading, value, summaries, budget)
+    text, pieces, told = marked(trace, reading, denoised, value, summaries, budget)
+    if holds(pieces, reading, value) if budget < BARE and len(value) else pieces or told:
+        return text, pieces, told
+    least = bare(reading, value, summaries, budget)
+    return least if least[0] else (text, pieces, told)
+
+
+def marked(
+    trace: Trace,
+    reading: Reading,
+    denoised: Denoised,
+    value: npt.NDArray[np.float32],
+    summaries: list[Summary],
+    budget: int,
+) -> tuple[str, list[Piece], list[Summary]]:
+    """The same, with a mark for every gap; no text where no line fits beside the marks."""
     explained = [render.HEADER] if budget >= render.EXPLAINED_FROM and trace.lines else []
     room = budget - sum(tokens.count(line + "\n") for line in explained)
     limit = int(room * NUMBERS_SHARE) if trace.lines else room
@@ -42,14 +57,14 @@ def fill(
     while True:
         pieces = cut(chosen, reading, denoised, costs)
         body = render.render([piece.printed() for piece in pieces], len(reading.shown))
-        marked = explained if "…" in body or "×" in body else []
-        text = "\n".join([*marked, *head, *([body] if reading.shown else [])])
+        legend = explained if "…" in body or "×" in body else []
+        text = "\n".join([*legend, *head, *([body] if reading.shown else [])])
         over = tokens.count(text) - budget
         if over <= 0:
             return text, pieces, told
         drop(chosen, value, costs, over)
         if not chosen.any():
-            return bare(reading, value, summaries, budget)
+            return "", [], []
 
 
 def drop(chosen: npt.NDArray[np.bool_], value: npt.NDArray[np.float32], costs: Costs, over: int) -> None:
@@ -62,16 +77,33 @@ def drop(chosen: npt.NDArray[np.bool_], value: npt.NDArray[np.float32], costs: C
             return
 
 
+def likeliest(reading: Reading, value: npt.NDArray[np.float32]) -> int:
+    """The line that is worth most; a blank one only where all are."""
+    blank = (reading.view.bits & bits_of("blank")) != 0
+    return int(np.argmax(value if blank.all() else np.where(blank, -np.inf, value)))
+
+
+def holds(pieces: list[Piece], reading: Reading, value: npt.NDArray[np.float32]) -> bool:
+    """Whether the likeliest line stands in one of the pieces, or another that says the same, and is whole."""
+    if not pieces:
+        return False
+    said = render.clean(reading.shown[likeliest(reading, value)]).rstrip()
+    return any(said in piece.text.split("\n") for piece in pieces)
+
+
 def bare(
     reading: Reading, value: npt.NDArray[np.float32], summaries: list[Summary], budget: int
 ) -> tuple[str, list[Piece], list[Summary]]:
-    """For a budget that holds no more than a line: the likeliest, as much of it as fits, without marks."""
+    """For a budget that holds no more than a line: the likeliest, with marks if they fit beside it, else as much of it as fits."""
     if len(value):
-        line = int(np.argmax(value))
-        text = tokens.head(render.clean(reading.shown[line]).strip(), budget)
-        return text, [Piece(line, line, text, 1, (), tokens.count(text))] if text else [], []
+        line = likeliest(reading, value)
+        said = render.clean(reading.shown[line]).rstrip()
+        text = render.render([(line + 1, line + 1, said)], len(value))
+        if not said or tokens.count(text) > budget:
+            text = said = render.beginning(said.strip(), budget)
+        return text, [Piece(line, line, said, 1, (), tokens.count(said))] if text else [], []
     if summaries:
-        text = tokens.head(render.clean(summaries[0].text), budget)
+        text = render.beginning(render.clean(summaries[0].text), budget)
         return text, [], [summaries[0]] if text else []
     return "", [], []
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -33,14 +34,16 @@ ESCAPE = re.compile(
 # What a terminal would have wiped: back to the line's start, then erase it (in either order).
 WIPED = re.compile(r"^.*(?:\r\x1b\[[02]?K|\x1b\[2K\r)(?=.)")
 BACK = re.compile(r"\x08+")
-# Set before every line by what carries it: CI systems (job and step before it, stream behind it), container runtimes. Never part of
-# the message.
+# Set before every line by what carries it: CI systems (stream behind it), container runtimes. Never part of the message.
 STAMPED = (
     r"\ufeff?\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d"
     r"(?:(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d) std(?:out|err) [FP](?: |$)|(?:\.\d{1,9})?Z(?: (?:\d\d[EO][ +])?|$))"
 )
-CARRIED = re.compile(r"(?:[^\t\n]{1,100}\t[^\t\n]{1,100}\t)?" + STAMPED)
-CARRIED_UNTABBED = re.compile(STAMPED)  # the same where there is no tab; it fails at the first character
+CARRIED = re.compile(STAMPED)
+# The same behind job and step, as CI systems print the log of a run. A level is the program's own.
+IN_JOB = re.compile(
+    r"(?!(?i:trace|debug|info|warn(?:ing)?|error|fatal|critical)\t)[^\t\n]{1,100}\t[^\t\n]{1,100}\t" + STAMPED
+)
 # A record of Docker's log files.
 RECORD = re.compile(r'\{"log":("(?:[^"\\]|\\.)*"),"stream":"std(?:out|err)"(?:,"attrs":\{[^}]*\})?,"time":"[^"]*"\}$')
 # Set by the program's own logging, or by a launcher that tells ranks apart: shown, but not judged. One blank behind it is part of
@@ -125,13 +128,16 @@ def visible(lines: Sequence[str]) -> list[str]:
         return cleaned(lines)
     shown = list(lines)
     some = compiled.uncommon(shown, LONGEST)  # the others are shown as they came
-    for number, line in zip(some, cleaned([shown[number] for number in some]), strict=True):
+    for number, line in zip(some, cleaned([shown[number] for number in some], lines), strict=True):
         shown[number] = line
     return shown
 
 
-def cleaned(lines: Sequence[str]) -> list[str]:
-    """The same, looking for everything in every line: what a line becomes does not hang on the others."""
+def cleaned(lines: Sequence[str], log: Sequence[str] | None = None) -> list[str]:
+    """The same, looking for everything in every line. log: all lines, where `lines` are only those that may hold something.
+
+    What a line becomes hangs on the others in one thing: job and step before it are a carrier's only if most lines have them.
+    """
     if not lines:
         return []
     shown = [line if len(line) <= LONGEST else shorten(line) for line in lines]
@@ -148,12 +154,31 @@ def cleaned(lines: Sequence[str]) -> list[str]:
         if back or returns:
             shown = [WIPED.sub("", line) if "\r" in line else line for line in shown]
         shown = [ESCAPE.sub("", line) if "\x1b" in line else line for line in shown]
-    # By match and not by sub: a search would look for the start of a line at every character.
-    carried = CARRIED.match if "\t" in text else CARRIED_UNTABBED.match
-    shown = [line[found.end() :] if (found := carried(line)) else line for line in shown]
+    shown = without_carrier(shown, lines if log is None else log, "\t" in text)
     if back or returns:
         shown = [overwritten(line) if "\r" in line else line for line in shown]
     return shown
+
+
+def without_carrier(shown: list[str], log: Sequence[str], tabs: bool) -> list[str]:
+    """The lines without what their carrier set before them. log: all lines of it; tabs: whether a line has one.
+
+    A job that stands before one line alone, where another stands before more, is the text of a message.
+    """
+    # By match and not by sub: a search would look for the start of a line at every character.
+    ends = [match.end() if (match := IN_JOB.match(line)) else 0 for line in shown] if tabs else []
+    jobs = Counter([line[: line.index("\t")] for line, end in zip(shown, ends, strict=tabs) if end])
+    if not jobs or 2 * jobs.total() <= sum(bool(line.strip()) for line in log):
+        return [line[match.end() :] if (match := CARRIED.match(line)) else line for line in shown]
+    least = min(2, max(jobs.values()))
+    return [
+        line[end:]
+        if end and jobs[line[: line.index("\t")]] >= least
+        else line[match.end() :]
+        if (match := CARRIED.match(line))
+        else line
+        for line, end in zip(shown, ends, strict=True)
+    ]
 
 
 def judged(shown: Sequence[str]) -> list[str]:
@@ -178,7 +203,10 @@ def encodable(text: str) -> str:
 def shorten(line: str, longest: int = LONGEST, head: int = HEAD) -> str:
     """Head and tail of a long line, with a mark that names how many characters lie between."""
     end = len(line) - (longest - head)
-    left_out = end - head + sum(int(mark[1]) - len(mark[0]) for mark in SHORTENED.finditer(line, head, end))
+    marks = list(SHORTENED.finditer(line))  # of an earlier time: none is cut in two
+    head = next((mark.start() for mark in marks if mark.start() < head < mark.end()), head)
+    end = next((mark.end() for mark in marks if mark.start() < end < mark.end()), end)
+    left_out = end - head + sum(int(m[1]) - len(m[0]) for m in marks if head <= m.start() and m.end() <= end)
     return f"{line[:head]} …[{left_out} characters]… {line[end:]}"
 
 

@@ -72,9 +72,9 @@ EXIT = re.compile(
     rf"{IS}(?!-?[23]0\d\b){BAD_END}"
     r"|\bnon[- ]?zero (?:exit|return|status|error|code)|returned (?:a )?non-?zero|\breturned -?[1-9]\d{0,2}(?: \(|$)"
     r"|\bexited:? \(?-?[1-9]|\(exit:? -?[1-9]\d{0,2}\)"
-    r"|(?:^\W{0,4}(?:\d\][+-]? +)?|: )exit[:= ] ?-?[1-9]\d{0,2}\b(?! ?[%/.:]| [a-z])"
+    r"|(?:^(?:\[\d+\][+-]? +|\++ )?|: )exit[:= ] ?-?[1-9]\d{0,2}\b(?! ?[%/.:]| [a-z])"
     r"|\b(?:caught|received|got|by) signal[ :]{1,2}[1-9]"
-    rf"|\b(?:exit(?:ed)?(?: with)?|return)[ _-]?(?:code|status|value)[\"']?{IS}(?:-?[1-9]|0:[1-9])"
+    rf"|\b(?:exit(?:ed)?(?: with)?[ _-]?(?:code|status|value)|return[ _-]?(?:code|status))[\"']?{IS}(?:-?[1-9]|0:[1-9])"
     r"|\bexit[ _-]?codes\b.{0,80}?[^\w.]-[1-9]"
     r"|\b(?:rc|retcode|errorcode)[ :=]+-?[1-9]"
     # A shell or a launcher says how its child ended.

@@ -10,7 +10,7 @@ import codecs
 import hashlib
 from collections.abc import Iterable, Iterator
 
-from tracewinnow.schemas.trace_pb2 import ClassCount, Note, PreprocessedTrace
+from tracewinnow.schemas.trace_pb2 import ClassCount, Note, PreprocessedTrace, Segment
 from tracewinnow.transforms import render, tokens
 from tracewinnow.transforms.classify import LABELS
 from tracewinnow.transforms.lines import encodable, encoding_of, split
@@ -145,10 +145,20 @@ def _choose(found: list[PreprocessedTrace], result: PreprocessedTrace, options: 
         chosen.remove(min(chosen, key=lambda offer: offer.value))
     if not chosen and offers:
         best = max(offers, key=lambda offer: offer.value)
-        text = tokens.head(best.segment.text, options.budget)
-        segments = [best.segment] if text else []
+        text = render.beginning(best.segment.text, options.budget)
+        segments = [_cut(best.segment, text)] if text else []
     result.text, result.tokens_after, result.bytes_after = text, tokens.count(text), len(text.encode())
     result.segments.extend(segments)
+
+
+def _cut(segment: Segment, text: str) -> Segment:
+    """A segment of which no more than `text`, its beginning, is shown."""
+    cut = Segment()
+    cut.CopyFrom(segment)
+    if cut.last - cut.first == cut.text.count("\n"):
+        cut.last = cut.first + text.count("\n")
+    cut.text, cut.tokens = text, tokens.count(text)
+    return cut
 
 
 def _count(found: list[PreprocessedTrace], result: PreprocessedTrace) -> None:

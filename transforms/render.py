@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tracewinnow.transforms import tokens
 from tracewinnow.transforms.lines import encodable
 
 WORTH_SAYING = 3  # repeats that were left out, from which they are said
@@ -29,6 +30,23 @@ def repeated(text: str, count: int, ranks: Sequence[int]) -> str:
     mark = f" ×{count}" + (f" ranks {listed(ranks)}" if len(ranks) > 1 else "")
     end = text.find("\n", len(text) - len(said))
     return text + mark if end < 0 else text[:end] + mark + text[end:]
+
+
+def head_of(text: str) -> int:
+    """Place of the first line that is not blank, from 0; 0 where all are. What a segment stands for is said of this line."""
+    said = text.lstrip()
+    return text.count("\n", 0, len(text) - len(said)) if said else 0
+
+
+def beginning(text: str, budget: int) -> str:
+    """As much of a text as `budget` tokens hold, with … where it was cut, if there is room for more than that."""
+    if tokens.count(text) <= budget:
+        return text
+    for room in (budget - 1, budget - 2):  # with what stands before it the mark may take one more
+        cut = tokens.head(text, room) if room > 0 else ""
+        if cut and tokens.count(f"{cut}…") <= budget:
+            return f"{cut}…"
+    return tokens.head(text, budget)
 
 
 def listed(ranks: Sequence[int]) -> str:

@@ -23,7 +23,7 @@ LONGEST = 40  # lines of a segment
 class Piece:
     """Kept lines that belong together. first, last: from 0, inclusive.
 
-    count: lines that say what its first line says, where some of them are left out, else 1. ranks: that said it, ascending.
+    count: lines that say what its head says, where some of them are left out, else 1. ranks: that said it, ascending.
     """
 
     first: int
@@ -32,6 +32,11 @@ class Piece:
     count: int
     ranks: tuple[int, ...]
     tokens: int  # of its lines, each counted alone; of what was drawn about as many
+
+    @property
+    def head(self) -> int:
+        """Its first line that is not blank: blank lines are alike wherever they stand, and nothing is said of them."""
+        return self.first + render.head_of(self.text)
 
     def printed(self) -> tuple[int, int, str]:
         """(first, last, text) for render(): 1-based, with a mark for repeats."""
@@ -52,7 +57,8 @@ def cut(chosen: npt.NDArray[np.bool_], reading: Reading, denoised: Denoised, cos
     for run in np.split(lines, np.flatnonzero(breaks) + 1):
         for start in range(0, len(run), LONGEST):
             part = run[start : start + LONGEST].tolist()
-            alike = reading.repeats.members(part[0])
+            text = "\n".join(costs.text(line) for line in part)
+            alike = reading.repeats.members(part[render.head_of(text)])
             # What a group of repeats stands for is said once, where it is first shown.
             left_out = 0 if alike[0] in said else len(alike) - int(chosen[alike].sum())
             said.add(int(alike[0]))
@@ -61,7 +67,7 @@ def cut(chosen: npt.NDArray[np.bool_], reading: Reading, denoised: Denoised, cos
                 Piece(
                     part[0],
                     part[-1],
-                    "\n".join(costs.text(line) for line in part),
+                    text,
                     len(alike) if left_out else 1,
                     tuple(sorted({rank for rank in ranks.tolist() if rank >= 0})),
                     sum(map(costs.about, part)),
@@ -76,8 +82,8 @@ def segment(
     """A piece as it is stored."""
     lines = slice(piece.first, piece.last + 1)
     strongest = piece.first + int(np.argmax(value[lines]))
-    alike = reading.repeats.members(piece.first).tolist() if piece.count > 1 else [piece.first]
-    times = [trace.times_ns[i] for i in (*alike, piece.last)] if trace.times_ns else [0]
+    alike = reading.repeats.members(piece.head).tolist() if piece.count > 1 else []
+    times = [trace.times_ns[i] for i in (piece.first, *alike, piece.last)] if trace.times_ns else [0]
     return Segment(
         first=piece.first + 1,
         last=piece.last + 1,
@@ -88,7 +94,7 @@ def segment(
         confidence=float(denoised.confidence[strongest]),
         score=float(value[strongest]),
         keep_probability=float(denoised.keep_probability[piece.first]),
-        template=reading.template_name(piece.first),
+        template=reading.template_name(piece.head),
         count=piece.count,
         first_time_ns=min(times),
         last_time_ns=max(times),

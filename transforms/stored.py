@@ -68,12 +68,22 @@ class Stored:
         offer = self.offers[int(self.owner[run[0]])]
         segment = Segment()
         segment.CopyFrom(offer.segment)
+        head = size = 0
         if segment.last - segment.first == segment.text.count("\n"):  # else it is one line here
+            head, size = render.head_of(segment.text), segment.last - segment.first
             segment.first, segment.last = (
                 segment.first + int(self.place[run[0]]),
                 segment.first + int(self.place[run[-1]]),
             )
         segment.text = "\n".join(costs.text(line) for line in run.tolist())
+        own = self.reading.template_name(int(run[0]) + render.head_of(segment.text))
+        # One line of a block is a part of it that a clue raised: whether it is the head, the template tells.
+        alone = not size and segment.first == segment.last
+        raised = alone and segment.kind == "block" and segment.template != own
+        if raised or not self.place[run[0]] <= head <= self.place[run[-1]]:
+            segment.count, segment.template = 1, own  # what the segment stands for is said of its head alone
+        if len(segment.ranks) > 1 and segment.count <= 1 and (raised or len(run) <= size):
+            segment.ClearField("ranks")  # which of its lines is whose is not stored
         segment.tokens = tokens.count(segment.text)
         return Offer(offer.trace, segment, offer.value, segment.tokens + 1)
 
@@ -107,6 +117,7 @@ def stored(offers: Sequence[Offer], traces: Sequence[PreprocessedTrace]) -> Stor
             place.append(at if part is None else 0)
         before = offer
     reading, of = read(text, rank), np.array(owner, np.int64)
+    reading.shown = text  # what is stored was made fit to be shown before
     value = np.array([offer.value for offer in offers], np.float32)
     marker = render.marker_tokens(max((trace.lines_before for trace in traces), default=1))
     return Stored(offers, reading, of, np.array(place, np.int64), worth(reading, of, value), marker)

@@ -188,3 +188,16 @@ def test_a_closed_standard_input_is_said() -> None:
     command = f"{sys.executable} -m tracewinnow codec encode - - --from csv <&-"
     said = subprocess.run(command, shell=True, capture_output=True, text=True)
     assert (said.returncode, said.stderr) == (2, "Error: standard input is closed: give a file\n")
+
+
+def test_a_container_that_cannot_be_written(tmp_path: Path, table: Path) -> None:
+    with pytest.raises(BadUse, match="is a folder: give the name of a file"):
+        call("encode", table, tmp_path)
+
+
+def test_a_span_that_ends_before_it_begins(tmp_path: Path, container: bytes) -> None:
+    with pytest.raises(BadUse, match="--first-step 9 is behind --last-step 2"):
+        call("decode", tmp_path / "long.twc", tmp_path / "x.csv", "--first-step", "9", "--last-step", "2")
+    assert not (tmp_path / "x.csv").exists()
+    call("decode", tmp_path / "long.twc", tmp_path / "x.csv", "--first-step", "9", "--last-step", "9")
+    assert len((tmp_path / "x.csv").read_text().splitlines()) == 2

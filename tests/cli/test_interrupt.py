@@ -65,6 +65,35 @@ def read_until(process: subprocess.Popen[str], word: str) -> str:
     return told
 
 
+# What is imported waits: in its body, or where Python loses an exception.
+BODY = "import time\ntime.sleep(60)"
+FINALIZER = "import time\nclass Held:\n    def __del__(self):\n        time.sleep(60)\nHeld()"
+
+
+@pytest.mark.parametrize("program", [BODY, FINALIZER], ids=["body", "finalizer"])
+@pytest.mark.parametrize(("verb", "module"), [("--help", "click"), ("codec", "numpy")])
+def test_while_imports_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, module: str, program: str
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / f"{module}.py").write_text(f"open('begun', 'w').close()\n{program}\n")
+    process = start(verb, folder=tmp_path)
+    wait_for((tmp_path / "begun").exists)
+    code, err = interrupt(process, 1)
+    assert (code, err) == (130, "\nInterrupted.\n")
+
+
+def test_in_the_background_imports_are_not_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Ctrl-C is ignored, as a shell has it for what runs in the background, it stays so."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "click.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nprint('went on')\nos._exit(7)\n"
+    )
+    program = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from tracewinnow.cli import main; main()"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (said.returncode, said.stdout) == (7, "went on\n")
+
+
 @pytest.mark.parametrize("times", [1, 2])
 def test_preprocess_that_waits_for_its_input(tmp_path: Path, times: int) -> None:
     process = start("preprocess", "-", folder=tmp_path)

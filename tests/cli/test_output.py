@@ -15,6 +15,7 @@ import pytest
 from tests.cli.test_series import numeric, write
 from tests.serving.conftest import Writer
 from tracewinnow.cli.output import whole
+from tracewinnow.schemas.errors import BadUse
 
 LIMIT = 300  # bytes of a file, as a disk that is full then
 
@@ -97,3 +98,14 @@ def test_a_pipe_is_written_itself(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", values=np.zeros((5, 2)))
     command = [sys.executable, "-m", "tracewinnow", "codec", "encode", "a.npz", "/dev/stdout"]
     assert subprocess.run(command, cwd=tmp_path, capture_output=True, check=True).stdout.startswith(b"\x93TWC")
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    (tmp_path / "adir").mkdir()
+    with pytest.raises(BadUse, match=r"adir is a folder: give the name of a file"), whole(tmp_path / "adir"):
+        pytest.fail("there is nothing to write to")
+    with (
+        pytest.raises(BadUse, match=r"there is no folder .*/nowhere to write .*/nowhere/a in"),
+        whole(tmp_path / "nowhere/a"),
+    ):
+        pytest.fail("there is nothing to write to")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import hashlib
 import json
 import random
 import resource
@@ -10,10 +13,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from tests.cli.conftest import Cli
 from tracewinnow.cli.common import submitted
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
+from tracewinnow.stores.parquet_tables import connect
 
 LOG = "2026-03-01 12:00:00 step 1 loss 2.0\n2026-03-01 12:00:01 step 2 loss nan\nRuntimeError: shard 7 is gone\n"
 
@@ -52,6 +57,8 @@ def test_what_healthy_runs_print_is_noise_in_every_trace(cli: Cli, log: Path, tm
         assert said.code == 0
         found = json.loads(cli("show", "job-7", "--warehouse", "w", "--json").out)["segments"]
         assert any(one["label"] == "actionable" and "RuntimeError" in one["text"] for one in found) is shown
+    said = cli("backfill", "job-7.log", "--warehouse", "w", "--reference", "good.log")
+    assert said.err.count("tracewinnow reference build") == 1
     for verb in (("backfill", "job-7.log"), ("rebuild",)):
         for wrong, says in (("good.log", "no reference profile"), ("nowhere.json", "cannot be read")):
             said = cli(*verb, "--warehouse", "w", "--reference", wrong)
@@ -69,6 +76,64 @@ def test_files_that_are_no_logs(cli: Cli, log: Path, tmp_path: Path) -> None:
     said = cli("backfill", "weights.bin", "job-7.log", "--warehouse", "w")
     assert said.code == 1  # something was left out
     assert "1 file: 3 events" in said.err
+
+
+def test_damaged_files_are_named_and_the_exit_code_says_so(cli: Cli, log: Path, tmp_path: Path) -> None:
+    lines = "".join(f"{hashlib.sha256(b'%d' % i).hexdigest()}\n" for i in range(3000))
+    (tmp_path / "cut.log.gz").write_bytes(gzip.compress(lines.encode())[:-9000])
+    (tmp_path / "cut.log.zst").write_bytes(zstandard.compress(lines.encode())[:-9000])
+    (tmp_path / "cut.outbox").write_bytes(b"TWOUTBX1" + bytes(9))
+    (tmp_path / "bad.log.bz2").write_bytes(bz2.compress(b"x\n" * 50)[:30] + b"?" * 30)
+    files = ("cut.log.gz", "cut.log.zst", "cut.outbox")
+    said = cli("backfill", "job-7.log", *files, "--warehouse", "w")
+    assert (said.code, said.out) == (1, "")
+    assert "4 files: " in said.err
+    assert ", 3 dead letters." in said.err
+    with connect("w") as tables:
+        reasons = [reason for (reason,) in tables.execute("select reason from dead_letters order by reason").fetchall()]
+    assert [said.err.splitlines().count(reason) for reason in reasons] == [1, 1, 1]
+    said = cli("backfill", "job-7.log", *files, "bad.log.bz2", "--warehouse", "w2", "--json")
+    assert said.code == 1
+    told = json.loads(said.out)
+    assert told["damaged_files"] == reasons
+    assert told["skipped_files"] == [f"{tmp_path}/bad.log.bz2 cannot be decompressed: Invalid data stream"]
+    assert told["dead_letters"] == 3
+
+
+def test_counters_are_there_where_nothing_is_to_do(cli: Cli, log: Path, tmp_path: Path) -> None:
+    (tmp_path / "new.outbox").write_bytes(b"TWOUTBX1")
+    first = json.loads(cli("backfill", "job-7.log", "--warehouse", "w", "--json").out)
+    assert (first["events"], first["traces"], first["dead_letters"]) == (3, 1, 0)
+    said = cli("backfill", "job-7.log", "new.outbox", "--warehouse", "w", "--json")
+    assert said.code == 0
+    assert "Nothing to do: 1 file without content, 1 file already in" in said.err
+    nothing = json.loads(said.out)
+    assert {name for name in nothing if nothing[name]} == set()
+    assert {"events", "traces", "dead_letters", "tokens_before", "tokens_after"} <= set(nothing)
+    assert (nothing["damaged_files"], nothing["skipped_files"]) == ([], [])
+
+
+def test_an_empty_path_is_not_the_working_folder(cli: Cli, log: Path) -> None:
+    for wrong, named in ((("",), "PATH..."), (("job-7.log", ""), "PATH..."), (("job-7.log", "--job", ""), "--job")):
+        said = cli("backfill", *wrong, "--warehouse", "w")
+        assert said.code == 2
+        assert f"Invalid value for '{named}': it is empty" in said.err
+    assert not Path("w").exists()
+
+
+def test_a_warehouse_is_not_read_into_itself(cli: Cli, log: Path, tmp_path: Path) -> None:
+    assert cli("backfill", "job-7.log", "--warehouse", "w").code == 0
+    (trace,) = Path("w/traces").glob("*/*")
+    for wrong, says in (("w", "w is the warehouse itself"), (str(trace), f"{trace} is in the warehouse w")):
+        said = cli("backfill", "job-7.log", wrong, "--warehouse", "w")
+        assert said.code == 2
+        assert says in said.err
+    (tmp_path / "other.log").write_text(LOG)
+    (tmp_path / "stdin").unlink()
+    said = cli("backfill", ".", "--warehouse", "w")
+    assert said.code == 0
+    assert said.err.count("of the warehouse w, which is in a given folder") == 1
+    assert "1 file: 3 events, 1 trace" in said.err
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
+import io
 import json
 import lzma
 import random
@@ -14,7 +16,9 @@ import pytest
 import zstandard
 from click.testing import CliRunner, Result
 
-from tracewinnow.cli import tracewinnow
+from tracewinnow import packed
+from tracewinnow.cli.logfiles import chunks, healthy
+from tracewinnow.cli.verbs import tracewinnow
 from tracewinnow.schemas.errors import BadInput, BadUse
 from tracewinnow.transforms.reference import Reference
 from tracewinnow.transforms.winnow import profile
@@ -128,8 +132,43 @@ def test_an_empty_log() -> None:
 def test_what_is_packed_otherwise_is_read(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     (tmp_path / "packed").write_bytes(pack(b"step 1\nValueError: bad\n"))
     assert "ValueError: bad" in run(str(tmp_path / "packed")).stdout
-    (tmp_path / "packed").write_bytes(pack(random.Random(0).randbytes(5000))[:-30])
-    assert "not whole" in str(run(str(tmp_path / "packed")).exception)
+
+
+PACKERS = [(gzip.compress, "gzip"), (zstandard.compress, "zstandard"), (lzma.compress, "xz"), (bz2.compress, "bzip2")]
+
+
+@pytest.mark.parametrize(("pack", "name"), PACKERS, ids=[name for _, name in PACKERS])
+def test_what_is_packed_and_not_whole_is_refused_by_its_format(
+    tmp_path: Path, pack: Callable[[bytes], bytes], name: str
+) -> None:
+    data = pack(random.Random(0).randbytes(5000).hex("\n", 20).encode())
+    middle = len(data) // 2
+    for wrong in (data[:-1], data[:-30], data[:middle], data[:middle] + bytes(900) + data[middle + 900 :]):
+        (tmp_path / "packed").write_bytes(wrong)
+        result = run(str(tmp_path / "packed"))
+        assert isinstance(result.exception, BadInput)
+        assert result.exception.code == f"broken-{name}"
+        assert result.exception.reason.startswith(f"{tmp_path}/packed, packed with {name}, is not whole: ")
+        assert result.stdout == ""
+    assert "standard input, packed with" in str(run("-", data=wrong).exception)
+
+
+def test_a_disk_that_fails_is_no_damage(log: Path, tmp_path: Path) -> None:
+    class Failing(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")
+
+    stream = packed.unpacked(Failing(), zstandard.compress(b"x"))
+    with pytest.raises(OSError, match="Input/output error"):
+        next(chunks(stream, "a.zst"))
+
+
+def test_an_empty_path_is_refused(log: Path) -> None:
+    assert "it is empty" in run("").stderr
+    result = run(str(log), "--reference", "")
+    assert (result.exit_code, "--reference" in result.stderr) == (2, True)
+    with pytest.raises(BadUse, match="an empty path names no file"):
+        healthy([""])
 
 
 def test_standard_input_is_read_once_and_a_zip_is_refused(tmp_path: Path) -> None:

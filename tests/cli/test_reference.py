@@ -170,3 +170,13 @@ def test_binary_data_as_a_healthy_log_is_noted(cli: Cli, logs: Path) -> None:
         said = cli(*words)
         assert said.code == 0
         assert "Note: the reference bin is binary data, not a log" in said.err
+
+
+def test_a_profile_on_standard_output_stands_there_alone(cli: Cli, logs: Path) -> None:
+    cli("reference", "build", "good-1.log", "--out", "one.json")
+    built = cli("reference", "build", "good-1.log", "--out", "-")
+    merged = cli("reference", "merge", "one.json", "--out", "-")
+    for said in (built, merged):
+        assert (said.code, said.out) == (0, (logs / "one.json").read_text())
+        assert "profile: 1 run, 3 templates" in said.err
+    assert not (logs / "-").exists()

@@ -142,3 +142,17 @@ def test_one_name_of_two(cli: Cli, writer: Writer) -> None:
     assert said.code == 1
     assert len(read(said.out)) == 3
     assert "llama-1 has no series called lss" in said.err
+
+
+def test_a_dash_is_standard_output(cli: Cli, writer: Writer) -> None:
+    write(writer, numeric())
+    plain, dash = (cli("series", "llama-1", "--warehouse", "warehouse", *out) for out in ((), ("--out", "-")))
+    assert dash == plain
+    assert dash.code == 0
+
+
+def test_a_table_that_cannot_be_written(cli: Cli, writer: Writer) -> None:
+    write(writer, numeric())
+    said = cli("series", "llama-1", "--warehouse", "warehouse", "--out", "/nonexist/a.csv")
+    assert (said.code, said.out) == (2, "")
+    assert "there is no folder /nonexist to write /nonexist/a.csv in" in said.err

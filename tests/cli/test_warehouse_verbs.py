@@ -78,8 +78,20 @@ def test_show_by_the_beginning_of_the_name(cli: Cli, crashed: Writer) -> None:
 
 def test_a_report_that_cannot_be_written(cli: Cli, crashed: Writer) -> None:
     said = cli("show", "llama-1", "--warehouse", "warehouse", "--html", "nowhere/page.html")
-    assert said.code == 1
-    assert "No such file or directory: nowhere/page.html" in said.err
+    assert (said.code, said.out) == (2, "")
+    assert f"there is no folder {Path.cwd() / 'nowhere'} to write nowhere/page.html in" in said.err
+
+
+def test_a_report_on_standard_output_stands_there_alone(cli: Cli, crashed: Writer) -> None:
+    cli("show", "llama-1", "--warehouse", "warehouse", "--html", "page.html")
+    said = cli("show", "llama-1", "--warehouse", "warehouse", "--html", "-")
+    assert said.code == 0
+    assert said.out.startswith("<!doctype html>")
+    assert said.out.rstrip().endswith("</html>")
+    assert "llama-1: crashed" in said.err
+    assert not Path("-").exists()
+    cli("show", "llama-1", "--warehouse", "warehouse", "--html", "./-")
+    assert Path("-").read_text().startswith("<!doctype html>")
 
 
 def test_lines(cli: Cli, crashed: Writer) -> None:

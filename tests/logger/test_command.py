@@ -205,6 +205,16 @@ def test_everything_arrives(spool: Any, broker: Any) -> None:
     assert spool.lines() == [b"%d" % n for n in range(1, 1001)]
 
 
+def test_a_broker_of_the_environment_that_cannot_be_costs_the_command_nothing(
+    spool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRACEWINNOW_BOOTSTRAP", "127.0.0.1:99999")
+    status, stdout, stderr = run(spool, "--", "sh", "-c", "echo here; exit 3")
+    assert (status, stdout) == (3, b"here\n")
+    assert b"the port of '127.0.0.1:99999' is no number from 1 to 65535" in stderr
+    assert spool.lines() == [b"here"]
+
+
 def test_without_a_command(spool: Any) -> None:
     status, _, stderr = run(spool)
     assert status == 2

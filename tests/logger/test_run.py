@@ -263,6 +263,7 @@ run.finish(exit_code=object(), timeout="soon")
         {"spool": "/proc/nonexistent"},
         {"spool": 17},
         {"bootstrap": "not a broker:::"},
+        {"bootstrap": "127.0.0.1:99999"},
         {
             "job": "",
             "rank": "x",
@@ -282,6 +283,15 @@ def test_a_job_runs_whatever_start_is_given(job: Job, arguments: dict[str, Any])
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout == b"here\n"
     assert b"Traceback" not in done.stderr
+
+
+def test_a_broker_that_cannot_be_is_told_at_once_and_costs_the_job_nothing(job: Job, spool: Any) -> None:
+    done = job("run.log('x'); print('here')", env={"TRACEWINNOW_BOOTSTRAP": "127.0.0.1:99999"})
+    assert (done.returncode, done.stdout) == (0, b"here\n"), done.stderr.decode()
+    first, *_, last = done.stderr.splitlines()
+    assert first.startswith(b"tracewinnow: the port of '127.0.0.1:99999' is no number from 1 to 65535")
+    assert last.endswith(f"tracewinnow sync {spool.path} --bootstrap HOST:PORT".encode())
+    assert b"x" in spool.lines()
 
 
 def test_threads(job: Job, spool: Any) -> None:

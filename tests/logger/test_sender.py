@@ -75,6 +75,11 @@ def test_a_dead_broker_costs_a_bounded_time(tmp_path: Path, dead_port: str) -> N
     assert sender.error
 
 
+def test_a_port_that_librdkafka_would_wrap_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"bad-bootstrap: the port of .127\.0\.0\.1:99999"):
+        Sender(tmp_path, UUID, "127.0.0.1:99999", TOPIC, "job", 0)
+
+
 def test_damage_is_told(tmp_path: Path, broker: Any) -> None:
     fill(tmp_path, 5)
     path = outbox.files(tmp_path, UUID)[0]

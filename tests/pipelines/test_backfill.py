@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import lzma
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pytest
 import zstandard
 
 from tests.pipelines.feed import TOPIC, Broker, batch, new_process, stored
+from tracewinnow.logger import outbox
 from tracewinnow.pipelines import backfill
-from tracewinnow.pipelines.files import Task, find
+from tracewinnow.pipelines.files import Task, find, outside
 from tracewinnow.pipelines.local_stream import LocalStream
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.rebuild import rebuild, windows
@@ -207,16 +209,119 @@ def test_json_lines_and_parquet(tmp_path: Path) -> None:
     assert texts(tmp_path / "p", "p") == [b"m0", b"m1", b"m2"]
 
 
-def test_a_damaged_file_gives_what_is_whole_and_a_dead_letter(tmp_path: Path) -> None:
-    log = tmp_path / "torn.log.gz"
-    log.write_bytes(gzip.compress(b"\n".join(b"line %d" % n for n in range(100_000)), mtime=0)[:-2000])
+PACK: dict[str, Any] = {"gz": gzip.compress, "zst": zstandard.compress, "xz": lzma.compress, "bz2": bz2.compress}
+
+
+def letters(folder: Path) -> list[tuple[str, str]]:
+    """(code, reason) of each dead letter."""
+    with connect(folder) as tables:
+        found: list[tuple[str, str]] = tables.execute(
+            "select code, reason from dead_letters order by reason"
+        ).fetchall()
+    return found
+
+
+@pytest.mark.parametrize("form", PACK)
+def test_a_damaged_file_gives_what_is_whole_and_a_dead_letter(
+    form: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = [hashlib.sha256(b"%d" % n).hexdigest().encode() for n in range(30_000)]
+    log = tmp_path / f"torn.log.{form}"
+    data = PACK[form](b"\n".join(wanted) + b"\n")
+    log.write_bytes(data[:-5])
     counters, _ = run([log], tmp_path / "w", job="j")
     assert counters["dead_letters"] == 1
-    assert texts(tmp_path / "w", "j")[:2] == [b"line 0", b"line 1"]
-    with connect(tmp_path / "w") as tables:
-        code, reason = tables.execute("select code, reason from dead_letters").fetchone()
+    found = texts(tmp_path / "w", "j")
+    assert found == wanted[: len(found)]
+    assert len(found) > len(wanted) / 3  # all blocks that are whole; those of bzip2 have 900 kB
+    ((code, reason),) = letters(tmp_path / "w")
     assert code == "damaged-file"
-    assert "torn.log.gz" in reason
+    assert reason.startswith(f"{log} is damaged near byte ")
+    assert caplog.messages == [reason]
+
+
+@pytest.mark.parametrize("form", ["gz", "zst"])
+@pytest.mark.parametrize("count", [60, 700])  # of which the beginning is all that is there, and more
+def test_a_small_damaged_file_is_read_as_far_as_it_goes(count: int, form: str, tmp_path: Path) -> None:
+    wanted = [hashlib.sha256(b"%d" % n).hexdigest().encode() for n in range(count)]
+    log = tmp_path / f"torn.log.{form}"
+    packer: Any = zlib.compressobj(wbits=31) if form == "gz" else zstandard.ZstdCompressor().compressobj()
+    whole = packer.compress(b"\n".join(wanted) + b"\n")
+    whole += packer.flush(zlib.Z_SYNC_FLUSH if form == "gz" else zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    log.write_bytes(whole)  # the writer was killed
+    assert run([log], tmp_path / "w", job="j")[0]["dead_letters"] == 1
+    assert texts(tmp_path / "w", "j") == wanted
+
+
+def parquet(path: Path) -> bytes:
+    """A file of Parquet with 3000 rows; its bytes."""
+    rows = [{"message": f"m{i}", "timestamp": 1767323046 + i} for i in range(3000)]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path.read_bytes()
+
+
+def test_damaged_parquet_ends_no_run(tmp_path: Path) -> None:
+    whole = parquet(tmp_path / "rows.parquet")
+    (tmp_path / "a.log").write_text("hello\n")
+    places = (None, *range(5, len(whole), len(whole) // 12))
+    for place in places:  # a byte that is another one, in data and in what tells of them; None: the half
+        torn = bytearray(whole[: len(whole) // 2] if place is None else whole)
+        if place is not None:
+            torn[place] ^= 0xFF
+        (tmp_path / f"{place}.parquet").write_bytes(torn)
+    logs = [tmp_path / f"{place}.parquet" for place in places]
+    counters, _ = run([*logs, tmp_path / "a.log"], tmp_path / "w", job="j")
+    assert b"hello" in texts(tmp_path / "w", "j")
+    found = letters(tmp_path / "w")
+    assert counters["dead_letters"] == len(found) > 3
+    assert any("None.parquet cannot be read as Parquet" in reason for _, reason in found)
+
+
+def test_an_outbox_that_is_being_written_and_one_that_is_damaged(tmp_path: Path) -> None:
+    box = outbox.Outbox(tmp_path, new_process())
+    box.append(0, START, b"{}", b"")
+    (path,) = tmp_path.glob("*.outbox")
+    begun = path.read_bytes()
+    process = new_process()
+    made = [batch("job-o", process, b, ["one", "two"], created_ns=START + b * SECOND) for b in range(3)]
+    path.unlink()
+    box = outbox.Outbox(tmp_path, process)
+    for one in made:
+        box.append(one.sequence, one.created_ns, b"{}", one.SerializeToString())
+    box.close()
+    (path,) = tmp_path.glob("*.outbox")
+    data = path.read_bytes()
+    places = {"growing": data[:-3], "empty": data[:8], "nothing": data[:60], "first": begun[:-1]}
+    places["wrong"] = data[:-60] + bytes([data[-60] ^ 0xFF]) + data[-59:]
+    said = {}
+    for name, content in places.items():
+        path.write_bytes(content)
+        counters, refused = run([path], tmp_path / name)
+        assert refused == []
+        said[name] = [counters.get(what, 0) for what in ("batches", "dead_letters")]
+    assert said == {"growing": [2, 0], "empty": [0, 0], "nothing": [0, 1], "first": [0, 1], "wrong": [2, 1]}
+    assert "without one whole record" in letters(tmp_path / "nothing")[0][1]
+    assert "the record at byte" in letters(tmp_path / "wrong")[0][1]
+
+
+def test_what_the_warehouse_holds_is_no_log(tmp_path: Path) -> None:
+    warehouse = tmp_path / "logs" / "w"
+    log = tmp_path / "logs" / "a.log"
+    warehouse.mkdir(parents=True)
+    log.write_text("hello\n")
+    (warehouse / "trace").write_text("x\n")
+    (tmp_path / "link").symlink_to(warehouse)
+    (tmp_path / "logs" / "w2").mkdir()
+    (tmp_path / "logs" / "w2" / "b.log").write_text("a name that only begins as the warehouse does\n")
+    others = [log, tmp_path / "logs" / "w2" / "b.log"]
+    for uri in (str(warehouse), f"file://{warehouse}", f"{warehouse}/", str(tmp_path / "link")):
+        given = [str(tmp_path / "logs")]
+        assert outside(find(given), given, uri) == others
+        for wrong in (warehouse, warehouse / "trace", tmp_path / "link"):
+            with pytest.raises(BadUse, match="the warehouse"):
+                outside(find([str(wrong)]), [str(wrong)], uri)
+    for uri in ("gs://bucket/w", str(tmp_path / "nowhere")):
+        assert outside(find(given), given, uri) == find(given)
 
 
 def test_a_broken_run_goes_on_and_doubles_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,9 +333,9 @@ def test_a_broken_run_goes_on_and_doubles_nothing(tmp_path: Path, monkeypatch: p
     real = backfill.run_here
     calls = []
 
-    def breaks(construct: Any) -> dict[str, int]:
+    def breaks(*arguments: Any) -> dict[str, int]:
         calls.append(1)
-        counters = real(construct)
+        counters = real(*arguments)
         if len(calls) == 2:
             raise OSError("the disk is gone")  # after the results, before the tick
         return counters

@@ -141,7 +141,7 @@ def test_a_large_load(bigquery_server: BigQueryServer) -> None:
 
 
 def test_names(bigquery_server: BigQueryServer) -> None:
-    for project, dataset in (("", "d"), ("p", "")):
+    for project, dataset in (("", "d"), ("p", ""), ("p", "d/e")):
         with pytest.raises(BadUse, match="bq://PROJECT/DATASET"):
             BigQueryTables(project, dataset)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -141,3 +143,11 @@ def test_every_trace_fits() -> None:
 
     for table, found in rows(PreprocessedTrace()).items():
         assert to_parquet(table, found)
+
+
+def test_the_query_of_the_documentation_runs(tables: ParquetTables, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs/operations.md").read_text()
+    [query] = re.findall(r"`(select [^`]*dead_letters[^`]*)`", page)
+    tables.write("dead_letters", DAY, "name", [{"code": "too-large", "reason": "it is too large"}] * 2)
+    found = duckdb.connect().execute(query.replace("WAREHOUSE", str(tmp_path))).fetchall()
+    assert found == [("too-large", "it is too large", 2)]

@@ -146,7 +146,7 @@ def test_open_tables(tmp_path: Path) -> None:
     assert isinstance(open_tables(str(tmp_path)), ParquetTables)
     assert isinstance(open_tables("gs://bucket/prefix"), ParquetTables)
     assert isinstance(open_tables("bq://project/dataset"), BigQueryTables)
-    for wrong in ("bq://project", "bq://", "s3://x"):
+    for wrong in ("bq://project", "bq://", "bq://project/dataset/table", "s3://x"):
         with pytest.raises(BadUse):
             open_tables(wrong)
     assert set(TABLES) == {"jobs", "traces", "segments", "dead_letters"}

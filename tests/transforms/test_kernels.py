@@ -134,7 +134,14 @@ RAW = st.lists(
         made_of(
             CLOCKS,
             RANKS,
-            ["\t", "\ufeff", "Z stdout F ", '{"log":"a\\u001b[1mb\\n","stream":"stdout","time":"x"}', "x" * 4100],
+            [
+                "\t",
+                "\ufeff",
+                "a\tb\t2026-01-05T10:00:00Z ",
+                "Z stdout F ",
+                '{"log":"a\\u001b[1mb\\n","stream":"stdout","time":"x"}',
+                "x" * 4100,
+            ],
         ),
     ),
     max_size=8,

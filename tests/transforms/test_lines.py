@@ -188,3 +188,36 @@ def test_a_count_that_goes_up_is_no_rank() -> None:
     assert set(lines.ranks_of([f"12:00:0{i % 10} [{i}/40] compiling" for i in range(40)])) == {-1}
     assert set(lines.ranks_of([f"12:00:0{i % 10} [{i % 5}/{i}] compiling" for i in range(40)])) == {-1}
     assert set(lines.ranks_of([f"12:00:0{i % 10} rank 3 said {i}" for i in range(40)])) == {-1}
+
+
+STAMP = "2026-01-02T03:04:05Z "
+
+
+def test_job_and_step_are_a_carriers_where_most_lines_have_them() -> None:
+    rows = [f"build\trun\t{STAMP}Error: {i}" for i in range(5)]
+    other = ["plain", "also plain", "", " "]
+    assert lines.visible([*rows, *other]) == [*(f"Error: {i}" for i in range(5)), *other]
+    few = [*rows, *["plain"] * 5]
+    assert lines.visible(few) == few
+
+
+def test_a_message_with_tabs_before_a_time_stamp_is_shown_whole() -> None:
+    said = f"CUDA out of memory on rank 3\tdevice 0\t{STAMP}giving up"
+    for before in ("INFO\ttrainer", "trainer\tmain", f"{STAMP}x\ty"):
+        assert lines.visible([*(f"{before}\t{STAMP}epoch {i}" for i in range(5)), said])[-1] == said
+    levels = [f"{level}\ttrainer\t{STAMP}epoch" for level in ("INFO", "Error", "warning")]
+    assert lines.visible(levels) == levels
+
+
+@pytest.mark.parametrize("length", [100_000, 1_000_000])
+def test_a_mark_is_not_cut_in_two_where_a_line_is_shortened_again(length: int) -> None:
+    line = "error: " + " ".join(f"w{i}" for i in range(length // 4))
+    once = lines.visible([line])[0]
+    place = once.index(" …[")
+    for head in range(place - 4, place + 44):
+        for tail in (200, len(once) - head - 45, min(len(once) - place - 20, len(once) - head - 1)):
+            twice = lines.shorten(once, head + tail, head)
+            marks = re.findall(r" …\[(\d+) characters\]… ", twice)
+            rest = re.sub(r" …\[\d+ characters\]… ", "", twice)
+            assert "characters" not in rest
+            assert len(rest) + sum(map(int, marks)) == len(line)

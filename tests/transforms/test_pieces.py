@@ -103,3 +103,18 @@ def test_what_befell_a_later_piece_is_said_once() -> None:
     notes += [Note(stage="denoise", what="fallback", reason="no model")] * 2
     some = [PreprocessedTrace(notes=[note]) for note in notes]
     assert [note.reason for note in merged(some, Options(100)).notes[:-1]] == ["no model", "0 of 9"]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("budget", [1, 2, 3, 4, 6, 10])
+def test_what_is_cut_is_stored_as_it_is_shown(budget: int) -> None:
+    trouble = [f"Traceback {i}:\n  File a\nRuntimeError: shape mismatch of tensors in layer {i}" for i in range(200)]
+    result = winnow_pieces(["\n".join(trouble)], Options(budget))
+    assert len(result.segments) == 1 or budget > 8
+    assert "pieces" in result.notes[-1].reason
+    if len(result.segments) == 1 and not result.text.startswith("…"):
+        [segment] = result.segments
+        assert segment.text == result.text
+        assert segment.tokens == result.tokens_after
+        assert segment.last - segment.first == segment.text.count("\n")
+    assert sum(one.lines_kept for one in result.classes) == sum(s.last - s.first + 1 for s in result.segments)

@@ -49,3 +49,29 @@ def test_many_ranks_apart_are_counted() -> None:
 
 def test_bytes_that_were_no_text_can_be_printed() -> None:
     assert render.clean(b"a\xffb".decode("utf8", "surrogateescape")) == "a�b"
+
+
+@pytest.mark.parametrize(
+    ("text", "head"), [("a", 0), ("", 0), ("\n \n", 0), ("\na", 1), (" \n\n  a\nb", 2), ("  a\n\nb", 0)]
+)
+def test_the_head_is_the_line_that_bears_the_mark(text: str, head: int) -> None:
+    assert render.head_of(text) == head
+    marked = render.repeated(text, 5, ()).split("\n")
+    assert [i for i, line in enumerate(marked) if "×5" in line] == ([head] if text.strip() else [])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("ab \n:é…日", max_size=80), st.integers(1, 40))
+def test_a_beginning_fits_and_says_that_it_was_cut(text: str, budget: int) -> None:
+    found = render.beginning(text, budget)
+    assert tokens.count(found) <= budget
+    if found != text:
+        assert text.startswith(found.removesuffix("…"))
+        assert tokens.count(text) > budget
+
+
+def test_a_cut_is_marked_where_there_is_room() -> None:
+    text = "Error: no space left on the device that holds the shards"
+    assert render.beginning(text, 6) == tokens.head(text, 5) + "…"
+    assert render.beginning(text, 100) == text
+    assert render.beginning(text, 1) == tokens.head(text, 1)

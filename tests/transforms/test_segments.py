@@ -6,6 +6,7 @@ from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
 from tracewinnow.transforms.answer import answer
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.preprocess import preprocess
+from tracewinnow.transforms.reading import name_of
 from tracewinnow.transforms.trace import Trace
 
 
@@ -37,3 +38,47 @@ def test_lines_of_several_ranks_name_all_of_them() -> None:
     assert {rank for one in found for rank in one.ranks} == {0, 1, 2, 3}
     for one in found:
         assert one.count > 1 or len(one.ranks) == one.last - one.first + 1
+
+
+CHAINED = [
+    "Traceback (most recent call last):", '  File "/app/load.py", line 12, in fetch', "    sock = connect(host)",
+    "ConnectionError: host a is gone", "", "During handling of the above exception, another exception occurred:", "",
+    "Traceback (most recent call last):", '  File "/app/train.py", line 40, in main', "    fetch()",
+]  # fmt: skip
+
+
+def chained(times: int) -> list[str]:
+    """Tracebacks of two exceptions, with blank lines between the two, which are twice as many."""
+    lines = [
+        line for i in range(times) for line in (*CHAINED, f"RuntimeError: no data, worker {i}", f"step {i} loss 0.{i}0")
+    ]
+    return [*lines, "process exited with code 1"]
+
+
+def said_of_a_line(segment: Segment) -> str:
+    return next((line for line in segment.text.split("\n") if line.strip()), "").partition("worker")[0]
+
+
+def test_a_blank_line_lends_its_count_to_no_other() -> None:
+    lines = chained(6)
+    found = []
+    for budget in range(60, 400, 20):
+        for segment in preprocess(Trace(lines), Options(budget)).segments:
+            if segment.count > 1 and (said := said_of_a_line(segment)) in "\n".join(CHAINED):
+                assert segment.count == lines.count(said)
+                assert segment.template != name_of(b"")
+                found.append(segment.text.startswith("\n"))
+    assert any(found)
+
+
+def test_a_part_of_a_stored_segment_does_not_take_its_count() -> None:
+    lines = chained(20)
+    trace = stored(lines, budget=600)
+    counts = set()
+    for budget in (60, 100, 150, 300):
+        for _, segment in answer([trace], budget).chosen:
+            said = said_of_a_line(segment)
+            if segment.count > 1 and said in "\n".join(CHAINED):
+                counts.add(segment.count)
+                assert segment.count == lines.count(said)
+    assert counts

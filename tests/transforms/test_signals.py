@@ -47,6 +47,7 @@ def said(text: str) -> set[str]:
         ("docs: exit 1 (11.95 seconds) /home/ci> sphinx-build", {"exit"}),
         ("gcc failed: (Exit 1): gcc failed: error executing command", {"exit"}),
         ("Exit code is 137", {"exit"}),
+        ("+ exit 1", {"exit"}),  # of a shell that shows what it does
         ("exit code = [ 1 ]", {"exit"}),
         ("Exit value: 2", {"exit"}),
         ("ended with status 1", {"exit"}),
@@ -137,6 +138,9 @@ def test_trouble(text: str, says: set[str]) -> None:
         ("0 failures, 0 errors", {"summary"}),
         ("process finished with exit code 0", {"exit"}),
         ("exit 5 workers", {"exit"}),
+        ("    exit 1", {"exit"}),  # of a script that is shown
+        ("+exit 1", {"exit"}),  # of a patch
+        ("calls back with the return value: 19.45 ms", {"exit"}),
         ("finished with status '200'", {"exit"}),
         ('{"event": "finished", "exit_code": 1, "error": null}', {"none"}),
         ("process exited with code 1 (0 warnings)", {"none"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from tests.transforms.test_clues import line, offers, trace
 from tracewinnow.schemas.trace_pb2 import Segment
 from tracewinnow.transforms import tokens
 from tracewinnow.transforms.offers import Offer, part
+from tracewinnow.transforms.reading import template_names
 from tracewinnow.transforms.stored import stored
 
 TRACEBACK = "\n".join(
@@ -25,7 +27,7 @@ TRACEBACK = "\n".join(
 def block(text: str, score: float = 5.0, first: int = 100, **more: object) -> Offer:
     segment = Segment(
         first=first, last=first + text.count("\n"), kind="block", label="actionable", score=score, text=text,
-        tokens=tokens.count(text), count=1, **more,  # type: ignore[arg-type]
+        tokens=tokens.count(text), **{"count": 1, **more},  # type: ignore[arg-type]
     )  # fmt: skip
     return Offer(0, segment, score, segment.tokens + 1)
 
@@ -91,3 +93,47 @@ def test_a_line_that_a_clue_raised_is_not_told_twice() -> None:
             lines = text.split("\n")[offer.segment.first - 100 : offer.segment.last - 99]
             assert offer.segment.text == "\n".join(lines)
     assert "    - part-c.bin" in texts([whole, raised], 30)
+
+
+def parts_of(some: list[Offer], room: int) -> dict[str, Segment]:
+    """Of each line that begins a part, the part."""
+    chosen = stored(some, [trace()]).choose(room)
+    return {offer.segment.text.strip("\n").split("\n")[0]: offer.segment for offer in chosen}
+
+
+@pytest.mark.parametrize("lead", ["", "\n"])
+def test_what_a_segment_stands_for_is_said_of_its_head_alone(lead: str) -> None:
+    whole = block(lead + TRACEBACK, count=384, ranks=range(8), template="that of the head")
+    [all_of_it] = parts_of([whole], 5000).values()
+    assert (all_of_it.count, list(all_of_it.ranks), all_of_it.template) == (384, [*range(8)], "that of the head")
+    other = [f"OSError: disk {name} is full" for name in ("sda", "sdb")]
+    for count in (384, 1):
+        some = block(
+            "\n".join([lead + "Error: head", *["    at calm"] * 30, *other]),
+            count=count,
+            ranks=range(8),
+            template="head",
+        )
+        found = parts_of([some], 60)
+        assert any("sda" in one.text for said, one in found.items() if said != "Error: head")
+        for said, part_of in found.items():
+            if said == "Error: head":
+                assert part_of.count == count
+                assert list(part_of.ranks) == ([*range(8)] if count > 1 else [])
+            else:
+                assert (part_of.count, list(part_of.ranks)) == (1, [])
+                assert part_of.template == template_names([said])[0]
+
+
+def test_a_line_of_a_block_that_a_clue_raised_does_not_take_the_count_of_the_block() -> None:
+    head = "Error: head"
+    whole = block(f"{head}\nOSError: disk sda is full", count=384, ranks=range(8), template=template_names([head])[0])
+    for place, count, ranks in ((0, 384, [*range(8)]), (1, 1, [])):
+        [found] = stored([part(whole, place, place + 1)], [trace()]).choose(100)
+        assert (found.segment.count, list(found.segment.ranks)) == (count, ranks)
+
+
+def test_what_is_stored_is_shown_as_it_is_stored() -> None:
+    """A line made fit to be shown is not made so again: here its text looks like that of a carrier."""
+    for text in ("out of memory on rank 3\tdevice 0\t2026-01-02T03:05:00Z giving up", "2026-01-02T03:05:00Z giving up"):
+        assert texts([block(text)], 100) == [text]

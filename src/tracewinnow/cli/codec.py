@@ -111,6 +111,8 @@ def decode(
 ) -> None:  # fmt: skip
     """Decode the container SOURCE (- is stdin) into TARGET (npz, csv, parquet; - is stdout)."""
     not_the_same(source, target)
+    if first_step is not None and last_step is not None and first_step > last_step:
+        raise BadUse(f"--first-step {first_step} is behind --last-step {last_step}: there are no steps between them")
     data = read(source)
     kind = kind or kind_of(target)
     span = None

@@ -91,6 +91,7 @@ def settings_of(options: dict[str, Any]) -> Any:
     from tracewinnow.pipelines.options import Settings, duration_ns, profile_at
     from tracewinnow.schemas.errors import BadUse
     from tracewinnow.stores.objects import open_objects
+    from tracewinnow.stores.tables import open_tables
     from tracewinnow.stores.window_length import check_window
     from tracewinnow.transforms.options import Options
 
@@ -98,6 +99,8 @@ def settings_of(options: dict[str, Any]) -> Any:
         raise BadUse(
             f"--tables {options['tables']!r} is no BigQuery dataset: give bq://PROJECT/DATASET, or leave it out"
         )
+    if options["tables"]:
+        open_tables(options["tables"])  # or an error now, not in each process that writes
     settings = Settings(
         warehouse=options["warehouse"],
         window_ns=duration_ns(options["window"]),

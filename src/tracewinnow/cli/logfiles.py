@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import itertools
-import lzma
 import operator
 import sys
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +23,7 @@ HEAD = 200  # bytes of a file in which a profile says that it is one
 BEGINS = f'{{"format": "{FORMAT}", "runs": '.encode()  # as one that was never pretty-printed
 BINARY_LOG = "Note: the reference {} is binary data, not a log; what is text in it was looked at"
 ZIP = b"PK\3\4"
+EMPTY_PATH = "an empty path names no file: is a variable of the shell not set?"
 
 Tell = Callable[[int], None]
 
@@ -95,6 +93,8 @@ def opened(name: str, tell: Tell = silent) -> Iterator[IO[bytes]]:
             raise BadUse("standard input is closed: give a file")
         yield unpacked(sys.stdin.buffer, tell)
         return
+    if not name:
+        raise BadUse(EMPTY_PATH)
     if Path(name).is_dir():
         raise BadUse(f"{name} is a folder: give one log file (`tracewinnow backfill` reads folders)")
     try:
@@ -140,12 +140,12 @@ def chunks(stream: IO[bytes], name: str) -> Iterator[bytes]:
     while True:
         try:
             chunk = stream.read(CHUNK)
-        except (gzip.BadGzipFile, EOFError, zlib.error, lzma.LZMAError) as broken:
-            raise BadInput("broken-gzip", f"{name} is not whole: {broken}") from broken
         except Exception as broken:
-            if type(broken).__name__ != "ZstdError":  # of a package that may not be installed
+            found = packed.format_of(stream)
+            if not found or not packed.is_damage(broken):
                 raise
-            raise BadInput("broken-zstandard", f"{name} is not whole: {broken}") from broken
+            what = "standard input" if name == "-" else name
+            raise BadInput(f"broken-{found}", f"{what}, packed with {found}, is not whole: {broken}") from broken
         if not chunk:
             return
         yield chunk

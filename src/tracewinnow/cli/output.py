@@ -60,14 +60,24 @@ def binary_stdout() -> Iterator[BinaryIO]:
     sys.stdout.buffer.flush()
 
 
+def target_of(path: str | os.PathLike[str]) -> Path:
+    """Where a file is written: a link stays, what it names is replaced. Raises BadUse where there is no folder for it."""
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise BadUse(f"there is no folder {target.parent} to write {path} in")
+    return target
+
+
 @contextlib.contextmanager
 def whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Where to write what shall be the file `path`: it is there whole or not at all, and until then what was there stays.
 
-    What is no plain file, such as a pipe, is written itself. An OSError names `path`, whatever is written meanwhile.
+    What is no plain file, such as a pipe, is written itself. An OSError names `path`, whatever is written meanwhile. Raises BadUse
+    where it is a folder, or there is none for it.
     """
-    target = Path(os.path.realpath(path))  # a link stays, what it names is replaced
-    temporary = target
+    temporary = target = target_of(path)
+    if target.is_dir():
+        raise BadUse(f"{path} is a folder: give the name of a file")
     try:
         if os.path.exists(path) and not os.path.isfile(path):
             temporary = target = Path(path)

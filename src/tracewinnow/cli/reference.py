@@ -6,18 +6,17 @@ import json
 import os
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import click
 
 from tracewinnow.cli.common import counted
 from tracewinnow.cli.logfiles import BINARY_LOG, healthy, saved_profile
-from tracewinnow.cli.output import whole
+from tracewinnow.cli.output import binary_stdout, target_of, whole
 from tracewinnow.schemas.errors import BadInput, BadUse
 from tracewinnow.transforms.reference import MOST, Reference
 
-OUT = click.option("--out", required=True, metavar="FILE", help="Profile that is written.")
+OUT = click.option("--out", required=True, metavar="FILE", help="Profile that is written; - is stdout.")
 
 
 @click.group(
@@ -52,7 +51,7 @@ Examples:
 @OUT
 def build(logs: tuple[str, ...], out: str) -> None:
     """Make a profile of healthy logs."""
-    target = writable(out)
+    writable(out)
     size = sum(os.path.getsize(name) for name in logs if os.path.isfile(name))
     with click.progressbar(length=size, label="Read", file=sys.stderr, width=30) as bar:
         profile, empty, binary = healthy(logs, bar.update)
@@ -62,7 +61,7 @@ def build(logs: tuple[str, ...], out: str) -> None:
         click.echo(f"Skipped: {name} is empty; a run that printed nothing says nothing", err=True)
     if not profile.runs:
         raise BadInput("empty-log", "none of the logs holds a line: no profile was written")
-    write(target, profile)
+    write(out, profile)
 
 
 @command.command(
@@ -76,7 +75,7 @@ Examples:
 @OUT
 def merge(files: tuple[str, ...], out: str) -> None:
     """Count the runs of several profiles together."""
-    target = writable(out)
+    writable(out)
     merged, seen = Reference(), Counter[str]()
     for name in files:
         one = profile_of(name)
@@ -84,7 +83,7 @@ def merge(files: tuple[str, ...], out: str) -> None:
         if seen[one.digest()] == 2:
             click.echo(f"Note: {name} is the same profile as one before it; its runs count twice", err=True)
         merged = merged.merge(one)
-    write(target, merged)
+    write(out, merged)
 
 
 @command.command(
@@ -127,21 +126,29 @@ def profile_of(name: str) -> Reference:
     return found
 
 
-def writable(out: str) -> Path:
-    """Where a profile may be written: nowhere, or over another. Raises BadUse."""
-    path = Path(os.path.realpath(out))  # a link stays, what it names is replaced
-    if not path.parent.is_dir():
-        raise BadUse(f"there is no folder {path.parent} to write {out} in")
+def writable(out: str) -> None:
+    """Whether a profile may be written there, where nothing stands or another profile. Raises BadUse where not."""
+    if out == "-":
+        return
+    path = target_of(out)
     if path.exists() and (not path.is_file() or saved_profile(str(path)) is None):
         raise BadUse(f"{out} is there and is no profile: it is not overwritten")
-    return path
 
 
-def write(path: Path, profile: Reference) -> None:
+def write(out: str, profile: Reference) -> None:
     """Write the profile, and say what it holds."""
-    with whole(path) as place:
-        place.write_text(profile.save() + "\n")
-    click.echo(f"{path.name}: {counted(profile.runs, 'run')}, {counted(len(profile.names), 'template')}")
+    text = profile.save() + "\n"
+    if out == "-":
+        with binary_stdout() as stream:
+            stream.write(text.encode())
+    else:
+        with whole(out) as place:
+            place.write_text(text)
+    name = "profile" if out == "-" else os.path.basename(os.path.realpath(out))
+    click.echo(
+        f"{name}: {counted(profile.runs, 'run')}, {counted(len(profile.names), 'template')}",
+        err=out == "-",
+    )
     if len(profile.names) == MOST:
         click.echo(
             f"Note: a profile holds {MOST:,} templates; those that the fewest runs print were left out", err=True

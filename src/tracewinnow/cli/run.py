@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from tracewinnow.cli.values import brokers
 from tracewinnow.logger import command as runner
 from tracewinnow.logger import identity, session
 from tracewinnow.schemas.errors import BadUse
@@ -22,7 +23,10 @@ Examples:
 )
 @click.option("--job", help="Id of the job; from the launcher's environment, else made up.")
 @click.option("--accelerator", type=click.Choice(["tpu", "gpu", "cpu"]), default="cpu", show_default=True)
-@click.option("--bootstrap", metavar="HOST:PORT", help="Kafka, else TRACEWINNOW_BOOTSTRAP; without it, only the spool.")
+@click.option(
+    "--bootstrap", metavar="HOST:PORT", callback=brokers,
+    help="Kafka, else TRACEWINNOW_BOOTSTRAP; without it, only the spool.",
+)  # fmt: skip
 @click.option("--spool", metavar="DIR", help="Where batches are kept, else TRACEWINNOW_SPOOL, else /var/tmp.")
 @click.option("--model", default="", help="What is trained.")
 @click.option("--rank", type=click.IntRange(0), help="Of this process; from the launcher's environment when not given.")
@@ -46,5 +50,17 @@ def command(
     try:
         directory = identity.spool_directory(spool)
     except OSError as wrong:
-        raise BadUse(f"the spool cannot be used: {wrong}") from wrong
+        raise BadUse(unusable(wrong)) from wrong
     sys.exit(runner.run(command, directory, known))
+
+
+def unusable(wrong: OSError) -> str:
+    """Why a folder cannot be the spool, and what to do."""
+    if isinstance(wrong, (FileExistsError, NotADirectoryError)):
+        kind = "is" if isinstance(wrong, FileExistsError) else "leads through"
+        why = f"{wrong.filename} {kind} a file: a spool is a folder, which is made when it is not there"
+    elif wrong.filename:
+        why = f"the spool {wrong.filename} cannot be made: {wrong.strerror}"
+    else:
+        why = f"the spool cannot be used: {wrong}"
+    return f"{why}. Choose another folder with --spool, or set TRACEWINNOW_SPOOL to it"

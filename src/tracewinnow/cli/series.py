@@ -40,17 +40,17 @@ Examples:
 )  # fmt: skip
 @click.option("--name", "names", multiple=True, help="Only what is called so; may be given several times.")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Write to FILE, .csv or .parquet; without it, CSV on stdout.",
+    "--out", default="-", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",
+    help="Write to FILE, .csv or .parquet; without it, or for -, CSV on stdout.",
 )  # fmt: skip
 @warehouse_option
-def command(job: str, kind: str, names: tuple[str, ...], out: Path | None, warehouse: str) -> None:
+def command(job: str, kind: str, names: tuple[str, ...], out: str, warehouse: str) -> None:
     """Fetch the numbers that JOB sent, a row each: from which window, what, which rank, step, time, value.
 
     Times are Unix nanoseconds. Every number is as the job sent it, but for a bound that the pipeline was given, and for
     integers beyond 2^53, which are rounded here; `tracewinnow.codec` reads them from the tables whole.
     """
-    if out is not None and out.suffix not in (".csv", ".parquet"):
+    if out != "-" and Path(out).suffix not in (".csv", ".parquet"):
         raise BadUse(f"{out}: the name of the file says its format: give .csv or .parquet")
     opened = Warehouse(warehouse)
     job_id = opened.find(job)
@@ -90,12 +90,12 @@ def _none_called(missing: Sequence[str], known: Collection[str], kind: str, job_
     return TracewinnowError(plain(f"{job_id} has no {kind} called {' or '.join(missing)}; {there}"))
 
 
-def _target(out: Path | None) -> AbstractContextManager[Any]:
-    return binary_stdout() if out is None else whole(out)
+def _target(out: str) -> AbstractContextManager[Any]:
+    return binary_stdout() if out == "-" else whole(out)
 
 
-def _writer(target: Any, out: Path | None, schema: pa.Schema) -> Any:
-    if out is not None and out.suffix == ".parquet":
+def _writer(target: Any, out: str, schema: pa.Schema) -> Any:
+    if Path(out).suffix == ".parquet":
         return pa.parquet.ParquetWriter(target, schema, compression="zstd")
     return pa.csv.CSVWriter(target, schema)
 

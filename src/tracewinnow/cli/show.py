@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 
 import click
 from google.protobuf.json_format import MessageToDict
 
 from tracewinnow.cli.common import warehouse_option
-from tracewinnow.cli.output import whole
-from tracewinnow.schemas.errors import TracewinnowError
+from tracewinnow.cli.output import binary_stdout, whole
+from tracewinnow.schemas.errors import BadUse, TracewinnowError
 from tracewinnow.serving.holes import Unread
 from tracewinnow.serving.raw import window_name
 from tracewinnow.serving.text import number, plain, printable
@@ -33,17 +32,20 @@ Examples:
 @click.option("--budget", type=click.IntRange(min=1), default=2000, show_default=True, help="At most so many tokens.")
 @click.option("--query", metavar="TEXT", help="What you want to know; lines that speak of it come first.")
 @click.option(
-    "--html", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Write a page with the timeline, the series and what was dropped. FILE holds all that it needs.",
+    "--html", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",
+    help="Write a page with the timeline, the series and what was dropped. FILE holds all that it needs; - is stdout, and the "
+    "answer is not printed.",
 )  # fmt: skip
 @warehouse_option
 @click.option("--json", "as_json", is_flag=True, help="The answer with its segments, as one JSON object.")
-def command(job: str, budget: int, query: str | None, html: Path | None, warehouse: str, as_json: bool) -> None:
+def command(job: str, budget: int, query: str | None, html: str | None, warehouse: str, as_json: bool) -> None:
     """Answer why JOB failed, under a token budget.
 
     JOB is its id, or the beginning of it where only one job begins so. The answer is chosen over everything that was
     stored of the job; each gap says how many lines it stands for, and `tracewinnow lines` fetches them.
     """
+    if html == "-" and as_json:
+        raise BadUse("--html - and --json both write to standard output: give --html a file")
     opened = Warehouse(warehouse)
     told = opened.job(opened.find(job))
     unread: list[Unread] = []
@@ -55,9 +57,13 @@ def command(job: str, budget: int, query: str | None, html: Path | None, warehou
         from tracewinnow.serving.report import report
 
         page = report(told, traces, found, opened, lost)
-        with whole(html) as place:
-            place.write_text(page, encoding="utf-8")
-        click.echo(f"Report: {html}", err=True)
+        if html == "-":
+            with binary_stdout() as out:
+                out.write(page.encode())
+        else:
+            with whole(html) as place:
+                place.write_text(page, encoding="utf-8")
+            click.echo(f"Report: {html}", err=True)
     if as_json:
         segments = [
             {"trace_id": trace_id, **MessageToDict(segment, preserving_proto_field_name=True)}
@@ -70,7 +76,8 @@ def command(job: str, budget: int, query: str | None, html: Path | None, warehou
         }  # fmt: skip
         click.echo(json.dumps(document, indent=2))
     else:
-        click.echo(printable(found.text) if sys.stdout.isatty() else found.text)
+        if html != "-":
+            click.echo(printable(found.text) if sys.stdout.isatty() else found.text)
         click.echo(
             f"{plain(told.job_id)}: {told.state}; {number(found.tokens_before)} tokens became {number(found.tokens)}.",
             err=True,

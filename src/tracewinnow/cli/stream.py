@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from tracewinnow.cli.common import beam_arguments, counted, log_to_stderr, pipeline_options, settings_of, submitted
+from tracewinnow.cli.values import brokers
 from tracewinnow.schemas.errors import BadUse
 
 TOPICS = "telemetry.tpu.v1,telemetry.gpu.v1,telemetry.cpu.v1"
@@ -49,7 +50,10 @@ Examples:
       --beam-options "--job_endpoint=localhost:8099 --environment_type=LOOPBACK --checkpointing_interval=10000"
 """
 )
-@click.option("--bootstrap", required=True, envvar="TRACEWINNOW_BOOTSTRAP", metavar="HOST:PORT", help="Kafka brokers.")
+@click.option(
+    "--bootstrap", required=True, envvar="TRACEWINNOW_BOOTSTRAP", metavar="HOST:PORT", callback=brokers,
+    help="Kafka brokers.",
+)  # fmt: skip
 @click.option("--topics", default=TOPICS, show_default=True, help="Topics, by comma.")
 @click.option("--group", default="tracewinnow", show_default=True, help="Consumer group whose offsets are committed.")
 @click.option(

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click
 
+from tracewinnow.brokers import wrong_address
+from tracewinnow.cli.values import brokers
 from tracewinnow.logger.sync import Outcome, sync
 from tracewinnow.schemas.errors import BadUse
 
@@ -42,7 +44,10 @@ Examples:
 """,
 )
 @click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--bootstrap", metavar="HOST:PORT", help="Kafka, instead of the one that the job was started with.")
+@click.option(
+    "--bootstrap", metavar="HOST:PORT", callback=brokers,
+    help="Kafka, instead of the one that the job was started with.",
+)  # fmt: skip
 @click.option("--job", default="", help="Only the processes of this job.")
 @click.option("--resend", metavar="FROM-TO", callback=_range, help="Send these batches again, acknowledged or not.")
 @click.option(
@@ -64,6 +69,8 @@ def command(
         raise BadUse("--resend counts the batches of a job: name it with --job")
     counts: dict[str, int] = {}
     bootstrap = bootstrap or os.environ.get("TRACEWINNOW_BOOTSTRAP", "")
+    if trouble := wrong_address(bootstrap):
+        raise BadUse(f"TRACEWINNOW_BOOTSTRAP: {trouble}")
     for outcome in sync(directory, bootstrap, job, resend, patience, _bar if sys.stderr.isatty() else None):
         counts[outcome.state] = counts.get(outcome.state, 0) + 1
         click.echo(json.dumps(asdict(outcome)) if as_json else _line(outcome))

@@ -36,7 +36,7 @@ Examples:
 @click.option(
     "--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of the labelled logs."
 )
-@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder that is written.")
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="Folder that is written.")
 @click.option("--seed", default=0, show_default=True, help="Of the parts that the head is fitted on.")
 @click.option(
     "--encoder/--no-encoder",
@@ -45,7 +45,7 @@ Examples:
 )
 @click.option("--quick", is_flag=True, help="From the written scenes alone: seconds, and a weaker model.")
 @click.option("--json", "as_json", is_flag=True, help="The figures as JSON on stdout.")
-def denoiser(data: Path | None, out: Path, seed: int, encoder: bool | None, quick: bool, as_json: bool) -> None:
+def denoiser(data: Path | None, out: str, seed: int, encoder: bool | None, quick: bool, as_json: bool) -> None:
     """Train the classifier of lines."""
     from tracewinnow.models.denoiser.training import card, run
 
@@ -62,5 +62,5 @@ def denoiser(data: Path | None, out: Path, seed: int, encoder: bool | None, quic
         encoder = there and not quick
         if not encoder:
             click.echo("The encoder is not trained (see --encoder); the fast model is.", err=True)
-    figures = run.train(data, out, seed, quick, lambda said: click.echo(said, err=True), encoder)
+    figures = run.train(data, Path(out), seed, quick, lambda said: click.echo(said, err=True), encoder)
     click.echo(json.dumps(figures) if as_json else card.text(figures))

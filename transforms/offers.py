@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
 from tracewinnow.transforms import tokens
 from tracewinnow.transforms.rank import ASKED, relevance
+from tracewinnow.transforms.render import head_of
 
 NUMBERS = frozenset(("series", "memory", "spans", "sparse"))
 TROUBLE = 1.9  # the least value of a summary of a series in trouble; of the room such have
@@ -68,9 +69,11 @@ def name(segment: Segment) -> str:
 
 
 def part(offer: Offer, start: int, end: int) -> Offer:
-    """The lines start to end - 1 of a segment, from 0."""
+    """The lines start to end - 1 of a segment, from 0. What it stands for is said of its head alone."""
     segment = Segment()
     segment.CopyFrom(offer.segment)
+    if not start <= head_of(segment.text) < end:
+        segment.count = 1
     segment.text = "\n".join(segment.text.split("\n")[start:end])
     segment.first, segment.last = segment.first + start, segment.first + end - 1
     segment.tokens = tokens.count(segment.text)

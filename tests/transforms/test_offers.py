@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.transforms.test_clues import offers
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
 from tracewinnow.transforms import tokens
-from tracewinnow.transforms.offers import UNLIKELY, offered, told
+from tracewinnow.transforms.offers import UNLIKELY, offered, part, told
 
 
 def series(name: str, score: float, kind: str = "series") -> Segment:
@@ -49,3 +49,9 @@ def test_what_was_drawn_and_is_unlikely_stands_in_no_answer_unless_it_is_asked_f
     for segment in trace.segments:
         segment.score = UNLIKELY + 1
     assert len(offered(0, trace, "")) == 4
+
+
+def test_a_part_without_the_head_stands_for_itself() -> None:
+    [whole] = offers(Segment(first=4, last=6, kind="lines", text="\nhost is gone\nretrying", count=7, tokens=9))
+    assert [part(whole, at, at + 1).segment.count for at in range(3)] == [1, 7, 1]
+    assert part(whole, 0, 2).segment.count == 7

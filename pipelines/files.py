@@ -68,10 +68,10 @@ def outside(found: Iterable[Path], given: Iterable[str], warehouse: str) -> list
 
     Raises BadUse where a path that was given is the warehouse or in it.
     """
-    folder = Path(warehouse.removeprefix("file://"))
-    if "://" in str(warehouse).removeprefix("file://") or not folder.is_dir():
+    place = warehouse.removeprefix("file://")
+    folder = Path(place).resolve()
+    if "://" in place or not folder.is_dir():
         return list(found)
-    folder = folder.resolve()
     for name in given:
         path = Path(name).resolve()
         if path == folder:

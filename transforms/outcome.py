@@ -217,12 +217,10 @@ def words_at_end(text: list[str], bits: npt.NDArray[np.uint64]) -> list[float]:
         for column, hit in zip(said, hits, strict=True):
             column.append(hit)
     *well, code = said
-    behind = len(code) - code[::-1].index(True) if True in code else 0
-    said = [
-        *([False] * behind + column[behind:] for column in well),
-        code,
-    ]  # what stands before it is not the last word
-    found = [float(any(column[-tail:])) for column in said for tail in (1, 5, LAST)]
+    if True in code:  # what went well before it is not the last word
+        behind = len(code) - code[::-1].index(True)
+        well = [[False] * behind + column[behind:] for column in well]
+    found = [float(any(column[-tail:])) for column in (*well, code) for tail in (1, 5, LAST)]
     counted = [share for share in map(progress, text) if share is not None]
     return [
         *found,

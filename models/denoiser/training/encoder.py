@@ -200,9 +200,8 @@ def kept_small(model: bytes) -> bytes:
     whole = onnx.load_from_string(model)
     graph, nodes = whole.graph, []
     for tensor in list(graph.initializer):
-        if tensor.data_type != onnx.TensorProto.FLOAT or len(tensor.dims) != 2 or tensor.dims[1] % GROUP:
-            continue
-        if np.prod(tensor.dims) < LARGE:
+        large = len(tensor.dims) == 2 and np.prod(tensor.dims) >= LARGE
+        if tensor.data_type != onnx.TensorProto.FLOAT or not large or tensor.dims[1] % GROUP:
             continue
         name = tensor.name
         weights = numpy_helper.to_array(tensor).reshape(-1, GROUP)

@@ -14,8 +14,9 @@ from apache_beam.coders import PickleCoder, coder_impl, registry
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
 from tracewinnow.schemas.errors import Transient
 from tracewinnow.transforms.options import Options
-from tracewinnow.transforms.preprocess import Work, compress_stage, denoise_stage, rank_stage
+from tracewinnow.transforms.preprocess import compress_stage, denoise_stage, rank_stage
 from tracewinnow.transforms.trace import Trace
+from tracewinnow.transforms.work import Work
 from tracewinnow.version import VERSION
 
 LOG = logging.getLogger(__name__)

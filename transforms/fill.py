@@ -6,48 +6,35 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.transforms import render, tokens
-from tracewinnow.transforms.denoise import Denoised
 from tracewinnow.transforms.rank import Costs, rank
 from tracewinnow.transforms.reading import Reading
 from tracewinnow.transforms.segments import Piece, cut
 from tracewinnow.transforms.series import Summary
-from tracewinnow.transforms.trace import Trace
 from tracewinnow.transforms.words import bits_of
+from tracewinnow.transforms.work import Work
 
 NUMBERS_SHARE = 0.3  # of the budget, for numbers, where there are lines too
 BARE = 24  # tokens of budget below which the likeliest line comes before all others, and what marks take
 
 
-def fill(
-    trace: Trace,
-    reading: Reading,
-    denoised: Denoised,
-    value: npt.NDArray[np.float32],
-    summaries: list[Summary],
-    budget: int,
-) -> tuple[str, list[Piece], list[Summary]]:
-    """The text, the pieces of lines and the summaries of numbers in it: never more than `budget` tokens."""
-    text, pieces, told = marked(trace, reading, denoised, value, summaries, budget)
+def fill(work: Work) -> tuple[str, list[Piece], list[Summary]]:
+    """The text, the pieces of lines and the summaries of numbers in it: never more than `work.options.budget` tokens."""
+    reading, value, budget = work.reading, work.value, work.options.budget
+    text, pieces, told = marked(work)
     if holds(pieces, reading, value) if budget < BARE and len(value) else pieces or told:
         return text, pieces, told
-    least = bare(reading, value, summaries, budget)
+    least = bare(reading, value, work.summaries, budget)
     return least if least[0] else (text, pieces, told)
 
 
-def marked(
-    trace: Trace,
-    reading: Reading,
-    denoised: Denoised,
-    value: npt.NDArray[np.float32],
-    summaries: list[Summary],
-    budget: int,
-) -> tuple[str, list[Piece], list[Summary]]:
+def marked(work: Work) -> tuple[str, list[Piece], list[Summary]]:
     """The same, with a mark for every gap; no text where no line fits beside the marks."""
+    trace, reading, value, budget = work.trace, work.reading, work.value, work.options.budget
     explained = [render.HEADER] if budget >= render.EXPLAINED_FROM and trace.lines else []
     room = budget - sum(tokens.count(line + "\n") for line in explained)
     limit = int(room * NUMBERS_SHARE) if trace.lines else room
     told, used = [], 0
-    for summary in summaries:
+    for summary in work.summaries:
         cost = tokens.count(render.clean(summary.text) + "\n")
         if used + cost <= limit:
             told.append(summary)
@@ -55,7 +42,7 @@ def marked(
     head = [render.clean(summary.text) for summary in told]
     chosen, costs = rank(reading, value, room - used)
     while True:
-        pieces = cut(chosen, reading, denoised, costs)
+        pieces = cut(chosen, reading, work.denoised, costs)
         body = render.render([piece.printed() for piece in pieces], len(reading.shown))
         legend = explained if "…" in body or "×" in body else []
         text = "\n".join([*legend, *head, *([body] if reading.shown else [])])
@@ -108,20 +95,14 @@ def bare(
     return "", [], []
 
 
-def store(
-    reading: Reading,
-    denoised: Denoised,
-    value: npt.NDArray[np.float32],
-    kept: list[Piece],
-    summaries: list[Summary],
-    most: int,
-) -> tuple[list[Piece], list[Summary]]:
-    """What is kept for later: what stands in the text, the next likeliest up to `most` tokens, what was drawn, all numbers."""
+def store(work: Work, kept: list[Piece]) -> list[Piece]:
+    """What is kept for later: what stands in the text, the next likeliest up to `store_tokens`, what was drawn."""
+    reading, denoised, value = work.reading, work.denoised, work.value
     chosen = np.zeros(len(value), bool)
     for piece in kept:
         chosen[piece.first : piece.last + 1] = True
     wanted = np.where(denoised.drawn, value - 4, value)
-    chosen, costs = rank(reading, wanted.astype(np.float32), most, chosen)
+    chosen, costs = rank(reading, wanted.astype(np.float32), work.options.store_tokens, chosen)
     denoised.keep_probability[chosen] = 1.0
     chosen |= denoised.drawn & denoised.kept & (np.array(list(map(len, reading.shown)), np.int64) > 0)
-    return cut(chosen, reading, denoised, costs), summaries
+    return cut(chosen, reading, denoised, costs)

@@ -68,13 +68,19 @@ def name(segment: Segment) -> str:
     return segment.text.split(" steps ", 1)[0].split(":", 1)[0]
 
 
+def copied(segment: Segment, text: str) -> Segment:
+    """A segment of which no more than `text` stands there."""
+    copy = Segment()
+    copy.CopyFrom(segment)
+    copy.text, copy.tokens = text, tokens.count(text)
+    return copy
+
+
 def part(offer: Offer, start: int, end: int) -> Offer:
     """The lines start to end - 1 of a segment, from 0. What it stands for is said of its head alone."""
-    segment = Segment()
-    segment.CopyFrom(offer.segment)
-    if not start <= head_of(segment.text) < end:
+    whole = offer.segment
+    segment = copied(whole, "\n".join(whole.text.split("\n")[start:end]))
+    if not start <= head_of(whole.text) < end:
         segment.count = 1
-    segment.text = "\n".join(segment.text.split("\n")[start:end])
-    segment.first, segment.last = segment.first + start, segment.first + end - 1
-    segment.tokens = tokens.count(segment.text)
+    segment.first, segment.last = whole.first + start, whole.first + end - 1
     return replace(offer, segment=segment, tokens=segment.tokens + 1)

@@ -14,7 +14,7 @@ from tracewinnow.schemas.trace_pb2 import ClassCount, Note, PreprocessedTrace, S
 from tracewinnow.transforms import render, tokens
 from tracewinnow.transforms.classify import LABELS
 from tracewinnow.transforms.lines import encodable, encoding_of, split
-from tracewinnow.transforms.offers import offered
+from tracewinnow.transforms.offers import copied, offered
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.preprocess import preprocess
 from tracewinnow.transforms.stored import stored
@@ -153,11 +153,9 @@ def _choose(found: list[PreprocessedTrace], result: PreprocessedTrace, options: 
 
 def _cut(segment: Segment, text: str) -> Segment:
     """A segment of which no more than `text`, its beginning, is shown."""
-    cut = Segment()
-    cut.CopyFrom(segment)
-    if cut.last - cut.first == cut.text.count("\n"):
-        cut.last = cut.first + text.count("\n")
-    cut.text, cut.tokens = text, tokens.count(text)
+    cut = copied(segment, text)
+    if segment.last - segment.first == segment.text.count("\n"):
+        cut.last = segment.first + text.count("\n")
     return cut
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +10,7 @@ import numpy.typing as npt
 from tracewinnow.schemas.trace_pb2 import Note, PreprocessedTrace
 from tracewinnow.transforms import odd_ranks, tokens
 from tracewinnow.transforms.account import account, content_address, lines_account, tokens_before
-from tracewinnow.transforms.denoise import Denoised, denoise
+from tracewinnow.transforms.denoise import denoise
 from tracewinnow.transforms.fill import fill, store
 from tracewinnow.transforms.harmless import Shipped, harmless, healthy_share, shipped
 from tracewinnow.transforms.judge import LEAST, RULES, judge, log_odds
@@ -30,30 +27,11 @@ from tracewinnow.transforms.score import score
 from tracewinnow.transforms.segments import segment, summary_segment
 from tracewinnow.transforms.series import Summary, summarise
 from tracewinnow.transforms.trace import Trace
+from tracewinnow.transforms.work import Work
 
 OPINION = 0.6  # weight of the score and of the model's log-odds that a line is actionable, where both are heard
 LEAST_LIKELY = 0.01  # where the model's are cut off: one that is sure of what it never saw must not decide alone
 LAST_WORDS = 3.0  # the least log-odds of the last line of a rank that fell silent while the others went on
-
-
-@dataclass(slots=True)
-class Work:
-    """A trace on its way through the stages: what each of them found out, and the result as far as it goes."""
-
-    trace: Trace
-    options: Options
-    result: PreprocessedTrace
-    reading: Reading
-    denoised: Denoised
-    value: npt.NDArray[np.float32]  # log-odds of each line that it explains the failure
-    summaries: list[Summary] = field(default_factory=list)
-
-    @contextmanager
-    def clock(self, stage: str) -> Iterator[None]:
-        """Adds to the seconds of a stage."""
-        start = time.perf_counter()
-        yield
-        self.result.seconds[stage] += time.perf_counter() - start
 
 
 def preprocess(trace: Trace, options: Options) -> PreprocessedTrace:
@@ -168,22 +146,22 @@ def compress_stage(work: Work) -> Work:
 
 def rank_stage(work: Work) -> PreprocessedTrace:
     """Stage 3: fill the token budget, and give account of what was kept and dropped."""
-    trace, options, result, reading, denoised = work.trace, work.options, work.result, work.reading, work.denoised
+    result, denoised = work.result, work.denoised
     with work.clock("rank"):
-        text, kept, told = fill(trace, reading, denoised, work.value, work.summaries, options.budget)
+        text, kept, told = fill(work)
         result.route.append("rank")
         result.text, result.tokens_after, result.bytes_after = text, tokens.count(text), len(text.encode())
         for piece in kept:  # what is kept for what it says was not drawn
             denoised.keep_probability[piece.first : piece.last + 1] = 1.0
         pieces, stored = kept, told
-        if options.store_tokens:
-            pieces, stored = store(reading, denoised, work.value, kept, work.summaries, options.store_tokens)
+        if work.options.store_tokens:
+            pieces, stored = store(work, kept), work.summaries
         for summary in stored:
             result.segments.append(summary_segment(summary))
         for piece in pieces:
-            result.segments.append(segment(piece, trace, reading, denoised, work.value))
+            result.segments.append(segment(piece, work.trace, work.reading, denoised, work.value))
     with work.clock("count"):
-        result.tokens_before = tokens_before(trace, result)
+        result.tokens_before = tokens_before(work.trace, result)
         lines_account(result, denoised, pieces)
     return result
 

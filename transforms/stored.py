@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
-from tracewinnow.transforms import render, tokens
+from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
+from tracewinnow.transforms import render
 from tracewinnow.transforms.classify import TROUBLE
-from tracewinnow.transforms.offers import Offer
+from tracewinnow.transforms.offers import Offer, copied
 from tracewinnow.transforms.rank import BACKGROUND, Costs, background, kind_of
 from tracewinnow.transforms.reading import Reading, read
 from tracewinnow.transforms.score import score
@@ -66,16 +66,13 @@ class Stored:
 
     def _part(self, run: npt.NDArray[np.int64], costs: Costs) -> Offer:
         offer = self.offers[int(self.owner[run[0]])]
-        segment = Segment()
-        segment.CopyFrom(offer.segment)
+        whole = offer.segment
+        segment = copied(whole, "\n".join(costs.text(line) for line in run.tolist()))
         head = size = 0
-        if segment.last - segment.first == segment.text.count("\n"):  # else it is one line here
-            head, size = render.head_of(segment.text), segment.last - segment.first
-            segment.first, segment.last = (
-                segment.first + int(self.place[run[0]]),
-                segment.first + int(self.place[run[-1]]),
-            )
-        segment.text = "\n".join(costs.text(line) for line in run.tolist())
+        if whole.last - whole.first == whole.text.count("\n"):  # else it is one line here
+            head, size = render.head_of(whole.text), whole.last - whole.first
+            segment.first = whole.first + int(self.place[run[0]])
+            segment.last = whole.first + int(self.place[run[-1]])
         own = self.reading.template_name(int(run[0]) + render.head_of(segment.text))
         # One line of a block is a part of it that a clue raised: whether it is the head, the template tells.
         alone = not size and segment.first == segment.last
@@ -84,7 +81,6 @@ class Stored:
             segment.count, segment.template = 1, own  # what the segment stands for is said of its head alone
         if len(segment.ranks) > 1 and segment.count <= 1 and (raised or len(run) <= size):
             segment.ClearField("ranks")  # which of its lines is whose is not stored
-        segment.tokens = tokens.count(segment.text)
         return Offer(offer.trace, segment, offer.value, segment.tokens + 1)
 
 

@@ -11,7 +11,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 
 from tracewinnow.kernels import kernel
 
@@ -66,18 +65,6 @@ OWN = re.compile(
 NOT_WORDS = re.compile(r"[\W\d_]+")
 HALVES = re.compile(r"[\ud800-\udc7f\udd00-\udfff]")
 SHORTENED = re.compile(r" …\[(\d{1,18}) characters\]… ")
-RANK = re.compile(
-    r"\s*(?:\[(?:rank ?|default|RANK ?)(\d{1,5})\]|\[\d{1,5},(\d{1,5})\]<std|(\d{1,5}): |\[(\d{1,5})\](?::? |:?[^\s:]))"
-)
-SURE = 2  # groups of it that tell a rank beyond doubt; the others may be the number of a frame or in a list
-STEPS = 8  # distinct bare numbers
-INSIDE = re.compile(r".{0,60}?(?:\b(?:rank|RANK|Rank)[ =:]?(\d{1,5})\b|\[(\d{1,5})/(\d{1,5})\])")
-PROBED = 300  # lines of a log, about, that tell whether it is worth looking for such ranks
-FALLS = 20  # of so many numbers one is lower than the one before, at least, where they are ranks
-# The replica that a line came from, where it has a name and no rank.
-REPLICA = re.compile(
-    r"\[pod/[^\]\s]{1,200}\]|\([A-Za-z_]\w* (?:pid|ip)=[^)\n]{1,60}\)|[A-Za-z][\w./-]{0,100}[-_]\d{1,5} +\|(?= |$)"
-)
 
 
 def decode(data: bytes) -> tuple[str, str]:
@@ -165,18 +152,18 @@ def without_carrier(shown: list[str], log: Sequence[str], tabs: bool) -> list[st
 
     A job that stands before one line alone, where another stands before more, is the text of a message.
     """
+
     # By match and not by sub: a search would look for the start of a line at every character.
+    def carried(line: str) -> int:
+        return match.end() if (match := CARRIED.match(line)) else 0
+
     ends = [match.end() if (match := IN_JOB.match(line)) else 0 for line in shown] if tabs else []
     jobs = Counter([line[: line.index("\t")] for line, end in zip(shown, ends, strict=tabs) if end])
     if not jobs or 2 * jobs.total() <= sum(bool(line.strip()) for line in log):
-        return [line[match.end() :] if (match := CARRIED.match(line)) else line for line in shown]
+        return [line[carried(line) :] for line in shown]
     least = min(2, max(jobs.values()))
     return [
-        line[end:]
-        if end and jobs[line[: line.index("\t")]] >= least
-        else line[match.end() :]
-        if (match := CARRIED.match(line))
-        else line
+        line[end if end and jobs[line[: line.index("\t")]] >= least else carried(line) :]
         for line, end in zip(shown, ends, strict=True)
     ]
 
@@ -218,53 +205,3 @@ def unwrapped(line: str) -> str:
     except ValueError:
         return line
     return message.removesuffix("\n").replace("\n", " ")
-
-
-def rank_of(line: str) -> int:
-    """The rank that a launcher may have written before the line, or -1."""
-    found = RANK.match(line)
-    return int(found[found.lastindex or 0]) if found else -1
-
-
-def ranks_of(shown: Sequence[str]) -> list[int]:
-    """Rank that a launcher wrote before each line, -1 where none.
-
-    A bare number is a rank if most lines have one, and a step if there are many that never fall. Where few lines begin with a rank,
-    one that stands further in, behind a time stamp or a level, is looked for.
-    """
-    found = [RANK.match(line) for line in shown]
-    bare = [int(match[match.lastindex]) for match in found if match and match.lastindex and match.lastindex > SURE]
-    steps = len(set(bare)) > STEPS and all(one <= after for one, after in pairwise(bare))
-    told = sum(map(bool, shown))
-    least = SURE if steps or 2 * len(bare) <= told else RANK.groups
-    ranks = [
-        int(match[match.lastindex]) if match and match.lastindex and match.lastindex <= least else -1 for match in found
-    ]
-    return ranks if 2 * sum(rank >= 0 for rank in ranks) > told else ranks_inside(shown, ranks, told)
-
-
-def ranks_inside(shown: Sequence[str], ranks: list[int], told: int) -> list[int]:
-    """The ranks, and for lines without one that which stands further in (INSIDE), if most lines have one.
-
-    told: lines that are not blank. `[2/8]` is a rank only where all are of the same number, and not a count that goes up.
-    """
-    sample = [line for line in shown[:: max(1, len(shown) // PROBED)] if line]
-    if 3 * sum(INSIDE.match(line) is not None for line in sample) < len(sample):
-        return ranks
-    found = [None if rank >= 0 else INSIDE.match(line) for rank, line in zip(ranks, shown, strict=True)]
-    parts = [(int(match[2]), int(match[3])) for match in found if match and match[2]]
-    falls = sum(one[0] > after[0] for one, after in pairwise(parts))
-    counted = len({of for _, of in parts}) != 1 or max(parts)[0] >= parts[0][1] or falls * FALLS < len(parts)
-    inside = [
-        int(match[1] or match[2]) if match and (match[1] or not counted) else rank
-        for match, rank in zip(found, ranks, strict=True)
-    ]
-    return inside if 2 * sum(rank >= 0 for rank in inside) > told and len(set(inside) - {-1}) > 1 else ranks
-
-
-def replicas_of(shown: Sequence[str]) -> list[int]:
-    """A number for the replica (pod, container, actor) named before each line, -1 where none; all -1 if half have none."""
-    found = [match[0] if (match := REPLICA.match(line)) else "" for line in shown]
-    names = {name: number for number, name in enumerate(dict.fromkeys(filter(None, found)))}
-    many = sum(map(bool, found))
-    return [names.get(name, -1) for name in found] if 2 * many >= sum(map(bool, shown)) else [-1] * len(shown)

@@ -16,6 +16,7 @@ from tracewinnow.transforms import signals
 from tracewinnow.transforms.blocks import blocks, outline
 from tracewinnow.transforms.classify import TROUBLE
 from tracewinnow.transforms.mask import reference
+from tracewinnow.transforms.ranks import ranks_of, replicas_of
 from tracewinnow.transforms.roles import role_of
 from tracewinnow.transforms.score import Repeats, View, first_lines, repeats
 from tracewinnow.transforms.silence import last_words
@@ -71,8 +72,8 @@ def read(lines: Sequence[str], ranks: Sequence[int] = ()) -> Reading:
     numbers, templates = template_numbers(judged)
     signal, role, names, varies = kinds_of(judged, numbers, templates)
     bits = signals_of(judged, numbers, signal, varies)
-    rank = np.array(ranks if len(ranks) else text_lines.ranks_of(shown), np.int32)
-    lane = rank if (rank >= 0).any() else np.array(text_lines.replicas_of(shown), np.int32)
+    rank = np.array(ranks if len(ranks) else ranks_of(shown), np.int32)
+    lane = rank if (rank >= 0).any() else np.array(replicas_of(shown), np.int32)
     block = blocks(outline(judged, role[numbers], (bits & TROUBLE) != 0, lane))
     view = View(bits, numbers, block, rank)
     return Reading(shown, templates, names, view, repeats(view), last_words(rank))

@@ -97,44 +97,6 @@ def test_stamps_and_ranks_are_shown_but_not_judged(stamp: str) -> None:
     assert lines.judged([line]) == ["ValueError: bad"]
 
 
-@pytest.mark.parametrize(
-    ("line", "rank"),
-    [("[rank7]: x", 7), ("[default0]:x", 0), ("[1,12]<stdout>: x", 12), ("3: x", 3), ("x 3: y", -1), ("", -1)],
-)
-def test_ranks(line: str, rank: int) -> None:
-    assert lines.rank_of(line) == rank
-
-
-@pytest.mark.parametrize(
-    ("shown", "ranks"),
-    [
-        (["[rank1]: a", "b", "[rank0]: c", "   3: frame"], [1, -1, 0, -1]),
-        (["   0: main", "   1: start", "x", "y", "z"], [-1] * 5),  # frames of a backtrace
-        (["0: a", "1: b", " 2: c", ""], [0, 1, 2, -1]),
-        (["[0] a", "[1] b"], [0, 1]),
-        (["[0]:", "  rank : 3"], [-1, -1]),
-        ([f"[{step:04}] loss 1.0" for step in range(30)], [-1] * 30),  # steps
-        ([f"{rank}: ready" for _ in range(3) for rank in range(20)], [*range(20)] * 3),
-        ([], []),
-    ],
-)
-def test_a_bare_number_is_a_rank_where_most_lines_have_one(shown: list[str], ranks: list[int]) -> None:
-    assert lines.ranks_of(shown) == ranks
-
-
-@pytest.mark.parametrize(
-    ("shown", "replicas"),
-    [
-        (["web-1  | a", "web-2  | b", "web-1  |"], [0, 1, 0]),
-        (["[pod/a/main] x", "[pod/b/main] y", ""], [0, 1, -1]),
-        (["(Worker pid=4) x", "(Worker pid=5, ip=10.0.0.1) y"], [0, 1]),
-        (["table-1 | x", "a", "b"], [-1, -1, -1]),
-    ],
-)
-def test_replicas_are_told_apart_by_name(shown: list[str], replicas: list[int]) -> None:
-    assert lines.replicas_of(shown) == replicas
-
-
 def test_a_long_line_keeps_head_and_tail_and_says_how_much_is_gone() -> None:
     shown = lines.visible(["a" * 100_000 + "END"])[0]
     assert len(shown) < lines.LONGEST + 100
@@ -166,28 +128,6 @@ def test_half_a_pair_in_a_record_of_docker_does_no_harm(half: str) -> None:
 
 def test_text_and_a_query_with_half_a_pair_are_read() -> None:
     assert "boom" in tracewinnow.winnow("ERROR \ud83d boom\n", budget=100, query="caf\udce9 \ud83d").text
-
-
-@pytest.mark.parametrize(
-    ("shape", "expected"),
-    [
-        ("2026-11-22 13:55:10,033 [rank{}] INFO: step {}", True),
-        ("2026-11-22 13:56:09,508 [{}/4] I step {}", True),
-        ("2026-11-22 14:08:36,417 INFO rank {} iter {} loss 0.94", True),
-        ("2026-11-22 14:08:36,417 INFO local_rank {} iter {} loss 0.94", False),
-        ("2026-11-22 14:08:36,417 INFO a message that goes on and on before it tells at last of rank {} at {}", False),
-    ],
-)
-def test_ranks_behind_a_time_stamp(shape: str, expected: bool) -> None:
-    shown = [shape.format(i % 4, i // 4) for i in range(40)]
-    ranks = lines.ranks_of(["starting", *shown, ""])
-    assert ranks == ([-1, *(i % 4 for i in range(40)), -1] if expected else [-1] * 42)
-
-
-def test_a_count_that_goes_up_is_no_rank() -> None:
-    assert set(lines.ranks_of([f"12:00:0{i % 10} [{i}/40] compiling" for i in range(40)])) == {-1}
-    assert set(lines.ranks_of([f"12:00:0{i % 10} [{i % 5}/{i}] compiling" for i in range(40)])) == {-1}
-    assert set(lines.ranks_of([f"12:00:0{i % 10} rank 3 said {i}" for i in range(40)])) == {-1}
 
 
 STAMP = "2026-01-02T03:04:05Z "

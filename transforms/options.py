@@ -21,7 +21,8 @@ class Options:
     `segments` are exactly those of `text`. rel_error: largest relative error of floats in the container; without one every
     bit is kept.
 
-    Raises BadUse for a budget below 1 or beyond MAX_BUDGET, for a negative store_tokens, and for a rel_error outside of (0, 1).
+    Raises BadUse for a budget below 1 or beyond MAX_BUDGET, for a query or a workload that is no str, for a negative
+    store_tokens, and for a rel_error outside of (0, 1).
     """
 
     budget: int = 2000
@@ -34,6 +35,9 @@ class Options:
     def __post_init__(self) -> None:
         if isinstance(self.budget, bool) or not isinstance(self.budget, int) or not 1 <= self.budget <= MAX_BUDGET:
             raise BadUse(f"budget is {self.budget!r}: give a whole number of tokens from 1 to {MAX_BUDGET}")
+        for name, value in (("query", self.query), ("workload", self.workload)):
+            if not isinstance(value, str):
+                raise BadUse(f"{name} is of type {type(value).__name__}: give str")
         if self.store_tokens < 0:
             raise BadUse(f"store_tokens is {self.store_tokens}: give 0 or more")
         if self.rel_error is not None and not 0 < self.rel_error < 1:

@@ -28,16 +28,9 @@ def winnow(
     of the same job, or their profile. workload: what kind of job this is, in a word. Raises BadUse for a budget that cannot be,
     and for arguments of other types.
     """
-    for name, value, kinds in (
-        ("text", text, (str, bytes)),
-        ("query", query or "", (str,)),
-        ("workload", workload or "", (str,)),
-    ):
-        if not isinstance(value, kinds):
-            raise BadUse(
-                f"{name} is of type {type(value).__name__}: give {' or '.join(kind.__name__ for kind in kinds)}"
-            )
-    options = Options(budget, query or "", workload or "", profile(reference))
+    if not isinstance(text, (str, bytes)):
+        raise BadUse(f"text is of type {type(text).__name__}: give str or bytes")
+    options = Options(budget, "" if query is None else query, "" if workload is None else workload, profile(reference))
     return winnow_pieces(cut(text), options)
 
 

@@ -20,6 +20,8 @@ cdef struct Lane:
     int64_t last, text, block  # last line, last that is not blank, -1: none; number of the open block
     int32_t state, base, inner, size, gap, at  # at: column of its last line
     bint colon, listing  # listing: nothing in its first line tells of trouble
+    bint labelled  # logging set something before its last line
+    bint flat, framed  # frames of a traceback stand at the column of its header; its last line is one
     int64_t far, far_block  # last line of a block that a message may follow, -1: none
     int32_t far_state, far_base, far_size, far_since
     Frame frames[DECORATIONS]
@@ -69,6 +71,8 @@ def join(
     cdef Py_ssize_t n = roles.shape[0], i
     cdef int role, to, k, hangs, which
     cdef int BLANK = fixed["blank"], DECORATION = fixed["decoration"], HEADER = fixed["header"], SOURCE = fixed["source_frame"]
+    cdef int LABELLED = fixed["LABELLED"]
+    cdef int EXCEPTION = fixed["exception"], TRACE = fixed["trace"]
     cdef int LINE = fixed["line"], RAISED = fixed["raised"], DONE = fixed["done"], REPORT = fixed["report"], DIFF = fixed["diff"], DIAG = fixed["diag"]
     cdef int MOST = fixed["MOST"], REACH = fixed["REACH"], GAP = fixed["GAP"], MESSAGE = fixed["MESSAGE"]
     cdef int LISTED = fixed["LISTED"], FRAMED = fixed["FRAMED"], TITLE = fixed["TITLE"]
@@ -124,7 +128,7 @@ def join(
                     for k in range(DECORATIONS):
                         if s.frames[k].at > f.at:
                             s.frames[k].at = -1
-                    s.at, s.listing = column[i], False
+                    s.at, s.listing, s.flat, s.framed = column[i], False, False, False
                     f.at, f.first = i, -1
                     f.size = f.since = f.filled = f.trouble = f.banner = 0
                     continue
@@ -138,10 +142,15 @@ def join(
             if not to and s.text >= 0 and s.size + s.gap < MOST and i - s.text <= REACH:
                 hangs = s.base + (1 if s.state == DIFF else 2)
                 if s.gap == 0:
-                    to = table[ANYWHERE, role, s.state]
+                    if s.flat and role == SOURCE and s.state == DONE:
+                        to = TRACE
+                    elif s.framed and role != HEADER and role != SOURCE and role != EXCEPTION:  # its source
+                        to = TRACE
+                    else:
+                        to = table[ANYWHERE, role, s.state]
                     if not to and column[i] == s.inner:
                         to = table[SAME, role, s.state]
-                    if not to and s.colon:
+                    if not to and s.colon and (s.labelled or not roles[i] & LABELLED):
                         to = table[COLON, role, s.state]
                     if not to and column[i] >= hangs:
                         to = table[DEEPER, role, s.state]
@@ -149,15 +158,18 @@ def join(
                             to = 0
                 elif s.gap <= GAP:
                     to = table[OVER, role, s.state]
-                    if not to and s.state == REPORT and column[i] >= hangs:
+                    if not to and (s.state == REPORT or s.state == RAISED or s.state == DONE) and column[i] >= hangs:
                         to = table[DEEPER, role, s.state]
             if to:
                 s.size += 1 + _claim(&block[0], &before[0], i, s.text, s.block)
                 block[i] = s.block
+                if role == HEADER:
+                    s.inner, s.flat = column[i], False
+                elif role == SOURCE and s.state == TRACE and column[i] == s.inner:
+                    s.flat = True
                 s.state = to
                 s.far = -1
-                if role == HEADER:
-                    s.inner = column[i]
+                s.framed = s.flat and role == SOURCE
             else:
                 if opens[role] != LINE:
                     s.far = -1
@@ -169,6 +181,7 @@ def join(
                 s.state = opens[role]
                 s.base = s.inner = column[i]
                 s.listing = trouble[i] == 0
+                s.flat = s.framed = False
                 if role == SOURCE:  # the exception of a syntax error stands two columns before it
                     s.inner = max(0, column[i] - 2)
             if 0 <= which < DECORATIONS and width[i]:
@@ -176,6 +189,7 @@ def join(
                 f.at, f.first, f.block, f.size, f.width = i, i, s.block, s.size, width[i]
                 f.since = f.filled = f.trouble = f.banner = 0
             s.colon = roles[i] >= 128
+            s.labelled = roles[i] & LABELLED
             s.gap = 0
             s.text = i
             s.at = column[i]

@@ -72,8 +72,7 @@ cdef at_t _label(const uint8_t *s, at_t n) noexcept nogil:
             k = i + 2
             while k <= i + 122 and _is(s[k], CALLER):
                 k += 1
-            if 1 <= k - i - 2 <= 120 and _starts(s + k, b" - ", 3):
-                return k + 3
+            return k + 3 if 1 <= k - i - 2 <= 120 and _starts(s + k, b" - ", 3) else i + 2
         if s[level] == 58:  # LEVEL:name:
             k = level + 1
             while k <= level + 61 and (_is(s[k], WORD) or s[k] == 46):
@@ -110,6 +109,16 @@ cdef at_t _label(const uint8_t *s, at_t n) noexcept nogil:
             k += 1
         if 1 <= k - 1 <= 80 and s[k] == 93 and s[k + 1] == 32:
             return k + 2
+    if s[0] == 123:  # {file:line} LEVEL -
+        k = 1
+        while k <= 61 and (_is(s[k], WORD) or s[k] == 46):
+            k += 1
+        if 1 <= k - 1 <= 60 and s[k] == 58:
+            k = _number(s, k + 1)
+            if k >= 0 and s[k] == 125 and s[k + 1] == 32:
+                k = _level(s, k + 2)
+                if k >= 0 and _starts(s + k, b" - ", 3):
+                    return k + 3
     if _starts(s, b"stderr: ", 8):
         return 8
     return 2 if s[0] == 43 and s[1] == 32 else 0

@@ -19,7 +19,9 @@ cdef inline at_t _clock(const uint8_t *s, at_t i) noexcept nogil:
 
 
 cdef at_t _then_clock(const uint8_t *s, at_t i) noexcept nogil:
-    r"""[ T:_]?[ ]?\d\d:\d\d:\d\d; a clock begins with a digit, so taking fewer of the marks never helps."""
+    r""",?[ T:_]?[ ]?\d\d:\d\d:\d\d; a clock begins with a digit, so taking fewer of the marks never helps."""
+    if s[i] == 44:
+        i += 1
     if s[i] == 32 or s[i] == 84 or s[i] == 58 or s[i] == 95:
         i += 1
     if s[i] == 32:
@@ -200,8 +202,17 @@ cdef at_t _time(const uint8_t *s, at_t i, at_t n) noexcept nogil:
 
 
 cdef at_t _ranked(const uint8_t *s, at_t i, at_t n) noexcept nogil:
-    """What a launcher sets before a line: a rank, a process, a pod, a service; one blank behind it."""
+    """What a launcher sets before a line: a rank, a process, a pod, a service, a step of a build; one blank behind it."""
     cdef at_t k, end, dash
+    if s[i] == 35:  # the step of a build, and its seconds
+        k = _many(s, i + 1, DIGIT, 4)
+        if k == i + 1 or s[k] != 32:
+            return -1
+        end = _many(s, k + 1, DIGIT, 6)
+        if end == k + 1 or s[end] != 46 or not _is(s[end + 1], DIGIT):
+            return -1
+        end = _many(s, end + 1, DIGIT, 3)
+        return min(end + 1, n) if _or_end(s, end, n) else -1
     if s[i] == 91:  # [
         k = -1
         if _starts(s + i + 1, b"rank", 4) or _starts(s + i + 1, b"RANK", 4):

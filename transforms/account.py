@@ -17,7 +17,7 @@ from tracewinnow.transforms.segments import Piece
 from tracewinnow.transforms.trace import Trace
 from tracewinnow.version import VERSION
 
-STAGES_VERSION = "rules-16"  # raised when the same input may give another result
+STAGES_VERSION = "rules-17"  # raised when the same input may give another result
 EXACT = 1 << 20  # characters that are put through the tokenizer whole, at 6 to 8 MB/s,
 SAMPLE = 1 << 15  # and how many of a larger trace
 

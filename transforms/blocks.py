@@ -5,10 +5,13 @@ left it, and the column at which its text begins:
 
     anywhere    roles that follow a state at any column: frames, carets, notes, a chained traceback
     same        at the column of a traceback's header: the exception that ends it
-    colon       behind a line that ends in a colon: what an exception or a report says, a traceback
+    colon       behind a line that ends in a colon: what an exception or a report says, a traceback; no record of logging, unless
+                that line was one
     deeper      two columns deeper than the block's first line: source, values, what is told about a line
     over        some of these over a blank line or two: goroutines, chained tracebacks, the parts of a report
     far         what shows that the lines since an exception were its message: frames, a chained traceback
+
+Where the frames of a traceback stand at the column of its header, a viewer took the indentation: the line behind one is source.
 
 What stands between two lines of the same decoration is one block as well, if it is short and its first lines tell of trouble:
 the reports of launchers and of MPI. Lines of several ranks that print at once are told apart: each rank has a lane of its own,
@@ -24,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tracewinnow.kernels import kernel as compiled_kernel
-from tracewinnow.transforms.roles import LABELLED, LINE_LABEL, OPENS, ROLE, STATE, TABLE
+from tracewinnow.transforms.roles import LABELLED, LINE_LABEL, OPENS, PADDED_LEVEL, ROLE, STATE, TABLE
 
 MOST = 512  # lines of a block; what follows opens the next
 REACH = 8192  # lines from one line of a block to its next: other ranks print in between
@@ -37,7 +40,9 @@ LISTED = 40  # lines of a block in whose first nothing tells of trouble and that
 DECORATION = ROLE["rule="]  # and the two roles behind it
 _FIXED = {
     **{name: ROLE[name] for name in ("blank", "header", "source_frame")},
-    **{name: STATE[name] for name in ("line", "raised", "done", "report", "diff", "diag")},
+    **{name: STATE[name] for name in ("line", "trace", "raised", "done", "report", "diff", "diag")},
+    "exception": ROLE["raised"],
+    "LABELLED": LABELLED,
     "decoration": DECORATION,
     "MOST": MOST,
     "REACH": REACH,
@@ -85,12 +90,17 @@ def outline(
     labelled = np.flatnonzero(role & LABELLED)
     if len(labelled):
         deep = np.empty(len(labelled), np.int32)
-        columns(messages([judged[line] for line in labelled.tolist()]), deep)
+        columns(messages([_record(judged[line]) for line in labelled.tolist()]), deep)
         column[labelled] = deep
     for line in np.flatnonzero((role >= DECORATION) & (role < DECORATION + 3)).tolist():
         wide = len(judged[line].strip())
         width[line] = wide if wide >= WIDE else 0
     return Outline(role, column, width, trouble, rank)
+
+
+def _record(line: str) -> str:
+    """A line from where its record begins."""
+    return line.lstrip() if line[:1] == " " and PADDED_LEVEL.match(line) else line
 
 
 def messages(labelled: list[str]) -> list[str]:

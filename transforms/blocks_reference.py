@@ -29,7 +29,10 @@ class Frame:
 
 @dataclass(slots=True)
 class Lane:
-    """What is known of the lines of one rank so far; base: column of the block's first line, at: of its last."""
+    """What is known of the lines of one rank so far; base: column of the block's first line, at: of its last.
+
+    flat: the frames of a traceback stand at the column of its header. framed: its last line is such a frame.
+    """
 
     last: int = -1
     text: int = -1  # last line that is not blank
@@ -42,6 +45,9 @@ class Lane:
     at: int = 0
     colon: bool = False
     listing: bool = False
+    labelled: bool = False
+    flat: bool = False
+    framed: bool = False
     far: int = -1  # last line of a block that a message may follow
     far_block: int = 0
     far_state: int = 0
@@ -114,7 +120,7 @@ def join(
                 s.block, s.size = frame.block, frame.size + 1 + claim(i, frame.at, frame.block)
                 block[i] = s.block
                 s.state, s.text, s.far, s.at, s.base, s.inner = f["line"], i, -1, col, col, col
-                s.gap, s.colon, s.listing = 0, False, False
+                s.gap, s.colon, s.listing, s.flat, s.framed = 0, False, False, False, False
                 for other in s.frames:
                     if other.at > frame.at:
                         other.at = -1
@@ -130,10 +136,12 @@ def join(
         if not to and s.text >= 0 and s.size + s.gap < f["MOST"] and i - s.text <= f["REACH"]:
             deeper = col >= s.base + (1 if s.state == f["diff"] else 2)
             if s.gap == 0:
-                to = int(table[ANYWHERE, role, s.state])
+                chained = s.flat and role == f["source_frame"] and s.state == f["done"]
+                source = s.framed and role not in (f["header"], f["source_frame"], f["exception"])
+                to = f["trace"] if chained or source else int(table[ANYWHERE, role, s.state])
                 if not to and col == s.inner:
                     to = int(table[SAME, role, s.state])
-                if not to and s.colon:
+                if not to and s.colon and (s.labelled or not roles[i] & f["LABELLED"]):
                     to = int(table[COLON, role, s.state])
                 if not to and deeper:
                     to = int(table[DEEPER, role, s.state])
@@ -141,14 +149,17 @@ def join(
                         to = 0
             elif s.gap <= f["GAP"]:
                 to = int(table[OVER, role, s.state])
-                if not to and s.state == f["report"] and deeper:
+                if not to and s.state in (f["report"], f["raised"], f["done"]) and deeper:
                     to = int(table[DEEPER, role, s.state])
         if to:
             s.size += 1 + claim(i, s.text, s.block)
             block[i] = s.block
-            s.state, s.far = to, -1
             if role == f["header"]:
-                s.inner = col
+                s.inner, s.flat = col, False
+            elif role == f["source_frame"]:
+                s.flat |= s.state == f["trace"] and col == s.inner
+            s.state, s.far = to, -1
+            s.framed = s.flat and role == f["source_frame"]
         else:
             if opens[role] != f["line"]:
                 s.far = -1
@@ -157,8 +168,9 @@ def join(
                 s.far_since = s.gap + 1
             block[i] = s.block = i
             s.size, s.state, s.base, s.inner, s.listing = 1, int(opens[role]), col, col, not hard
+            s.flat = s.framed = False
             if role == f["source_frame"]:  # the exception of a syntax error stands two columns before it
                 s.inner = max(0, col - 2)
         if decoration and width[i]:
             s.frames[which] = Frame(i, i, s.block, int(width[i]), s.size)
-        s.colon, s.gap, s.text, s.at = bool(roles[i] >= 128), 0, i, col
+        s.colon, s.labelled, s.gap, s.text, s.at = bool(roles[i] >= 128), bool(roles[i] & f["LABELLED"]), 0, i, col

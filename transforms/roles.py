@@ -38,18 +38,21 @@ HANGING = " ".join(STATES[1:-1])  # what is deeper than the block's first line h
 _LEVEL = r"(?:TRACE|DEBUG|INFO|NOTICE|WARN(?:ING)?|ERROR|FATAL|CRITICAL|SEVERE)"
 _LABEL = (
     rf"(?:[\w.]{{1,60}} - {_LEVEL} - |{_LEVEL}(?: NUMBER)* \[?[\w./*\-]{{1,80}}:NUMBER\]:? "
-    rf"|{_LEVEL}\s*\| [\w.<>:]{{1,120}} - |{_LEVEL}:[\w.]{{1,60}}:"
+    rf"|{_LEVEL}\s*\| (?:[\w.<>:]{{1,120}} - )?|\{{[\w.]{{1,60}}:NUMBER\}} {_LEVEL} - |{_LEVEL}:[\w.]{{1,60}}:"
     rf"|{_LEVEL}:? |[IWEF](?:NUMBER NUMBER +(?:NUMBER )?| )[\w./*\-]{{1,120}}:NUMBER\] |\[[\w.:#,/*@=()| \-]{{1,80}}\] "
     r"|stderr: |\+ )?"
 )
 LABEL = _LABEL.replace("NUMBER", "#").replace(r"\w.<>:]", r"\w.<>:#]").encode()
+# A record whose time is that of the one before it may have blanks instead.
+PADDED_LEVEL = re.compile(rf"\s{{8,}}{_LEVEL} ")
 LINE_LABEL = re.compile(_LABEL.replace("NUMBER", r"\d[\d.:,\-/]*"))
 PATH = rb"[^\s:()]*[^\s:().]\.[A-Za-z]\w{0,5}"
 
 # These look for words anywhere in a line, a third of the time of all: they are left out for templates without the words.
 _INSTANTIATED = rb"|.{1,300}(?:required from|required by substitution|instantiated from|In instantiation of)"
 _MARKED_TEST = rb"|.{1,200}<<< (?:FAILURE|ERROR)"
-_ANYWHERE = (b"required ", b"instantiat", b"<<< ")
+_INVALID = rb"|.{1,300}[\[(]type=[\w.]+[,)]"  # of a field, by pydantic
+_ANYWHERE = (b"required ", b"instantiat", b"<<< ", b"type=")
 
 # (role, state of a block that it opens, pattern); the first that matches decides.
 ROLES: tuple[tuple[str, str, bytes], ...] = (
@@ -59,68 +62,86 @@ ROLES: tuple[tuple[str, str, bytes], ...] = (
     ("rule-", "ruled", rb"---$"),
     ("rule*", "ruled", rb"(?:\*\*\*|___|###|~~~|\+\+\+)$"),
     ("separator", "line", rb"_ _ _[_ ]*$"),
-    ("header", "trace", rb"(?:Exception Group )?Traceback \(most recent call"),
-    ("source_frame", "trace", rb"(?:[|] )*File [\"'<]"),
-    ("bridge", "bridge", rb"During handling of the above exception|The above exception was"),
+    ("header", "trace", rb"(?:\xe2\x95\xad(?:\xe2\x94\x80)+ )?(?:[A-Z][\w.#]* )?Traceback \(most recent call"
+     rb"|ray::.{1,200}\(pid="),
+    ("group", "trace", rb"Exception Group Traceback \(most recent call"),
+    ("inner", "trace", rb"Original Traceback \(most|Traceback of TorchScript"),
+    ("source_frame", "trace", rb"(?:[|>] )*File [\"'<]|File \S+:#(?:$|, in )|(?:Cell|Input) In ?\[#\]"),
+    ("bridge", "bridge", rb"During handling of the above exception|The above exception was|-- Process # terminated with"),
     ("goroutine", "stack", rb"goroutine # \["),
     ("crash", "crash",
      rb"==#==|\*\*\* (?!\[)\S|Fatal Python error|Current thread #|Thread # (?:\(|\[)|=== Backtrace|Stack dump|PC: @"
-     rb"|Extension modules:|Program (?:received|terminated)|Core was generated|WARNING: \w+Sanitizer|Received signal #"),
+     rb"|Extension modules:|Program (?:received|terminated)|Core was generated|(?:WARNING: )?\w+Sanitizer: |Received signal #"
+     rb"|<-+ |-+ Native stack trace|ERROR: Reached heap"),
     ("crash_line", "line",
      rb"(?:READ|WRITE) of size|# is located|(?:freed|allocated|previously|Previous|Location|Mutex|As if|Write of|Read of) "
-     rb"|SUMMARY: |Shadow byte|=>#|(?:HINT|Signal|Signal code|Failing at address|Registers?):|Thread T# |(?:Direct|Indirect) leak"),
+     rb"|SUMMARY: |Shadow byte|=>#|(?:Signal|Signal code|Failing at address|Registers?):|Thread T# |(?:Direct|Indirect) leak"),
     ("panic", "raised",
      rb"panic: |fatal error: |" + PATH + rb":#:in .{1,100}: \S|thread .{1,80} panicked at"
      rb"|Exception in thread|(?i:unhandled|uncaught) |terminate called|Exception:"
+     rb"|Exception ignored|Task exception was never|Error executing job"
      rb"|\*\* \(\w|PHP (?:Fatal|Parse)|Fatal error: |SIG[A-Z]{3,5}: "),
-    ("signal", "line", rb"\[signal |what\(\): "),
+    ("signal", "line", rb"\[signal |future: <|what\(\): "),
+    ("caused", "raised", rb"Caused by: \S+[.:$]|Suppressed: \S|: (?:[a-z]\w*\.)+[A-Z]"),
     ("cause", "raised",
      rb"(?:Caused by|Suppressed|Wrapped by|\[cause\]|Stack ?trace|stack backtrace|(?i:call ?stack|backtrace))\b.{0,40}:|--- End of "
+     rb"|Driver stacktrace:"
      rb"|\* (?:What went wrong|Exception is|Try|Get more help)\b|\.\.\. # (?:more|common frames)"
      rb"|Caused by: |Suppressed: |Node\.js v#"),
     ("runtime", "line",
      rb"\[\[|BufferAssignment|Peak buffers:|# successful operations|# derived errors|# root error|\(#\) [A-Z_]{4,}:|Node: "
      rb"|Detected at node|Original stack trace|Errors may have originated|Stack trace below"
-     rb"|Input Source|The stack trace below|Hint: If you want"),
+     rb"|Input Source|The stack trace below|Hint: If you want|from user code:|Total hbm usage|Output size #"
+     rb"|Program \w+ requirement|Largest program alloc|#\.? Size: "),
     ("test", "report",
      rb"--- FAIL|CMake Error|FAILURE: |#\) \S|not ok #|FAIL(?:ED|URE)?: |ERROR: test"
      rb"|(?:\xe2\x9c[\x95-\x98]|\xc3\x97|\xe2\x9d\x8c|\xe2\x97\x8f) "
-     + _MARKED_TEST + rb"|Failures:$|\[ ?FAIL(?:ED)? ?\]|___ \S.* ___$"),
+     + _MARKED_TEST + rb"|Failures:$|\[ ?FAIL(?:ED)? ?\]|> \[[^\]]{0,60}#/#\] |___ \S.* ___$"),
+    ("box", "report", rb"\xe2\x95\xb7$|\xe2\x95\xad(?:\xe2\x94\x80)+ (?i:error|exception|fail)"),
     ("assert", "report", rb"E(?: |$)"),
     ("marked", "line", rb"> "),
     ("expect", "report",
      rb"(?:(?i:expected|actual|received|wanted|want|got|but was|but got)|left|right|Failed asserting|Failure/Error|Error Trace"
-     rb"|Messages|Diff(?:erence)?)\b.{0,30}?(?:$|: ?)"),
+     rb"|Messages|Diff(?:erence)?|DESIRED|Mismatched elements|Max (?:absolute|relative) difference|First differing|At positional"
+     rb"|Value of)\b.{0,30}?(?:$|: ?)|(?:Failed validating|On instance)\b|\[(?:left|right|index)\]: "
+     rb"|(?:DataFrame|Series|Index|numpy array)\b.{0,80} are different"),
     ("diff_head", "diff", rb"@@ |(?:\+\+\+|---) (?!.*[-+=]{3}$)\S|diff --git "),
     ("frame", "stack",
-     rb"## |frame ##|(?:# )?" + PATH + rb":#:in |from \S+:#:in |@ #(?: |$)|[^ ()]*\([^ ()]*\+#\) ?\[?#?|\[ ?#\] ?[^ ]*[(/]|#: # - "
+     rb"## (?!\[|[A-Z]{2,}[ :])(?:#|<|/|\{main\}|.{0,200}[( ](?:in|at|from) |.{1,200}\()|frame ##"  # steps of a build have no place
+     + rb"|(?:# )?" + PATH + rb":#:in |from \S+:#:in |@ #(?: |$)|[^ ()]*\([^ ()]*\+#\) ?\[?#?|\[ ?#\] ?[^ ]*[(/]|#: # - "
      + rb"|" + PATH + rb":# \+#$|\S+ in \S+ at |\[<#>\]"),
     ("weak_frame", "line", rb"at \S|[^ ]+\[#\]$"),
-    ("place", "placed", rb"(?:# )?(?:\w+:)?" + PATH + rb":#(?:: \w+)?$"),
-    ("call", "line", rb"[\w./*()$\-]+\([#{}.,x? ]*\)$|created by "),
+    ("place", "placed",
+     rb"(?:# )?(?:\w+:)?" + PATH + rb":#(?::(?: \w+)?|: in \S+)?$|<frozen [^>]+>:#: in |(?:node:|\[eval\])[\w/]*:#$"),
+    ("call", "line", rb"[\w./*()$#\-]+\([#{}.,x? ]*\)$|created by "),
     ("number_frame", "line", rb"#: (?:# - )?\S"),
-    ("launcher", "launch", rb"(?:srun|slurmstepd|slurmd|sbatch|salloc|mpirun|mpiexec|prterun|orterun|pdsh|yarn|kubelet): "),
+    ("launcher", "launch",
+     rb"(?:srun|slurmstepd|slurmd|sbatch|salloc|mpirun|mpiexec|prterun|orterun|pdsh|yarn|kubelet): |npm (?:ERR!|error)(?: |$)"),
     ("collective", "launch", rb"\S+ \[#\] (?:\S+ )?NCCL (?:WARN|ERROR) "),
     ("collective_trail", "line", rb"\S+ \[#\] NCCL INFO .{0,200}-> #$"),
     ("note", "line",
-     rb"(?:note|help|hint|info): |" + PATH + rb"[:(]#[:)]*:? (?:note|remark): |= (?:note|help): "),
+     rb"(?:note|help|hint|info|HINT|DETAIL|CONTEXT|LINE #): |" + PATH + rb"[:(]#[:)]*:? (?:note|remark): |= (?:note|help): "),
     ("intro", "intro",
      rb"In file included from|from \S+:#[,:]|[^ ]+: (?:In|At) " + _INSTANTIATED),
     ("diag", "diag",
      rb"\S+?[:(]#[:)]*(?: -)? (?:fatal |internal compiler |syntax )?(?i:error|warning)\b|(?:error|warning)(?:\[\w*#?\])?: "),
     ("raised", "raised",
-     rb"(?:[\w$]+[.:\\/]+)*(?:[A-Z]\w*(?:Error|Exception|Failure|Fault|Exit|Interrupt|Panic|Traceback)|Error)\b(?: ?[:(\[]|$)"
+     rb"(?:[\w$#]+[.:\\/]+)*(?:_*[A-Z][\w#]*(?:Error|Exception|Failure|Fault|Exit|Interrupt|Panic|Traceback)|Error)\b(?: ?[:(\[]|$)"
      rb"|(?:[A-Za-z]\w*\.)*[A-Z]{4,}_[A-Z_]{2,}: "),
     ("caret", "line", rb"(?:# ?)?[|.]? ?[|_~\- ]*[\^~]+(?:[\s|~^\-_]|$)|-+\^"),
-    ("source", "line", rb"(?:> ?|=> ?)?# ?[|](?: |$)|(?:-->|:::) |(?:> ?|=> ?)#: "),
-    ("gutter", "line", rb"[|](?: |$)|\+-"),
+    ("source", "line",
+     rb"(?:> ?|=> ?)?# ?(?:[|]|\xe2\x94\x82)(?: |$)|(?:-->|:::) |-+> # \S|(?:> ?|=> ?)#: |\xe2\x95\xad\xe2\x94\x80\[|\xc2\xb7 "),
+    ("gutter", "line", rb"(?:[|]|\xe2\x94[\x82\x83])(?: |$)|\+-|\xe2\x95[\xb0\xb5]"),
     ("numbered", "line", rb"# (?!errors?|warnings?|problems?|tests?|pass|fail)\S"),
     ("diff_line", "line", rb"[+\-](?![+\-])"),
     ("advice", "line",
-     rb"(?:For (?:debugging|more)|Please |See |If you |Try |Consider |Compile with|You can |Make sure|Did you mean|Last error"
-     rb"|CUDA kernel|nccl[A-Z]\w+: |\(Background on|\(Triggered )"),
+     rb"(?:For (?:debugging|more|further|simplicity)|Please |See |If (?:you|this) |Try |Consider |Compile with|You can |Make sure"
+     rb"|Did you mean|Last error|CUDA kernel|Search for |Set (?:the env|[A-Z]{4})|\[SQL: |\[parameters: |Perhaps "
+     rb"|nccl[A-Z]\w+: |\(Background on|\(Triggered )"),
+    ("invalid", "line", rb"(?!)" + _INVALID),
+    ("value", "line", rb"\w+ = \S"),
     ("closer", "line", rb"[}\])]+[;,.]?$"),
-    ("named", "line", rb"[A-Za-z_][\w.$<>]*(?:: |:?$)"),
+    ("named", "line", rb"[A-Za-z_][\w.$<>#]*(?:: |:?$)"),
 )  # fmt: skip
 ROLE = {name: i for i, (name, _, _) in enumerate(ROLES)}
 OPENS = np.array([STATE[state] for _, state, _ in ROLES], np.uint8)
@@ -130,7 +151,7 @@ _TEXT = rb"(?P<label>%s)(?:%s|(?P<r0>))" % (
     rb"|".join(rb"(?P<r%d>%s)" % (i, text) for i, (_, _, text) in enumerate(ROLES) if i),
 )
 _PATTERN = re.compile(_TEXT)
-_MOSTLY = re.compile(_TEXT.replace(_INSTANTIATED, b"").replace(_MARKED_TEST, b""))
+_MOSTLY = re.compile(_TEXT.replace(_INSTANTIATED, b"").replace(_MARKED_TEST, b"").replace(_INVALID, b""))
 
 # How a line joins a block: (how, role, from, to); `to` empty: the state stays. The first row that fits counts.
 ANYWHERE, SAME, COLON, DEEPER, OVER, FAR = range(6)
@@ -138,22 +159,31 @@ HOW = {"anywhere": ANYWHERE, "same": SAME, "colon": COLON, "deeper": DEEPER, "ov
 _JOINS: tuple[tuple[str, str, str, str], ...] = (
     # anywhere: right behind the block's last line, at any column
     ("anywhere", "header", "bridge report raised ruled", "trace"),
+    ("anywhere", "group", "bridge report raised ruled", "trace"),
+    ("anywhere", "inner", "trace done raised", "trace"),
+    ("deeper", "source_frame", "done raised", "trace"),
+    ("over", "source_frame", "trace stack", ""),
+    ("over", "raised", "trace", "done"),
     ("anywhere", "source_frame", "trace crash report stack", ""),
     ("anywhere", "bridge", "trace done bridge", "bridge"),
     ("anywhere", "goroutine", "raised stack done", "stack"),
     ("anywhere", "signal", "raised stack crash", ""),
     ("anywhere", "crash", "crash ruled", "crash"),
     ("anywhere", "crash_line", "crash", ""),
+    ("anywhere", "caused", "raised stack done report placed", "raised"),
+    ("over", "caused", "raised stack report", "raised"),
+    ("far", "caused", "raised", "raised"),
     ("anywhere", "cause", "raised stack done report placed", "stack"),
     ("anywhere", "runtime", "line trace done raised stack", "stack"),
+    ("over", "runtime", "done raised stack", "stack"),
     ("anywhere", "test", "ruled", "report"),
     ("anywhere", "raised", "report", ""),
-    ("anywhere", "panic", "report", ""),
+    ("anywhere", "panic", "report", "raised"),
     ("anywhere", "rule-", "report", ""),
     ("anywhere", "separator", "report", ""),
     ("anywhere", "assert", HANGING, "report"),
     ("anywhere", "marked", "report diag", ""),
-    ("anywhere", "expect", "report raised stack done diff", "report"),
+    ("anywhere", "expect", "report raised stack done diff placed", "report"),
     ("anywhere", "diff_head", "diff report raised done", "diff"),
     ("anywhere", "diff_line", "diff report", ""),
     ("anywhere", "frame", "line raised placed done", "stack"),
@@ -166,7 +196,9 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("anywhere", "launcher", "launch", ""),
     ("anywhere", "collective", "launch", ""),
     ("anywhere", "collective_trail", "launch", ""),
-    ("anywhere", "note", "diag intro raised stack done report", ""),
+    ("anywhere", "note", "intro", "diag"),
+    ("anywhere", "note", "diag raised stack done report crash", ""),
+    ("over", "note", "crash", ""),
     ("anywhere", "intro", "intro", ""),
     ("anywhere", "diag", "intro", "diag"),
     ("anywhere", "caret", "line", "diag"),
@@ -175,24 +207,31 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("anywhere", "gutter", "diag trace stack done raised report", ""),
     ("anywhere", "numbered", "diag", ""),
     ("anywhere", "advice", "done raised stack diag crash", ""),
+    ("over", "advice", "done raised stack", ""),
+    ("far", "advice", "done raised", ""),
+    ("anywhere", "rule-", "done", ""),
     # same: at the column of the traceback's header, or of the block's first line
     ("same", "raised", "trace", "done"),
     ("same", "named", "trace", "done"),
     ("same", "closer", HANGING, ""),
     # colon: behind a line that ends in one; see GOES_ON
     ("colon", "header", "line", "trace"),
+    ("colon", "group", "line", "trace"),
     # deeper: by two columns than the block's first line (by one in a diff); roles that are not named keep the state
     ("deeper", "header", HANGING, "trace"),
+    ("deeper", "group", HANGING, "trace"),
     ("deeper", "frame", "line raised placed", "stack"),
     ("deeper", "weak_frame", "line raised placed", "stack"),
     ("deeper", "caret", "line", "diag"),
     ("deeper", "assert", "line", "report"),
     # over: the same, with a blank line or two between
     ("over", "header", "bridge", "trace"),
+    ("over", "group", "bridge", "trace"),
     ("over", "bridge", "trace done bridge", "bridge"),
     ("over", "goroutine", "raised stack", "stack"),
     ("over", "crash", "crash", "crash"),
     ("over", "crash_line", "crash", ""),
+    ("over", "number_frame", "crash", ""),
     ("over", "frame", "crash report", ""),
     ("over", "frame", "raised", "stack"),
     ("over", "weak_frame", "raised", "stack"),
@@ -201,10 +240,14 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("over", "raised", "placed", "raised"),
     ("over", "assert", "report", ""),
     ("over", "marked", "report", ""),
-    ("over", "expect", "report raised", "report"),
+    ("over", "expect", "report raised done", "report"),
     ("over", "diff_head", "report diff", ""),
     ("over", "diff_line", "report diff", ""),
     ("over", "place", "report", ""),
+    ("over", "bridge", "report", ""),
+    ("anywhere", "bridge", "report", ""),
+    ("anywhere", "value", "report", ""),
+    ("over", "value", "report", ""),
     ("over", "separator", "report", ""),
     ("over", "collective", "launch", ""),
     ("over", "numbered", "diag", ""),
@@ -212,6 +255,10 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("over", "caret", "diag report", ""),
     # far: with a few lines of a message between, which become part of the block
     ("far", "bridge", "done", "bridge"),
+    ("far", "expect", "done", "report"),
+    ("far", "invalid", "done", ""),
+    ("over", "frame", "done", "stack"),
+    ("over", "weak_frame", "done", "stack"),
     ("far", "caret", "diag", ""),
     ("far", "frame", "raised", "stack"),
     ("far", "weak_frame", "raised", "stack"),
@@ -236,6 +283,7 @@ def _table() -> npt.NDArray[np.uint8]:
     for role in NEVER_DEEPER:
         table[DEEPER, ROLE[role]] = 0
     table[DEEPER, ROLE["source_frame"], STATE["line"]] = 0  # of a syntax error, which has no header
+    table[DEEPER, ROLE["group"], STATE["line"]] = 0  # what stands before it is deeper than its header
     return table
 
 

@@ -31,7 +31,7 @@ def parts(joined: str) -> list[str]:
 
 # What the patterns are made of, whole and in parts, at and beyond their limits, so that random lines meet every turn of them.
 CLOCKS = parts(
-    "10:00:00~2026-01-05~2026/01/05~2026.01.05~01-05-2026~01/05/26~01-05~Jan ~Mon ~5~15~110:00:00~01-05-202610:00:00~"
+    "10:00:00~2026-01-05~,~, ~2026/01/05~2026.01.05~01-05-2026~01/05/26~01-05~Jan ~Mon ~5~15~110:00:00~01-05-202610:00:00~"
     "01-05-2610:00:00~2026-01-05T10:00:00.123Z~Fri Jan 15 10:00:00 2026~.123~,123456~.1234567890~:12~Z~UTC~+01:00~"
     "-0800~ 2026~T~_~123.123456] ~[   12.123456] ~1234567890.5: ~1234567890 ~12345678901~<13>~<1>1 ~<13>1"
 )
@@ -46,7 +46,8 @@ SENDERS += [
 ]
 RANKS = parts(
     "[rank 0]: ~[rank12]~[RANK 3] ~[default0]:~[rank123456]~[3]~[3]:x~[3]: ~[3]::~[1,0]<stdout>: ~[1,12345]<stderr>:~"
-    "0: ~12345: ~123456: ~(main pid=12) ~(pid=1, ip=2)~(ip=)~(_a1 ip=x) ~[pod/a/b] ~[pod/]~[pod/a b] ~worker-0  | x~"
+    "0: ~12345: ~123456: ~#12 3.456 ~#1 2.3~#12345 1.2 ~"
+    "(main pid=12) ~(pid=1, ip=2)~(ip=)~(_a1 ip=x) ~[pod/a/b] ~[pod/]~[pod/a b] ~worker-0  | x~"
     "worker_1 |~web-12 ||~a.b/c-9999 | ~trainer_123456 | "
 )
 RANKS += [
@@ -61,6 +62,7 @@ MARKS = parts(" ~  ~\t~-~ - ~|~ | ~:~: ~[~]~(~)~<~>~\x00~\x0b~\x1f~\xe9~\u0663~\
 LABELS = parts(
     "a.b~trainer~INFO~WARN~WARNING~ERROR~DEBUG~TRACE~NOTICE~FATAL~CRITICAL~SEVERE~ 01-05~ 10:00:00~ 2026-01-05,1~ [~"
     "a/b*c.py~:12~]: ~] ~ | ~\t| ~x.<y>:z~:a.b:~I0102~W12~ 10:00:00.1~ 42~file.py:1] ~[main,x #1] ~[~stderr: ~stderr:~"
+    "{a.py:12} ~{~:12}~"
     "+ ~+~INFO - ~I ~E ~12:3~:12] ~:12]: "
 )
 LABELS += [

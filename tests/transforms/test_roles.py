@@ -28,7 +28,7 @@ def named(line: str) -> str:
         ("  --> src/main.rs:4:18", "source"), (" 4 |     let x", "source"), ("E       assert 3 == 4", "assert"),
         ("--- FAIL: TestTotal (0.00s)", "test"), ("not ok 3 - adds", "test"), ("  Expected: 4", "expect"),
         ("@@ -1,4 +1,4 @@", "diff_head"),
-        ("------ arguments ------", "text"), ("Caused by: java.net.ConnectException: refused", "cause"),
+        ("------ arguments ------", "text"), ("Caused by: java.net.ConnectException: refused", "caused"),
         ("at first it worked", "weak_frame"),
         ("srun: error: node1: task 3: Killed", "launcher"), ("RESOURCE_EXHAUSTED: out of memory", "raised"),
         ("==12==ERROR: AddressSanitizer: x", "crash"), ("Fatal Python error: Aborted", "crash"),

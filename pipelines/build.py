@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,9 +14,11 @@ from apache_beam.utils.timestamp import Duration, Timestamp
 from apache_beam.utils.windowed_value import WindowedValue
 from google.protobuf.message import DecodeError
 
+from tracewinnow.pipelines.known import known_batches
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.records import WindowKey
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
+from tracewinnow.schemas.errors import Transient
 from tracewinnow.stores.archive import Archive, ArchivedBatch, BatchName, Window, plan_parts
 from tracewinnow.stores.errors import CorruptObject, TooLarge
 from tracewinnow.stores.objects import open_objects
@@ -33,44 +36,69 @@ def read_window(
 ) -> Iterator[Trace | ArchivedBatch | CorruptObject]:
     """The traces of a window, one for each part, and batches whose name is taken by other content. Blocks on the store.
 
-    A damaged object is told, and the window is built without what only it held: the ranges of its processes show the hole, and
-    the lower revision does not take the place of a trace that knew more.
+    A damaged object is told, and the window is built without what only it held. Not where a stored trace was made from a batch
+    that cannot be read any more: then nothing is built, for it would have the same name as that trace, or a higher revision.
     """
     damaged: list[CorruptObject] = []
     try:
         window = archive.read(*key, max_bytes=settings.part_bytes, damaged=damaged)
-        revision = len(window.batches)
-        windows: Iterable[Window] = [window] if window.batches or not damaged else []
+        plan = [[(batch.process_uuid, batch.sequence) for batch in window.batches]] if window.batches else []
+        whole, revision = plan, len(window.batches)
+        windows: Iterable[tuple[int, Window]] = [(0, window)]
     except TooLarge:
         damaged.clear()
         entries = archive.index(*key, damaged=damaged)
-        revision = len(entries)
-        windows = _parts(archive, key, plan_parts(entries, settings.part_bytes), damaged)
-    for part, window in enumerate(windows):
-        if not window.batches and damaged:
-            continue
+        plan = plan_parts(entries, settings.part_bytes)
+        whole, revision = _whole(archive, key, plan, damaged), len(entries)
+        windows = _parts(archive, key, whole)
+    stays = bool(damaged) and not known_batches(archive.store, key).issubset(itertools.chain.from_iterable(whole))
+    for part, window in windows:
         yield from window.conflicts
-        yield assemble(
-            (batch.data for batch in window.batches),
-            window_start_ns=key[1],
-            window_end_ns=key[1] + settings.window_ns,
-            part=part,
-            revision=revision,
-        )
-    yield from {wrong.name: wrong for wrong in damaged}.values()
+        if window.batches and not stays:
+            yield _trace(window, key, part, len(plan), revision, settings)
+    for wrong in {wrong.name: wrong for wrong in damaged}.values():
+        then = "the window stays as it was built before" if stays else "what only it held is missing"
+        yield CorruptObject(wrong.name, f"{wrong.reason}; {then}")
 
 
-def _parts(
+def _whole(
     archive: Archive, key: WindowKey, plan: Iterable[list[BatchName]], damaged: list[CorruptObject]
-) -> Iterator[Window]:
-    """The parts of a window; an empty one for a part that is not whole: it would be stored as if it were."""
+) -> list[list[BatchName]]:
+    """The plan with nothing for a part that is not whole, which would be stored as if it were. Reads every part.
+
+    All are read before the first is built: what the last lacks decides whether the window may be built at all.
+    """
+    found = []
     known = {wrong.name for wrong in damaged}  # their batches are in no part
-    for number, names in enumerate(plan):
+    for part, names in enumerate(plan):
         here: list[CorruptObject] = []
-        window = archive.read(*key, names=names, damaged=here)
-        lost = [wrong for wrong in here if wrong.name not in known]
-        damaged += [CorruptObject(wrong.name, f"{wrong.reason}; part {number} was not built") for wrong in lost]
-        yield Window([], []) if lost else window
+        whole = len(archive.read(*key, names=names, damaged=here).batches) == len(names)
+        why = "" if whole else f"; part {part} was not built"
+        damaged += [CorruptObject(wrong.name, wrong.reason + why) for wrong in here if wrong.name not in known]
+        found.append(names if whole else [])
+    return found
+
+
+def _parts(archive: Archive, key: WindowKey, whole: Iterable[list[BatchName]]) -> Iterator[tuple[int, Window]]:
+    for part, names in enumerate(whole):
+        if names:
+            window = archive.read(*key, names=names, damaged=[])
+            if len(window.batches) < len(names):  # it was whole a moment ago
+                raise Transient(f"the archive of job {key[0]!r}, window {key[1]}, changed while it was read")
+            yield part, window
+
+
+def _trace(window: Window, key: WindowKey, part: int, parts: int, revision: int, settings: Settings) -> Trace:
+    trace = assemble(
+        (batch.data for batch in window.batches),
+        window_start_ns=key[1],
+        window_end_ns=key[1] + settings.window_ns,
+        part=part,
+        revision=revision,
+    )
+    assert trace.job is not None
+    trace.job.parts = parts
+    return trace
 
 
 class ReadWindowFn(beam.DoFn):
@@ -109,7 +137,7 @@ class ReadWindowFn(beam.DoFn):
                     yield stamp.with_value(found)
                     continue
                 if isinstance(found, CorruptObject):
-                    LOG.warning("%s; what only it held is missing", found)
+                    LOG.warning("%s", found)
                     self.damaged.inc()
                     letter.code, letter.original, letter.offset = "corrupt-archive", b"", 0
                     letter.reason = str(found)

@@ -160,7 +160,7 @@ class ProcessRange(_message.Message):
     def __init__(self, process_uuid: _Optional[str] = ..., rank: _Optional[int] = ..., first: _Optional[int] = ..., last: _Optional[int] = ...) -> None: ...
 
 class JobState(_message.Message):
-    __slots__ = ("accelerator", "model", "user", "world_size", "started_ns", "ended_ns", "outcome", "exit_code", "reason", "first_time_ns", "last_time_ns")
+    __slots__ = ("accelerator", "model", "user", "world_size", "started_ns", "ended_ns", "outcome", "exit_code", "reason", "first_time_ns", "last_time_ns", "parts")
     ACCELERATOR_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
@@ -172,6 +172,7 @@ class JobState(_message.Message):
     REASON_FIELD_NUMBER: _ClassVar[int]
     FIRST_TIME_NS_FIELD_NUMBER: _ClassVar[int]
     LAST_TIME_NS_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
     accelerator: str
     model: str
     user: str
@@ -183,4 +184,5 @@ class JobState(_message.Message):
     reason: str
     first_time_ns: int
     last_time_ns: int
-    def __init__(self, accelerator: _Optional[str] = ..., model: _Optional[str] = ..., user: _Optional[str] = ..., world_size: _Optional[int] = ..., started_ns: _Optional[int] = ..., ended_ns: _Optional[int] = ..., outcome: _Optional[str] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., first_time_ns: _Optional[int] = ..., last_time_ns: _Optional[int] = ...) -> None: ...
+    parts: int
+    def __init__(self, accelerator: _Optional[str] = ..., model: _Optional[str] = ..., user: _Optional[str] = ..., world_size: _Optional[int] = ..., started_ns: _Optional[int] = ..., ended_ns: _Optional[int] = ..., outcome: _Optional[str] = ..., exit_code: _Optional[int] = ..., reason: _Optional[str] = ..., first_time_ns: _Optional[int] = ..., last_time_ns: _Optional[int] = ..., parts: _Optional[int] = ...) -> None: ...

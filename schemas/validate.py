@@ -45,7 +45,8 @@ ITEM_BYTES = {
 }
 
 _UUID = re.compile(r"[0-9a-f]{32}\Z")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# Of both sets, of lines and paragraphs, and what turns the direction of text: all of it changes what a terminal shows.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _ACCELERATORS = frozenset(Accelerator.values())
 
 

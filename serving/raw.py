@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 import numpy as np
 
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
+from tracewinnow.serving.text import window_name as window_name
 from tracewinnow.serving.warehouse import Warehouse
 from tracewinnow.stores.archive import PART_BYTES, Archive, plan_parts
 from tracewinnow.stores.errors import CorruptObject
@@ -18,6 +19,7 @@ from tracewinnow.transforms.assemble import assemble
 from tracewinnow.transforms.trace import Series, Trace
 
 CHART_BYTES = PART_BYTES
+DIGITS = 20  # of a start: more is no time, and from some thousands on no number to Python
 
 
 class NotArchived(TracewinnowError):
@@ -35,13 +37,6 @@ def line_range(text: str) -> tuple[int, int]:
     return first, last
 
 
-def window_name(start_ns: int) -> str:
-    """How a window is written: its start in UTC, "2026-03-01T12:00:00Z"; exact where it is not a whole second."""
-    if start_ns % 1_000_000_000:
-        return str(start_ns)
-    return datetime.fromtimestamp(start_ns // 1_000_000_000, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def find_window(archive: Archive, job_id: str, name: str | None, length_ns: int | None = None) -> int:
     """Start of the window that `name` means: the last that begins at or before this time. None: the only one.
 
@@ -57,13 +52,13 @@ def find_window(archive: Archive, job_id: str, name: str | None, length_ns: int 
         if len(windows) == 1:
             return windows[0]
         raise BadUse(f"Job {job_id!r} has {len(windows)} windows; choose one with --window: {_some(windows)}")
-    if name.isascii() and name.isdigit():
+    if name.isascii() and name.isdigit() and len(name) <= DIGITS:
         wanted = int(name)
     else:
         try:
             moment = datetime.fromisoformat(name.strip().replace("Z", "+00:00").replace("z", "+00:00"))
         except ValueError:
-            raise BadUse(f"{name!r} is not a window: give its start, such as {window_name(windows[-1])}") from None
+            raise BadUse(f"{name[:80]!r} is not a window: give its start, such as {window_name(windows[-1])}") from None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone.utc)
         wanted = int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
@@ -78,20 +73,24 @@ def _some(windows: list[int]) -> str:
     return ", ".join(names if len(names) <= 8 else [*names[:4], "...", *names[-3:]])
 
 
-def read_trace(archive: Archive, job_id: str, start_ns: int, part: int = 0) -> Trace:
+def read_trace(
+    archive: Archive, job_id: str, start_ns: int, part: int = 0, damaged: list[CorruptObject] | None = None
+) -> Trace:
     """The trace of a window, or that part of it where it is too large for one; reads no other. Blocks.
 
+    damaged: takes the errors of objects that cannot be read, and the trace is what the others hold.
     Raises BadUse for a part that is not there, NotArchived, CorruptObject.
     """
-    entries = archive.index(job_id, start_ns)
+    entries = archive.index(job_id, start_ns, damaged=damaged)
     parts = plan_parts(entries)
     if not parts:
-        raise NotArchived(f"The archive holds nothing of job {job_id!r} in window {window_name(start_ns)}.")
+        nothing = "Nothing can be read" if damaged else "The archive holds nothing"
+        raise NotArchived(f"{nothing} of job {job_id!r} in window {window_name(start_ns)}.")
     if part >= len(parts):
         has = "one part, number 0" if len(parts) == 1 else f"{len(parts)} parts, numbered from 0"
         raise BadUse(f"Window {window_name(start_ns)} of {job_id!r} has {has}; there is no part {part}")
     return assemble(
-        (batch.data for batch in archive.read(job_id, start_ns, names=parts[part]).batches),
+        (batch.data for batch in archive.read(job_id, start_ns, names=parts[part], damaged=damaged).batches),
         window_start_ns=start_ns,
         part=part,
         revision=len(entries),

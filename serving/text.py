@@ -34,6 +34,13 @@ def utc(time_ns: int) -> str:
     return datetime.fromtimestamp(time_ns // SECOND, timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def window_name(start_ns: int) -> str:
+    """How a window is written: its start in UTC, "2026-03-01T12:00:00Z"; exact where it is not a whole second."""
+    if start_ns % SECOND:
+        return str(start_ns)
+    return datetime.fromtimestamp(start_ns // SECOND, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def duration(ns: int) -> str:
     """ "850 ms", "37 s", "4 min 05 s", "3 h 12 min", "2 d 04 h"."""
     seconds = ns // SECOND

@@ -2,127 +2,48 @@
 
 from __future__ import annotations
 
-import difflib
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
-from tracewinnow.serving.damage import unreadable
-from tracewinnow.serving.holes import Hole, Unread, find_holes
+from tracewinnow.serving.damage import rebuild_command, unreadable
+from tracewinnow.serving.holes import DAMAGED, NEVER_CAME, NOT_BUILT, Hole, Lack, find_holes, told_apart
+from tracewinnow.serving.job import SILENCE_NS, state_of
+from tracewinnow.serving.job import Job as Job
+from tracewinnow.serving.lacking import Built, Failed, missing
+from tracewinnow.serving.names import UnknownJob, meant
+from tracewinnow.serving.queries import BUILT, CONTAINERS, FAILED, JOBS, LEFT_OUT, NAMELESS, PROCESSES, REFUSED, TRACES
+from tracewinnow.serving.refused import refused_batches
+from tracewinnow.serving.text import plain
+from tracewinnow.stores.archive import Archive
 from tracewinnow.stores.errors import CorruptObject, NotFound
 from tracewinnow.stores.objects import open_objects
-from tracewinnow.stores.traces import made_again, read_trace, trace_object
+from tracewinnow.stores.traces import read_trace, trace_object
 
-STATES = ("running", "stopped", "crashed", "lost contact", "imported")
-SILENCE_NS = 600 * 1_000_000_000  # a job that said nothing for so long, and never that it ended, is lost
-
-
-class UnknownJob(TracewinnowError):
-    """No job of that name, or more than one; the message names what is near."""
+FOLDERS = frozenset(("archive", "traces", "tables", "state"))  # a stream that has just begun has but the last
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What all the windows of a job tell together. Times are Unix nanoseconds, 0 where unknown."""
+class _Found(NamedTuple):
+    """What is missing of a job, and its ranks, before the refused records are looked for."""
 
-    job_id: str
-    state: str  # of STATES
-    started_ns: int
-    ended_ns: int
-    first_time_ns: int
-    last_time_ns: int
-    exit_code: int | None
-    reason: str
-    accelerator: str
-    model: str
-    user: str
-    world_size: int
-    windows: int
-    lines: int
-    tokens_before: int
-    tokens_after: int
-    ranks: tuple[int, ...] = ()  # seen
-    holes: tuple[Hole, ...] = ()
-
-    @property
-    def begun_ns(self) -> int:
-        """When it started, or was first heard of."""
-        return self.started_ns or self.first_time_ns
-
-    @property
-    def lasted_ns(self) -> int:
-        """Until its end, or until it was last heard of; 0 where unknown."""
-        until = self.ended_ns if self.state in ("stopped", "crashed") else self.last_time_ns
-        return max(until - self.begun_ns, 0) if self.begun_ns else 0
+    ranks: tuple[int, ...]
+    holes: tuple[Hole, ...]
+    lacks: tuple[Lack, ...]
 
 
-def state_of(outcome: str, started_ns: int, ended_ns: int, last_time_ns: int, now_ns: int) -> str:
-    """The state of a job; one that started again after its end goes on."""
-    if outcome and started_ns <= ended_ns:
-        return outcome
-    return "running" if now_ns - last_time_ns < SILENCE_NS else "lost contact"
-
-
-def nearest(name: str, known: Sequence[str]) -> list[str]:
-    """The names that were probably meant, best first."""
-    inside = [job for job in known if name.lower() in job.lower()][:5]
-    return inside or difflib.get_close_matches(name, known, n=5, cutoff=0.4)
-
-
-# The views hold the newest revision of each window. A crash counts more than a stop; the earliest reason is the cause.
-_JOBS = """
-WITH size AS (
-  SELECT job_id, count(DISTINCT window_start_ns) AS windows, sum(lines_before) AS lines,
-         sum(tokens_before) AS tokens_before, sum(tokens_after) AS tokens_after
-  FROM traces WHERE $job IS NULL OR job_id = $job GROUP BY job_id
-),
-told AS (
-  SELECT job_id, min(outcome) FILTER (outcome <> '') AS outcome,
-         coalesce(max(started_ns), 0) AS started_last,
-         coalesce(min(started_ns) FILTER (started_ns > 0), 0) AS started_ns,
-         coalesce(max(ended_ns), 0) AS ended_ns,
-         coalesce(min(first_time_ns) FILTER (first_time_ns > 0), 0) AS first_time_ns,
-         greatest(coalesce(max(last_time_ns), 0), max(window_start_ns)) AS last_time_ns,
-         CASE min(outcome) FILTER (outcome <> '')
-           WHEN 'crashed' THEN arg_min(exit_code, window_start_ns) FILTER (outcome = 'crashed' AND exit_code IS NOT NULL)
-           ELSE coalesce(arg_min(exit_code, window_start_ns) FILTER (exit_code <> 0), min(exit_code))
-         END AS exit_code,
-         arg_min(reason, window_start_ns) FILTER (reason <> '') AS reason,
-         max(accelerator) AS accelerator, max(model) AS model, max("user") AS "user",
-         coalesce(max(world_size), 0) AS world_size
-  FROM jobs WHERE $job IS NULL OR job_id = $job GROUP BY job_id
-)
-SELECT told.*, size.* EXCLUDE job_id FROM told LEFT JOIN size USING (job_id) ORDER BY last_time_ns DESC, job_id
-"""
-_PROCESSES = """
-SELECT job_id, p.process_uuid, coalesce(p."rank", -1), p."first", p."last"
-FROM (SELECT job_id, unnest(processes) AS p FROM jobs WHERE list_contains(?, job_id))
-"""
-_TRACES = "SELECT DISTINCT window_start_ns, part, revision FROM traces WHERE job_id = ? ORDER BY ALL"
-_CONTAINERS = """
-SELECT window_start_ns, part, container, container_uri FROM traces
-WHERE job_id = ? AND (octet_length(container) > 0 OR container_uri <> '') ORDER BY ALL
-"""
-_LEFT_OUT = """
-SELECT note.reason, count(*) FROM (SELECT unnest(notes) AS note FROM traces WHERE job_id = ?)
-WHERE note.stage = 'compress' GROUP BY ALL ORDER BY 2 DESC, 1 LIMIT 20
-"""
-
-
-def _job(told: dict[str, Any], ranges: list[tuple[str, int, int, int]]) -> Job:
-    """A row of _JOBS with what its processes tell."""
+def _job(told: dict[str, Any], found: _Found) -> Job:
+    """A row of JOBS with what is missing."""
     for name in ("reason", "accelerator", "model", "user"):
         told[name] = told[name] or ""
     for name in ("windows", "lines", "tokens_before", "tokens_after"):
         told[name] = int(told[name] or 0)
-    ranks = tuple(sorted({rank for _, rank, _, _ in ranges if rank >= 0}))
-    return Job(**told, ranks=ranks, holes=tuple(find_holes(ranges)))
+    return Job(**told, **found._asdict())
 
 
 class Warehouse:
@@ -135,11 +56,16 @@ class Warehouse:
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.store = open_objects(uri)
-        if not any(True for _ in self.store.folders()):
+        if FOLDERS.isdisjoint(self.store.folders()):
             raise BadUse(
                 f"{uri} holds no warehouse. Give the folder that `tracewinnow stream` or `backfill` writes to "
                 "with --warehouse, or set TRACEWINNOW_WAREHOUSE."
             )
+
+    @property
+    def archive(self) -> Archive:
+        """Its raw telemetry."""
+        return Archive(self.store)
 
     @cached_property
     def tables(self) -> Any:
@@ -163,13 +89,24 @@ class Warehouse:
             found: list[tuple[Any, ...]] = self.tables.execute(sql, list(of)).fetchall()
             return found
 
+    def _one_by_one(self, sql: str, *of: Any) -> Iterator[tuple[Any, ...]]:
+        """Rows that are too large to be held all at once."""
+        with self._told():
+            cursor = self.tables.cursor().execute(sql, list(of))
+        while True:
+            with self._told():
+                some = cursor.fetchmany(16)
+            if not some:
+                return
+            yield from some
+
     def jobs(
         self, state: str | None = None, limit: int | None = None, job_id: str | None = None, now_ns: int | None = None
     ) -> list[Job]:
         """Jobs, the one heard of last first; only those in `state`, only `job_id`, at most `limit`. now_ns: for tests."""
         now = time.time_ns() if now_ns is None else now_ns
         with self._told():
-            cursor = self.tables.execute(_JOBS, {"job": job_id})
+            cursor = self.tables.execute(JOBS, {"job": job_id})
             names = [column[0] for column in cursor.description]
             found = cursor.fetchall()
         chosen: list[dict[str, Any]] = []
@@ -181,40 +118,80 @@ class Warehouse:
                 chosen.append(told)
             if len(chosen) == limit:
                 break
+        missing = self._missing([told["job_id"] for told in chosen], now)
+        return [_job(told, missing[told["job_id"]]) for told in chosen]
+
+    def _missing(self, jobs: Sequence[str], now_ns: int) -> dict[str, _Found]:
+        """What is missing of each job, but for what was refused."""
+        built: defaultdict[str, dict[int, Built]] = defaultdict(dict)
+        for job, start, part, of, end in self._rows(BUILT, jobs):
+            window = built[job].setdefault(start, Built())
+            window.parts.add(part)
+            window.of, window.end_ns = max(window.of, of), max(window.end_ns, end)
         ranges: defaultdict[str, list[tuple[str, int, int, int]]] = defaultdict(list)
-        for job, *run in self._rows(_PROCESSES, [told["job_id"] for told in chosen]):
-            ranges[job].append(tuple(run))
-        return [_job(told, ranges[told["job_id"]]) for told in chosen]
+        for job, start, part, uuid, rank, first, last in self._rows(PROCESSES, jobs):
+            ranges[job].append((uuid, rank, first, last))
+            if start in built[job] and part in built[job][start].parts:
+                built[job][start].ranges.add((uuid, first, last))
+        failed: defaultdict[str, dict[int, Failed]] = defaultdict(dict)
+        for topic, code, reason in self._rows(FAILED):
+            job, _, start = topic.removeprefix("archive/").rpartition("/")
+            if start.isdecimal():
+                failed[job].setdefault(int(start), Failed(code, reason))
+        return {job: self._missing_of(job, built[job], ranges[job], failed[job], now_ns) for job in jobs}
+
+    def _missing_of(
+        self,
+        job_id: str,
+        built: dict[int, Built],
+        ranges: list[tuple[str, int, int, int]],
+        failed: dict[int, Failed],
+        now_ns: int,
+    ) -> _Found:
+        due_ns, command = now_ns - SILENCE_NS, rebuild_command(job_id, self.uri)
+        left = missing(self.archive, job_id, built, failed, due_ns, command)
+        known = dict.fromkeys(left.batches, NOT_BUILT)
+        holes = told_apart(find_holes(ranges), known, DAMAGED if left.damaged else "")
+        ranks = tuple(sorted({rank for _, rank, _, _ in ranges if rank >= 0}))
+        return _Found(ranks, tuple(holes), tuple(left.lacks))
 
     def job_ids(self) -> list[str]:
         """Every job, in the order of names."""
         return [row[0] for row in self._rows("SELECT DISTINCT job_id FROM jobs ORDER BY job_id")]
 
-    def find(self, name: str) -> str:
-        """The job that `name` means: its whole id, or the beginning of only one. Raises UnknownJob."""
-        known = self.job_ids()
-        if name in known:
+    def unbuilt(self) -> list[str]:
+        """Jobs that the archive holds and no table knows, in the order of names."""
+        return sorted(set(self.archive.jobs()).difference(self.job_ids()))
+
+    def find(self, name: str, archived: bool = False) -> str:
+        """The job that `name` means: its whole id, or the beginning of only one. Raises UnknownJob.
+
+        archived: a job of which nothing is built will do; without it TracewinnowError says what builds it.
+        """
+        built = self.job_ids()
+        if name in built:
             return name
-        begun = [job for job in known if job.startswith(name)]
-        if len(begun) == 1 and name:
-            return begun[0]
-        if begun and name:
-            more = f" and {len(begun) - 5} more" if len(begun) > 5 else ""
-            raise UnknownJob(f"{name!r} begins {len(begun)} jobs: {', '.join(begun[:5])}{more}. Give more of the name.")
-        if not known:
-            raise UnknownJob(f"No job {name!r}: {self.uri} holds no jobs yet.")
-        near = nearest(name, known)
-        hint = f"Did you mean {', '.join(near)}?" if near else f"{self.uri} holds {len(known)}; see `tracewinnow jobs`."
-        raise UnknownJob(f"No job {name!r}. {hint}")
+        found = meant(name, sorted({*built, *self.unbuilt()}), self.uri)
+        if found not in built and not archived:
+            raise TracewinnowError(
+                f"Job {plain(found)} is archived, and nothing of it is built: `{rebuild_command(found, self.uri)}` builds it, "
+                "where no running pipeline is about to. `tracewinnow lines` has its lines."
+            )
+        return found
 
     def job(self, job_id: str) -> Job:
-        """The summary of one job. Raises UnknownJob."""
+        """The summary of one job, with the causes of its holes. Raises UnknownJob."""
         for found in self.jobs(job_id=job_id):
-            return found
-        raise UnknownJob(f"No job {job_id!r}.")
+            return replace(found, holes=tuple(self._explained(found))) if found.holes else found
+        raise UnknownJob(f"No job {plain(job_id)}.")
+
+    def _explained(self, job: Job) -> Iterator[Hole]:
+        refused = refused_batches(self._one_by_one(REFUSED, job.job_id), job.job_id)
+        [(nameless,)] = self._rows(NAMELESS)
+        return told_apart(job.holes, refused, "" if nameless else NEVER_CAME)
 
     def traces(
-        self, job_id: str, line_classes: bool = True, unread: list[Unread] | None = None
+        self, job_id: str, line_classes: bool = True, unread: list[Lack] | None = None
     ) -> list[PreprocessedTrace]:
         """The newest trace of each window and part, in time order, without its numbers (see `containers`).
 
@@ -222,15 +199,15 @@ class Warehouse:
         the first of them raises TracewinnowError.
         """
         found = []
-        for start, part, revision in self._rows(_TRACES, job_id):
+        for start, part, revision in self._rows(TRACES, job_id):
             name = trace_object(job_id, start, revision, part)
             try:
                 trace = read_trace(self.store, name)
             except (CorruptObject, NotFound) as lost:
-                told = str(lost).rstrip(".") + f"; {made_again(name, self.uri)}"
+                told = self._again(job_id, lost)
                 if unread is None:
                     raise TracewinnowError(told) from lost
-                unread.append(Unread(start, part, told))
+                unread.append(Lack(start, part, "cannot be read", told))
                 continue
             trace.ClearField("container")
             if not line_classes:
@@ -238,28 +215,32 @@ class Warehouse:
             found.append(trace)
         return found
 
-    def revision(self, job_id: str, start_ns: int, part: int) -> int:
-        """How many batches the newest stored trace of this window was made from; 0 where none is stored."""
-        rows = self._rows(_TRACES, job_id)
-        return max((revision for start, its, revision in rows if (start, its) == (start_ns, part)), default=0)
+    def made_of(self, job_id: str, start_ns: int, part: int) -> list[tuple[str, int, int]]:
+        """The batches that the newest stored trace of this window was made from: (process_uuid, first, last), in order."""
+        rows = self._rows(PROCESSES, [job_id])
+        return sorted(
+            (uuid, first, last) for _, start, its, uuid, _, first, last in rows if (start, its) == (start_ns, part)
+        )
 
     def containers(self, job_id: str) -> Iterator[tuple[int, int, bytes]]:
-        """(start of the window, part, container of its numbers) of the newest traces that have one, in time order."""
-        with self._told():
-            cursor = self.tables.cursor().execute(_CONTAINERS, [job_id])
-        while True:
-            with self._told():
-                some = cursor.fetchmany(16)
-            if not some:
-                return
-            for start, part, container, uri in some:
+        """(start of the window, part, container of its numbers) of the newest traces that have one, in time order.
+
+        Raises TracewinnowError for one that is gone; it says what makes it again.
+        """
+        for start, part, container, uri in self._one_by_one(CONTAINERS, job_id):
+            try:
                 yield start, part, self.store.get(uri) if uri else container
+            except (CorruptObject, NotFound) as lost:
+                raise TracewinnowError(self._again(job_id, lost)) from lost
+
+    def _again(self, job_id: str, lost: Exception) -> str:
+        return str(lost).rstrip(".") + f"; `{rebuild_command(job_id, self.uri)}` makes it again from the archive"
 
     def numbers_left_out(self, job_id: str) -> list[str]:
         """What the job's traces say about numbers that have no container, each once, with how many say so."""
         return [
             f"{reason} ({count} of its traces)" if count > 1 else reason
-            for reason, count in self._rows(_LEFT_OUT, job_id)
+            for reason, count in self._rows(LEFT_OUT, job_id)
         ]
 
     def dead_letters(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.serving.conftest import Writer, batch
+from tracewinnow.serving.damage import unreadable
+from tracewinnow.stores.errors import StoreError
+from tracewinnow.stores.local_objects import LocalObjects
 
 WHERE = ("--warehouse", "warehouse")
 AGAIN = "`tracewinnow rebuild --job a --warehouse warehouse` makes it again"
@@ -64,8 +68,14 @@ def test_a_trace_that_is_gone_is_a_hole(cli: Cli, two: Writer) -> None:
 
 
 @pytest.mark.parametrize("damage", [empty, half])
-@pytest.mark.parametrize("table", ["jobs", "traces"])
-@pytest.mark.parametrize("verb", [("jobs",), ("show", "b"), ("lines", "b", "1"), ("series", "b")], ids=lambda v: v[0])
+@pytest.mark.parametrize(
+    ("table", "verb"),
+    [
+        *itertools.product(["jobs", "traces"], [("jobs",), ("show", "b"), ("series", "b")]),
+        ("jobs", ("lines", "b", "1")),
+    ],
+    ids=str,
+)
 def test_a_damaged_table_is_named(
     cli: Cli, two: Writer, table: str, verb: tuple[str, ...], damage: Callable[[bytes], bytes]
 ) -> None:
@@ -106,6 +116,69 @@ def test_a_damaged_archive_is_told_and_the_rest_is_built(cli: Cli, two: Writer) 
     said = cli("rebuild", *WHERE, "--json")
     assert said.code == 1
     assert json.loads(said.out)["damaged_objects"] == 1
+
+
+@pytest.mark.parametrize("damage", [half, lambda data: data[:-5] + b"!" + data[-4:]], ids=["index", "block"])
+def test_the_lines_that_can_be_read_are_printed(cli: Cli, writer: Writer, damage: Callable[[bytes], bytes]) -> None:
+    writer.window([batch("a", 0, 0, ["good one", "good two"])])
+    [good] = writer.folder.glob("archive/a/*/*")
+    made = writer.window([batch("a", 0, 1, ["bad"])])
+    [bad] = {*writer.folder.glob("archive/a/*/*")} - {good}
+    writer.trace(made)
+    bad.write_bytes(damage(bad.read_bytes()))
+    said = cli("lines", "a", "1-2", *WHERE)
+    assert (said.code, said.out) == (1, "good one\ngood two\n")
+    assert "answers were made of 1, and number lines otherwise" in said.err
+    assert f"{bad.relative_to(writer.folder)} is damaged" in said.err
+    assert "put back a copy, then `tracewinnow rebuild --job a --warehouse warehouse`" in said.err
+    said = cli("lines", "a", "7", *WHERE)
+    assert (said.code, said.out) == (1, "")
+    assert "has 2 lines, 7 is beyond its end" in said.err
+    assert f"{bad.relative_to(writer.folder)} is damaged" in said.err
+
+
+def test_lines_of_a_newer_version(cli: Cli, writer: Writer) -> None:
+    writer.window([batch("a", 0, 0, ["x"])])
+    [file] = writer.folder.glob("archive/a/*/*")
+    data = bytearray(file.read_bytes())
+    data[5] = 9
+    file.write_bytes(data)
+    said = cli("lines", "a", "1", *WHERE)
+    assert (said.code, said.out) == (1, "")
+    assert "Nothing can be read of job 'a' in window 2026-01-01T00:00:00Z." in said.err
+    assert "version 9 of the archive format; this software reads up to 1: update it; then `tracewinnow reb" in said.err
+    assert "put back" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "again"),
+    [
+        ("traces", "compacted", "`tracewinnow rebuild --warehouse warehouse` makes it again"),
+        ("segments", "x~" + "0" * 64, "`tracewinnow rebuild --warehouse warehouse` makes it again"),
+        ("dead_letters", "0" * 64, "what it told of refused records is lost"),
+    ],
+)
+def test_the_remedy_follows_from_the_table(cli: Cli, two: Writer, folder: str, name: str, again: str) -> None:
+    file = two.folder / "tables" / folder / "dt=2026-01-01" / f"{name}.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"PAR1")
+    error = str(unreadable(two.store, "warehouse", ValueError("no")))
+    assert f"{name}.parquet is damaged. Remove it; {again}" in error
+
+
+def test_a_file_that_this_user_may_not_read_is_not_damaged(two: Writer) -> None:
+    class Refusing(LocalObjects):
+        def get(self, name: str) -> bytes:
+            raise StoreError(f"Permission denied: {name}.")
+
+    class Going(LocalObjects):
+        def get(self, name: str) -> bytes:
+            self.delete(name)
+            return super().get(name)
+
+    with pytest.raises(StoreError, match="Permission denied"):
+        unreadable(Refusing(two.folder), "warehouse", ValueError("no"))
+    assert "ask again" in str(unreadable(Going(two.folder), "warehouse", ValueError("no")))
 
 
 @pytest.mark.parametrize("window", ["7m", "30s", "2m"])

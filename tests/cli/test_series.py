@@ -105,7 +105,16 @@ def test_a_damaged_container(cli: Cli, writer: Writer) -> None:
     said = cli("series", "llama", "--warehouse", "warehouse")
     assert said.code == 1
     assert "is damaged" in said.err
-    assert "tracewinnow rebuild" in said.err
+    assert "`tracewinnow rebuild --job llama-1 --warehouse warehouse` makes it again" in said.err
+
+
+def test_a_container_that_is_gone(cli: Cli, writer: Writer) -> None:
+    trace = preprocess(assemble([numeric()], window_start_ns=START, revision=1), Options())
+    trace.container_uri = "containers/dt=2026-01-01/gone.twc"
+    writer.trace(trace)
+    said = cli("series", "llama", "--warehouse", "warehouse")
+    assert (said.code, said.out) == (1, "")
+    assert "gone.twc; `tracewinnow rebuild --job llama-1 --warehouse warehouse` makes it again" in said.err
 
 
 def test_bad_use(cli: Cli, writer: Writer) -> None:

@@ -34,13 +34,13 @@ def test_jobs(cli: Cli, crashed: Writer) -> None:
     assert head.split()[:2] == ["JOB", "STATE"]
     assert row.startswith("llama-1  crashed  ")
     assert row.endswith("[1 batch missing] no memory")
-    assert "llama-1: batch 1 of rank 0 (00000000) never came" in said.err
+    assert "llama-1: batch 1 of rank 0 (00000000) is not in what was built" in said.err
 
 
 def test_jobs_as_json(cli: Cli, crashed: Writer) -> None:
     [job] = json.loads(cli("jobs", "--warehouse", "warehouse", "--json").out)
     assert (job["job_id"], job["state"], job["ranks"], job["lines"]) == ("llama-1", "crashed", [0], 32)
-    assert job["holes"] == [{"process_uuid": "0" * 32, "rank": 0, "first": 1, "last": 1}]
+    assert job["holes"] == [{"process_uuid": "0" * 32, "rank": 0, "first": 1, "last": 1, "cause": ""}]
 
 
 def test_no_job_in_that_state(cli: Cli, crashed: Writer) -> None:
@@ -71,7 +71,7 @@ def test_show_by_the_beginning_of_the_name(cli: Cli, crashed: Writer) -> None:
     assert said.code == 0
     told = json.loads(said.out)
     assert (told["job_id"], told["state"], told["reason"]) == ("llama-1", "crashed", "no memory")
-    assert "batch 1 of rank 0" in told["text"]
+    assert "batch 1 of rank 0 (00000000) never came" in told["text"]
     assert Path("page.html").read_text().startswith("<!doctype html>")
     assert "Report: page.html" in said.err
 
@@ -105,7 +105,7 @@ def test_lines_that_came_after_the_answer_are_said(cli: Cli, crashed: Writer) ->
     Archive(crashed.store).write("llama-1", START, [data])
     said = cli("lines", "llama-1", "7-9", "--warehouse", "warehouse")
     assert said.code == 0
-    assert "answers were made of" in said.err
+    assert "The window holds 3 batches now; answers were made of 2, and number lines otherwise." in said.err
 
 
 def test_lines_as_they_came(crashed: Writer) -> None:

@@ -14,6 +14,7 @@ from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.rebuild import BuildHere
 from tracewinnow.pipelines.run import run_here
 from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
+from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.stores.archive import Archive, ArchivedBatch
 from tracewinnow.stores.errors import CorruptObject
 from tracewinnow.stores.objects import open_objects
@@ -137,3 +138,71 @@ def test_dead_letters_are_counted(archive: Archive, settings: Settings) -> None:
     damage(settings, archive.write(*KEY, [archived(lines_of(1))]), 0)
     counters = BuildHere(settings).build([KEY])
     assert (counters["dead_letters"], counters["damaged_objects"], counters["traces"]) == (2, 1, 1)
+
+
+def stored(settings: Settings) -> dict[str, bytes]:
+    """The stored traces, by name."""
+    return {path.name: path.read_bytes() for path in Path(settings.warehouse).glob("traces/*/*")}
+
+
+@pytest.mark.parametrize("at", [0, -5], ids=["head", "block"])
+def test_a_trace_that_knew_more_stays(archive: Archive, settings: Settings, at: int) -> None:
+    settings = Settings(settings.warehouse)
+    archive.write(*KEY, [archived(lines_of(0))])
+    name = archive.write(*KEY, [archived(lines_of(1))])
+    here = BuildHere(settings)
+    here.build([KEY])
+    before = stored(settings)
+    damage(settings, name, at)
+    archive.write(*KEY, [archived(lines_of(2)), archived(lines_of(3))])
+    counters = here.build([KEY])
+    assert stored(settings) == before
+    assert (counters.get("traces", 0), counters["damaged_objects"]) == (0, 1)
+    [told] = read_window(archive, KEY, settings)
+    assert isinstance(told, CorruptObject)
+    assert "the window stays as it was built before" in told.reason
+    damage(settings, name, at)  # the copy that was put back
+    here.build([KEY])
+    assert any("-r00000004-" in name for name in stored(settings))
+
+
+def test_what_a_stored_trace_did_not_know_may_be_missing(archive: Archive, settings: Settings) -> None:
+    settings = Settings(settings.warehouse)
+    archive.write(*KEY, [archived(lines_of(0))])
+    here = BuildHere(settings)
+    here.build([KEY])
+    damage(settings, archive.write(*KEY, [archived(lines_of(1))]), -5)
+    archive.write(*KEY, [archived(lines_of(2))])
+    assert here.build([KEY])["traces"] == 1
+    assert any("-r00000002-" in name for name in stored(settings))
+
+
+def test_no_part_is_hidden_by_a_newer_one_that_knows_less(archive: Archive, settings: Settings) -> None:
+    for sequence in range(5):
+        name = archive.write(*KEY, [archived(lines_of(sequence))])
+    here = BuildHere(settings)
+    here.build([KEY])
+    before = stored(settings)
+    assert len(before) > 1
+    damage(settings, name, -5)
+    late = batch("job", "b" * 32, 0, ["late line"], created_ns=START + 1)
+    archive.write(*KEY, [archived(late)])
+    here.build([KEY])
+    assert stored(settings) == before
+
+
+def test_each_trace_says_how_many_parts_its_window_has(archive: Archive, settings: Settings) -> None:
+    archive.write(*KEY, [archived(lines_of(sequence)) for sequence in range(5)])
+    BuildHere(settings).build([KEY])
+    traces = [PreprocessedTrace.FromString(data) for data in stored(settings).values()]
+    assert len(traces) > 1
+    assert {trace.job.parts for trace in traces} == {len(traces)}
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_a_part_of_which_all_stands_in_whole_objects_is_built(archive: Archive, settings: Settings, which: int) -> None:
+    archive.write(*KEY, [archived(lines_of(sequence)) for sequence in range(7)])
+    names = [archive.write(*KEY, [archived(lines_of(n)) for n in some]) for some in ((7, 8), (7,), (8,))]
+    damage(settings, names[which], -5)
+    traces = [one for one in read_window(archive, KEY, settings) if isinstance(one, Trace)]
+    assert sum(len(trace.lines) for trace in traces) == 9000

@@ -74,6 +74,8 @@ BAD = {
     "no job": (change("job_id", ""), "missing-job-id", "job_id is empty: name the job"),
     "long job": (change("job_id", "é" * 513), "bad-job-id", "has more than 1024 bytes"),
     "NUL in job": (change("job_id", "a\0b"), "bad-job-id", "control character"),
+    "C1 control in job": (change("job_id", "a\x9b31m"), "bad-job-id", "control character"),
+    "turned text in job": (change("job_id", "a\u202eb"), "bad-job-id", "control character"),
     "line end in job": (change("job_id", "a\n"), "bad-job-id", "control character"),
     "no process": (change("process_uuid", ""), "missing-process-uuid", "give each process 32 hex digits"),
     "upper case": (change("process_uuid", "A" * 32), "bad-process-uuid", "'AAAA.* is not 32 lower-case"),

@@ -53,8 +53,9 @@ def test_window_by_name_time_or_alone(writer: Writer) -> None:
         find_window(archive, "a", "2025-01-01")
     with pytest.raises(NotArchived, match="nothing of job"):
         find_window(archive, "b", None)
-    with pytest.raises(BadUse, match="not a window"):
-        find_window(archive, "a", "yesterday")
+    for name in ("yesterday", "9" * 5000):
+        with pytest.raises(BadUse, match="not a window"):
+            find_window(archive, "a", name)
 
 
 def test_lines_are_those_of_the_trace(writer: Writer) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
+from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tests.serving.conftest import SECOND, START, Writer, batch
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.schemas.telemetry_pb2 import Event, TelemetryBatch
-from tracewinnow.serving.holes import find_holes
-from tracewinnow.serving.warehouse import UnknownJob, Warehouse, nearest
+from tracewinnow.serving.names import UnknownJob
+from tracewinnow.serving.warehouse import Warehouse
 
 
 def opened(writer: Writer) -> Warehouse:
@@ -80,21 +78,10 @@ def test_the_newest_revision_counts_once(writer: Writer) -> None:
 def test_holes_over_windows(writer: Writer) -> None:
     writer.window([batch("a", 0, 0, ["x"]), batch("a", 0, 1, ["x"])])
     writer.window([batch("a", 0, 4, ["x"], window=1), batch("a", 1, 1, ["x"], window=1)], window=1)
-    [job] = opened(writer).jobs()
-    assert [str(hole) for hole in job.holes] == [
+    assert [str(hole) for hole in opened(writer).job("a").holes] == [
         "batches 2 to 3 of rank 0 (00000000) never came",
         "batch 0 of rank 1 (00000000) never came",
     ]
-
-
-@settings(deadline=None)
-@given(st.sets(st.integers(0, 40), min_size=1), st.randoms())
-def test_holes_are_what_is_missing_below_the_last(came: set[int], random: object) -> None:
-    runs = [list(group) for _, group in itertools.groupby(sorted(came), key=lambda n: n - sorted(came).index(n))]
-    ranges = [("p", 0, run[0], run[-1]) for run in runs]
-    random.shuffle(ranges)  # type: ignore[attr-defined]
-    missing = {n for hole in find_holes(ranges) for n in range(hole.first, hole.last + 1)}
-    assert missing == set(range(max(came))) - came
 
 
 def test_names(writer: Writer) -> None:
@@ -113,10 +100,6 @@ def test_names(writer: Writer) -> None:
         warehouse.find("")
 
 
-def test_nearest_prefers_what_contains_the_name() -> None:
-    assert nearest("7b", ["llama-7b", "opt"]) == ["llama-7b"]
-
-
 def test_filter_and_limit(writer: Writer) -> None:
     for number in range(3):
         writer.window([batch(f"job-{number}", 0, number, ["x"])])
@@ -128,6 +111,14 @@ def test_filter_and_limit(writer: Writer) -> None:
 def test_no_warehouse(tmp_path: object) -> None:
     with pytest.raises(BadUse, match="holds no warehouse"):
         Warehouse(f"{tmp_path}/nowhere")
+
+
+def test_a_folder_of_something_else_is_no_warehouse(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(BadUse, match="holds no warehouse"):
+        Warehouse(str(tmp_path))
+    (tmp_path / "state").mkdir()  # as a stream leaves it before the first batch
+    assert Warehouse(str(tmp_path)).jobs() == []
 
 
 def test_job_ids_cannot_choose_a_path(writer: Writer) -> None:

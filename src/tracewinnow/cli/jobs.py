@@ -7,10 +7,13 @@ import json
 
 import click
 
-from tracewinnow.cli.common import warehouse_option
+from tracewinnow.cli.common import counted, warehouse_option
+from tracewinnow.serving.damage import rebuild_command
+from tracewinnow.serving.job import STATES, Job
 from tracewinnow.serving.text import duration, number, plain, table, utc
-from tracewinnow.serving.warehouse import STATES, Job, Warehouse
+from tracewinnow.serving.warehouse import Warehouse
 
+NAMED = 5  # of what is missing of a job, and of jobs
 COLOURS = {"crashed": "red", "lost contact": "yellow", "running": "cyan", "stopped": "green", "imported": "blue"}
 
 
@@ -40,17 +43,36 @@ def command(warehouse: str, state: str | None, limit: int, as_json: bool) -> Non
         return
     if jobs:
         click.echo(table(HEAD, [_row(job) for job in jobs], right={4, 5, 6}))
-    else:
-        click.echo(f"No job is {state} in {warehouse}." if state else f"{warehouse} holds no jobs yet.", err=True)
+    elif state:
+        click.echo(f"No job is {state} in {warehouse}.", err=True)
     for job in jobs:
-        for hole in job.holes[:5]:
-            click.echo(f"{plain(job.job_id)}: {hole}", err=True)
-        if len(job.holes) > 5:
-            click.echo(f"{plain(job.job_id)}: and {len(job.holes) - 5} more holes", err=True)
+        missing = [*(f"{lack}: {lack.why}" for lack in job.lacks), *map(str, job.holes)]
+        for one in missing[:NAMED]:
+            click.echo(f"{plain(job.job_id)}: {plain(one)}", err=True)
+        if len(missing) > NAMED:
+            click.echo(f"{plain(job.job_id)}: and {len(missing) - NAMED} more holes", err=True)
+    if any(not hole.cause for job in jobs for hole in job.holes):
+        click.echo("`tracewinnow show JOB` says whether they came at all.", err=True)
+    _tell_unbuilt(opened, bool(jobs) or state is not None)
     refused = opened.dead_letters()
     if refused:
         by_code = ", ".join(f"{plain(code)} {count}" for code, count in refused.items())
         click.echo(f"{sum(refused.values())} records were refused (dead letters): {by_code}", err=True)
+
+
+def _tell_unbuilt(opened: Warehouse, some: bool) -> None:
+    """Jobs that are archived, and in no table. some: whether there are others."""
+    unbuilt = opened.unbuilt()
+    if unbuilt:
+        named = ", ".join(map(plain, unbuilt[:NAMED])) + (", ..." if len(unbuilt) > NAMED else "")
+        which = unbuilt[0] if len(unbuilt) == 1 else ""
+        click.echo(
+            f"Archived, and nothing of it built: {counted(len(unbuilt), 'job')} ({named}). "
+            f"`{rebuild_command(which, opened.uri)}` builds what no running pipeline is about to.",
+            err=True,
+        )
+    elif not some:
+        click.echo(f"{opened.uri} holds no jobs yet.", err=True)
 
 
 HEAD = ("JOB", "STATE", "STARTED (UTC)", "LASTED", "RANKS", "LINES", "TOKENS", "WHY")
@@ -59,6 +81,8 @@ HEAD = ("JOB", "STATE", "STARTED (UTC)", "LASTED", "RANKS", "LINES", "TOKENS", "
 def _row(job: Job) -> list[str]:
     ranks = f"{len(job.ranks)}/{job.world_size}" if job.world_size else str(len(job.ranks) or "")
     why = plain(job.reason) or (f"exit code {job.exit_code}" if job.exit_code else "")
+    if job.lacks:
+        why = f"[not all is built] {why}".rstrip()
     if job.holes:
         missing = sum(hole.last - hole.first + 1 for hole in job.holes)
         why = f"[{missing} {'batch' if missing == 1 else 'batches'} missing] {why}".rstrip()

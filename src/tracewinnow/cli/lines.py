@@ -7,13 +7,16 @@ import sys
 
 import click
 
-from tracewinnow.cli.common import warehouse_option
+from tracewinnow.cli.common import counted, warehouse_option
 from tracewinnow.cli.output import binary_stdout
+from tracewinnow.schemas.errors import BadUse
+from tracewinnow.serving.damage import damaged_archive
 from tracewinnow.serving.raw import NotArchived, find_window, line_range, read_trace, window_name
 from tracewinnow.serving.text import printable
 from tracewinnow.serving.warehouse import Warehouse
-from tracewinnow.stores.archive import Archive
+from tracewinnow.stores.errors import CorruptObject
 from tracewinnow.stores.window_length import window_length
+from tracewinnow.transforms.trace import Trace
 
 
 @click.command(
@@ -40,30 +43,44 @@ def command(job: str, lines: str, window: str | None, part: int, warehouse: str,
     """
     first, last = line_range(lines)
     opened = Warehouse(warehouse)
-    archive = Archive(opened.store)
-    job_id = opened.find(job)
-    start = find_window(archive, job_id, window, window_length(opened.store) if window else None)
+    job_id = opened.find(job, archived=True)
+    start = find_window(opened.archive, job_id, window, window_length(opened.store) if window else None)
     if window and window not in (str(start), window_name(start)):
         click.echo(f"Window {window_name(start)} is the one that begins at or before {window}.", err=True)
-    trace = read_trace(archive, job_id, start, part)
-    answered = opened.revision(job_id, start, part)
-    if answered and answered != trace.revision:
+    damaged: list[CorruptObject] = []
+    try:
+        trace = read_trace(opened.archive, job_id, start, part, damaged)
+        if first > len(trace.lines):
+            raise NotArchived(
+                f"Window {window_name(start)} of {job_id!r} has {len(trace.lines):,} lines, {first:,} is beyond its end."
+            )
+    except (NotArchived, BadUse) as wrong:
+        if not damaged:
+            raise
+        raise damaged_archive(damaged, str(wrong), job_id, warehouse) from wrong
+    held = [(one.process_uuid, one.first, one.last) for one in trace.processes]
+    answered = opened.made_of(job_id, start, part)
+    if answered and answered != held:
+        now, then = (sum(last - first + 1 for _, first, last in runs) for runs in (held, answered))
+        what = counted(now, "batch") if now != then else "other batches"
         click.echo(
-            f"The window holds {trace.revision:,} batches now; answers were made of {answered:,}, and number lines otherwise.",
+            f"The window holds {what} now; answers were made of {then:,}, and number lines otherwise.",
             err=True,
         )
     count = len(trace.lines)
-    if first > count:
-        raise NotArchived(
-            f"Window {window_name(start)} of {job_id!r} has {count:,} lines, {first:,} is beyond its end."
-        )
     if last > count:
         click.echo(f"The window ends at line {count:,}.", err=True)
+    _write(trace, first, min(last, count), as_json)
+    if damaged:
+        raise damaged_archive(damaged, "Lines of this window are missing here.", job_id, warehouse)
+
+
+def _write(trace: Trace, first: int, last: int, as_json: bool) -> None:
     if as_json:
-        for at in range(first - 1, min(last, count)):
+        for at in range(first - 1, last):
             row = {
-                "window": window_name(start), "line": at + 1, "time_ns": trace.times_ns[at], "rank": trace.ranks[at],
-                "text": trace.lines[at],
+                "window": window_name(trace.window_start_ns), "line": at + 1, "time_ns": trace.times_ns[at],
+                "rank": trace.ranks[at], "text": trace.lines[at],
             }  # fmt: skip
             click.echo(json.dumps(row))
         return

@@ -18,6 +18,7 @@ from tracewinnow.cli.common import warehouse_option
 from tracewinnow.cli.output import binary_stdout, whole
 from tracewinnow.codec import CodecError
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
+from tracewinnow.serving.damage import rebuild_command
 from tracewinnow.serving.numbers import COLUMNS, TEXT, tables
 from tracewinnow.serving.text import plain
 from tracewinnow.serving.warehouse import Warehouse
@@ -80,7 +81,8 @@ def _tables(opened: Warehouse, job_id: str, kind: str) -> Iterator[dict[str, Any
     try:
         yield from tables(opened, job_id, kind)
     except CodecError as wrong:
-        raise TracewinnowError(f"a container of {plain(job_id)} is damaged ({wrong}): `tracewinnow rebuild`") from wrong
+        again = f"`{rebuild_command(job_id, opened.uri)}` makes it again from the archive"
+        raise TracewinnowError(f"a container of {plain(job_id)} is damaged ({wrong}); {again}") from wrong
 
 
 def _none_called(missing: Sequence[str], known: Collection[str], kind: str, job_id: str) -> TracewinnowError:

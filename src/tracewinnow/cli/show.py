@@ -11,13 +11,12 @@ from google.protobuf.json_format import MessageToDict
 from tracewinnow.cli.common import warehouse_option
 from tracewinnow.cli.output import binary_stdout, whole
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
-from tracewinnow.serving.holes import Unread
-from tracewinnow.serving.raw import window_name
+from tracewinnow.serving.holes import Lack
 from tracewinnow.serving.text import number, plain, printable
 from tracewinnow.serving.warehouse import Warehouse
 from tracewinnow.transforms.answer import answer
 
-NAMED = 5  # of what cannot be read
+NAMED = 5  # of what is lacking
 
 
 @click.command(
@@ -48,9 +47,10 @@ def command(job: str, budget: int, query: str | None, html: str | None, warehous
         raise BadUse("--html - and --json both write to standard output: give --html a file")
     opened = Warehouse(warehouse)
     told = opened.job(opened.find(job))
-    unread: list[Unread] = []
+    unread: list[Lack] = []
     traces = opened.traces(told.job_id, html is not None, unread)
-    lost = [_hole(one) for one in unread]
+    lacks = [*unread, *told.lacks]
+    lost = list(map(str, lacks))
     holes = [*lost, *map(str, told.holes)]
     found = answer(traces, budget, query, holes=holes)
     if html:
@@ -82,12 +82,7 @@ def command(job: str, budget: int, query: str | None, html: str | None, warehous
             f"{plain(told.job_id)}: {told.state}; {number(found.tokens_before)} tokens became {number(found.tokens)}.",
             err=True,
         )
-    if unread:
-        more = [f"And {len(unread) - NAMED} more traces."] if len(unread) > NAMED else []
-        told_each = [f"{plain(_hole(one))}: {plain(one.why)}." for one in unread[:NAMED]]
+    if lacks:
+        more = [f"And {len(lacks) - NAMED} more windows."] if len(lacks) > NAMED else []
+        told_each = [f"{plain(str(one))}: {plain(one.why)}." for one in lacks[:NAMED]]
         raise TracewinnowError("\n".join(["The answer is not whole.", *told_each, *more]))
-
-
-def _hole(one: Unread) -> str:
-    part = f", part {one.part}," if one.part else ""
-    return f"window {window_name(one.start_ns)}{part} cannot be read"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -154,8 +155,8 @@ def run(fault: str, pace: int, folder: Path, address: str, children: Children) -
     before, after = found["tokens_before"], found["tokens"]
     say(f"{before:,} tokens became {after:,}: {100 * after / max(1, before):.2f} % of them")
     say(f"report     {report}")
-    say(f"ask again  {' '.join(['tracewinnow', *show[3:]])}")
-    say(f"all jobs   tracewinnow jobs --warehouse {warehouse}")
+    say(f"ask again  {shlex.join(['tracewinnow', *show[3:]])}")
+    say(f"all jobs   {shlex.join(['tracewinnow', 'jobs', '--warehouse', str(warehouse)])}")
 
 
 def main() -> int:

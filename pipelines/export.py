@@ -1,18 +1,23 @@
-"""The daily export for retraining: the segments of a day with their weights, as Parquet, and a manifest. Same input, same bytes."""
+"""The daily export for retraining: the segments of a day with their weights, as Parquet, and a manifest. Same input, same bytes.
+
+Names of shards hold their content: new ones lie beside those of the former export until the manifest takes its place at once.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import apache_beam as beam
 
 from tracewinnow.pipelines.run import run_here
-from tracewinnow.schemas.errors import BadUse
+from tracewinnow.schemas.errors import BadUse, TracewinnowError
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.stores.errors import CorruptObject
 from tracewinnow.stores.objects import ObjectStore, open_objects
@@ -36,8 +41,8 @@ COLUMNS = {
     "label": "string",
     "confidence": "float64",
     "score": "float64",
-    "keep_probability": "float64",
-    "weight": "float64",  # 1 / keep_probability: sums over kept noise estimate sums over all of it
+    "keep_probability": "float64",  # below 1 where a draw decided: noise, and progress that only says that it went on
+    "weight": "float64",  # 1 / keep_probability: sums over drawn rows estimate those over all; no weight is for what had no room
     "template": "string",
     "count": "int64",
     "ranks": "int64",  # how many
@@ -108,13 +113,11 @@ def to_parquet(found: list[dict[str, Any]]) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pa.Table.from_pylist(
-        found, schema=pa.schema([pa.field(n, pa.type_for_alias(t)) for n, t in COLUMNS.items()])
-    )
+    schema = pa.schema([pa.field(name, pa.type_for_alias(kind)) for name, kind in COLUMNS.items()])
+    table = pa.Table.from_pylist(found, schema=schema)
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+    return bytes(sink.getvalue().to_pybytes())
 
 
 class ReadTraceFn(beam.DoFn):
@@ -135,11 +138,12 @@ class ReadTraceFn(beam.DoFn):
 
 
 class WriteShardFn(beam.DoFn):
-    """(shard, traces) -> Parquet and an account of it, both under the folder of the day."""
+    """(shard, traces) -> Parquet in the folder of the day, and an account of it in the folder `accounts`."""
 
-    def __init__(self, warehouse: str, folder: str) -> None:
+    def __init__(self, warehouse: str, folder: str, accounts: str) -> None:
         self.warehouse = warehouse
         self.folder = folder
+        self.accounts = accounts
 
     def setup(self) -> None:
         self.store = open_objects(self.warehouse)
@@ -149,10 +153,11 @@ class WriteShardFn(beam.DoFn):
         traces = [PreprocessedTrace.FromString(data) for data in found]
         written = rows(traces)
         data = to_parquet(written)
-        self.store.put(f"{self.folder}/shard-{shard:02d}.parquet", data)
+        digest = hashlib.sha256(data).hexdigest()
+        name = f"shard-{shard:02d}-{digest[:16]}.parquet"
         account = {
-            "name": f"shard-{shard:02d}.parquet",
-            "sha256": hashlib.sha256(data).hexdigest(),
+            "name": name,
+            "sha256": digest,
             "bytes": len(data),
             "rows": len(written),
             "jobs": len({trace.job_id for trace in traces}),
@@ -163,21 +168,24 @@ class WriteShardFn(beam.DoFn):
             "tokens_after": sum(trace.tokens_after for trace in traces),
             "lines_dropped": sum(c.lines_dropped for trace in traces for c in trace.classes),
         }
-        self.store.put(f"{self.folder}/parts/{shard:02d}.json", json.dumps(account, sort_keys=True).encode())
+        # First, so that what it names is known and removed where the export fails.
+        self.store.put(f"{self.accounts}/{shard:02d}.json", json.dumps(account, sort_keys=True).encode())
+        self.store.put(f"{self.folder}/{name}", data)
 
 
 def export(warehouse: str, date: str) -> dict[str, Any]:
     """Write the export of a UTC day and return its manifest; blocks. The manifest is written last: without it there is no export.
 
-    Raises BadUse when the day has no traces, CorruptObject for one that is damaged.
+    One that fails leaves the former export of the day as it was. Raises BadUse when the day has no traces, CorruptObject for one
+    that is damaged.
     """
     store = open_objects(warehouse)
     names = newest(info.name for info in store.list(f"traces/dt={date}/"))
     if not names:
         raise BadUse(f"{warehouse} has no traces of {date} (UTC); the days it has: {', '.join(_days(store)) or 'none'}")
     folder = f"export/dt={date}"
-    for info in list(store.list(folder + "/")):
-        store.delete(info.name)
+    accounts = f"{folder}/parts/{secrets.token_hex(8)}"  # of this run: another may go on beside it
+    former = [info.name for info in store.list(f"{folder}/") if "/parts/" not in info.name]
 
     def construct(pipeline: beam.Pipeline) -> None:
         _ = (
@@ -186,16 +194,35 @@ def export(warehouse: str, date: str) -> dict[str, Any]:
             | "SpreadNames" >> beam.Reshuffle()
             | "ReadTraces" >> beam.ParDo(ReadTraceFn(warehouse)).with_output_types(tuple[int, bytes])
             | "GroupByShard" >> beam.GroupByKey()
-            | "WriteShards" >> beam.ParDo(WriteShardFn(warehouse, folder))
+            | "WriteShards" >> beam.ParDo(WriteShardFn(warehouse, folder, accounts))
         )
 
-    run_here(construct)
-    parts = sorted(info.name for info in store.list(f"{folder}/parts/"))
-    manifest = _manifest(date, names, [json.loads(store.get(name)) for name in parts])
-    store.put(f"{folder}/manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
-    for name in parts:
-        store.delete(name)
-    return manifest
+    try:
+        run_here(construct)
+        manifest = _manifest(date, names, _accounts(store, accounts))
+        store.put(f"{folder}/manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
+        _remove(store, folder, former)
+        return manifest
+    finally:
+        with suppress(TracewinnowError):  # the first error is the one to tell
+            made = {f"{folder}/{account['name']}" for account in _accounts(store, accounts)}
+            _remove(store, folder, made.difference(former))
+            for info in list(store.list(f"{accounts}/")):
+                store.delete(info.name)
+
+
+def _accounts(store: ObjectStore, folder: str) -> list[dict[str, Any]]:
+    return [json.loads(store.get(info.name)) for info in store.list(f"{folder}/")]
+
+
+def _remove(store: ObjectStore, folder: str, names: Iterable[str]) -> None:
+    """Delete those of the objects that the manifest, where there is one, does not name."""
+    manifest = f"{folder}/manifest.json"
+    valid = json.loads(store.get(manifest))["shards"] if store.exists(manifest) else []
+    kept = {manifest, *(f"{folder}/{shard['name']}" for shard in valid)}
+    for name in names:
+        if name not in kept:
+            store.delete(name)
 
 
 def _manifest(date: str, names: Sequence[str], parts: Sequence[dict[str, Any]]) -> dict[str, Any]:

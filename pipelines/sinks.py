@@ -15,6 +15,7 @@ from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
 from tracewinnow.schemas.tables import date_of, dead_letter_row, rows
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.stores.objects import open_objects
+from tracewinnow.stores.parquet_tables import ParquetTables
 from tracewinnow.stores.tables import open_tables
 from tracewinnow.stores.traces import container_object, trace_name, trace_object
 
@@ -69,6 +70,7 @@ class WriteDeadLettersFn(beam.DoFn):
     """DeadLetter -> rows of `dead_letters`, one file a bundle and day, named by content. Blocks on the store.
 
     Those of a window stand in a file of its own: whenever it is built again they are all found again, and take each other's place.
+    One of ReadWindow without a code says that its window has none: those that it had, before its archive was mended, are taken out.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -87,7 +89,12 @@ class WriteDeadLettersFn(beam.DoFn):
         groups: defaultdict[tuple[str, str], dict[bytes, DeadLetter]] = defaultdict(dict)
         for letter in self.letters:
             window = letter.topic if letter.stage == READ_WINDOW else ""
-            groups[date_of(letter.time_ns), window][letter.SerializeToString(deterministic=True)] = letter
+            of_window = groups[date_of(letter.time_ns), window]
+            if letter.code or not window:
+                of_window[letter.SerializeToString(deterministic=True)] = letter
         for (date, window), letters in groups.items():
             name = hashlib.sha256(window.encode() or b"".join(sorted(letters))).hexdigest()
-            self.tables.write("dead_letters", date, name, [dead_letter_row(letters[key]) for key in sorted(letters)])
+            if letters or (isinstance(self.tables, ParquetTables) and self.tables.has("dead_letters", date, name)):
+                self.tables.write(
+                    "dead_letters", date, name, [dead_letter_row(letters[key]) for key in sorted(letters)]
+                )

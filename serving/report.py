@@ -39,7 +39,7 @@ def report(
         _header(job),
         _tokens(answer),
         _section("Timeline", timeline(job, traces, kept), _legend()),
-        _section("What explains it", list(_kept(job, traces, answer)), id_="kept"),
+        _section("What explains it", list(_kept(job, traces, answer, warehouse.uri)), id_="kept"),
         _section(
             "Numbers",
             el("div", [draw(chart) for chart in charts], class_="charts"),
@@ -119,7 +119,7 @@ def _legend() -> Markup:
     return el("ul", [el("li", label, class_=f"of-{label}") for label in CLASSES], class_="legend")
 
 
-def _kept(job: Job, traces: Sequence[PreprocessedTrace], answer: Answer) -> Iterator[Markup]:
+def _kept(job: Job, traces: Sequence[PreprocessedTrace], answer: Answer, uri: str) -> Iterator[Markup]:
     """Segments and gaps of every window, in time order; then summaries of numbers, which have no lines."""
     numbers: list[Segment] = []
     for trace in traces:
@@ -135,11 +135,11 @@ def _kept(job: Job, traces: Sequence[PreprocessedTrace], answer: Answer) -> Iter
         at = 1
         for segment in sorted((s for s in chosen if s.first), key=lambda s: (s.first, s.last)):
             if segment.first > at:
-                yield _gap(job, trace, at, segment.first - 1, chosen)
+                yield _gap(job, trace, at, segment.first - 1, chosen, uri)
             yield _segment(segment, job)
             at = max(at, segment.last + 1)
         if at <= trace.lines_before:
-            yield _gap(job, trace, at, trace.lines_before, chosen)
+            yield _gap(job, trace, at, trace.lines_before, chosen, uri)
     if numbers:
         yield el("p", "Summaries of numbers", class_="window")
         yield from (_segment(segment, job) for segment in numbers)
@@ -172,7 +172,7 @@ def _ranks(ranks: list[int]) -> str:
     )
 
 
-def _gap(job: Job, trace: PreprocessedTrace, first: int, last: int, chosen: Sequence[Segment]) -> Markup:
+def _gap(job: Job, trace: PreprocessedTrace, first: int, last: int, chosen: Sequence[Segment], uri: str) -> Markup:
     """A gap that opens: how many lines of what class, what is stored of them, and the command that fetches them."""
     counts = dict.fromkeys(CLASSES, 0)
     for of in trace.line_classes:
@@ -180,8 +180,9 @@ def _gap(job: Job, trace: PreprocessedTrace, first: int, last: int, chosen: Sequ
         if inside > 0:
             counts[of.label if of.label in CLASSES else "noise"] += inside
     told = ", ".join(f"{number(count)} {label}" for label, count in counts.items() if count)
-    command = ["tracewinnow", "lines", job.job_id, f"{first}-{last}", "--window", window_name(trace.window_start_ns)]
+    command = ["tracewinnow", "lines", "--warehouse", uri, "--window", window_name(trace.window_start_ns)]
     command += ["--part", str(trace.part)] if trace.part else []
+    command += ["--", job.job_id, f"{first}-{last}"]  # an id may begin with a dash
     shown = {segment.first for segment in chosen}
     stored = [s for s in trace.segments if s.first and first <= s.first and s.last <= last and s.first not in shown]
     stored.sort(key=lambda s: -s.score)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.schemas.tables import TABLES, arrow_schema, describe
+from tracewinnow.stores.errors import StoreError
 from tracewinnow.stores.objects import ObjectStore
 from tracewinnow.stores.tables import Row, check_table
 
@@ -36,7 +37,11 @@ class ParquetTables:
         if table not in self._marked:
             self.store.put(f"{ROOT}/{table}/{_schema_name(table)}", describe(table).encode(), if_absent=True)
             self._marked.add(table)
-        self.store.put(f"{ROOT}/{table}/dt={date}/{name}.parquet", to_parquet(table, rows))
+        self.store.put(_file(table, date, name), to_parquet(table, rows))
+
+    def has(self, table: str, date: str, name: str) -> bool:
+        """Were rows, or none, written under this name? Blocks."""
+        return self.store.exists(_file(table, date, name))
 
 
 def to_parquet(table: str, rows: Sequence[Row]) -> bytes:
@@ -62,12 +67,12 @@ def connect(root: str | os.PathLike[str]) -> Any:
     A view has the table's columns and `dt`, its day. Of each (job_id, window_start_ns) it keeps the highest revision.
     A table without files is empty; a column that old files lack is NULL. Files that are written later are seen, but
     in a table that had none when this connected. A query fails if a file is replaced by other rows while it reads it:
-    ask again, or put the revision into names. Raises BadUse for a warehouse that is not a local folder.
+    ask again, or put the revision into names. Raises BadUse for a warehouse that DuckDB cannot read, and StoreError for
+    a folder of a table that is no day.
     """
     import duckdb
 
-    if "://" in os.fspath(root):
-        raise BadUse(f"DuckDB reads a local warehouse, not {os.fspath(root)}: query the tables of BigQuery there.")
+    tables = _local(os.fspath(root)) / ROOT
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     for table in TABLES:
@@ -75,27 +80,75 @@ def connect(root: str | os.PathLike[str]) -> Any:
         connection.register(f"arrow_{table}", empty)
         connection.execute(f"CREATE TABLE empty_{table} AS FROM arrow_{table}")
         connection.unregister(f"arrow_{table}")
-        connection.execute(f"CREATE VIEW {table} AS {_view(table, Path(root).absolute() / ROOT / table)}")
+        connection.execute(f"CREATE VIEW {table} AS {_view(table, tables / table)}")
     return connection
+
+
+def _local(root: str) -> Path:
+    """The folder of a warehouse, where DuckDB can read it. Raises BadUse."""
+    if "://" in (folder := root.removeprefix("file://")):
+        raise BadUse(
+            f"DuckDB reads the tables of a folder, not of {root}: fetch the warehouse first, such as with "
+            f"`gcloud storage rsync --recursive {root} FOLDER`, and give FOLDER. Tables that the pipeline wrote to BigQuery "
+            "are queried there."
+        )
+    if "\\" in folder or not _is_unicode(folder):
+        raise BadUse(
+            f"DuckDB cannot read {root!r}: a backslash separates folders to it, and names must be UTF-8. Give a link to it "
+            "whose path has neither (ln -s), or rename it."
+        )
+    return Path(folder).absolute()
 
 
 def _view(table: str, folder: Path) -> str:
     every = f"FROM empty_{table}"
-    if next(folder.glob("dt=*/*.parquet"), None) is not None:
-        files = str(folder).translate(_GLOB).replace("'", "''") + "/dt=*/*.parquet"
+    if list(_days(table, folder)):
+        files = str(folder).translate(_GLOB).replace("'", "''") + "/dt=????-??-??/*.parquet"
         same = [path.name for path in folder.glob("schema-*.txt")] == [_schema_name(table)]
-        options = f"union_by_name = {not same}, hive_partitioning = true, hive_types = {{'dt': DATE}}"
-        every += f" UNION ALL BY NAME FROM read_parquet('{files}', {options})"
+        # Not hive_partitioning: each name=value in the warehouse's own path would become a column, or take one's place.
+        options = f"union_by_name = {not same}, hive_partitioning = false, filename = true"
+        day = f"substr(filename, {len(f'{folder}/dt=') + 1}, 10)::DATE"
+        rows = f"SELECT COLUMNS('{_BUT_DT}'), {day} AS dt FROM read_parquet('{files}', {options})"  # noqa: S608
+        every += f" UNION ALL BY NAME SELECT * EXCLUDE filename FROM ({rows})"  # noqa: S608
     if "revision" not in {column.name for column in TABLES[table].columns}:
         return every
-    # A join, not a window function: that would hold every text in memory to compare two numbers. A window's rows have
-    # one day, so that a condition on `dt` spares both sides the other files.
+    # A join, not a window function: that would hold every text in memory to compare two numbers. So would a CTE that is
+    # materialized, and it would read every file: a window's rows have one day, so that a condition on `dt` spares both
+    # sides the other files.
     key = "dt, job_id, window_start_ns"
     return f"""
-        WITH every AS ({every})
+        WITH every AS NOT MATERIALIZED ({every})
         SELECT every.* FROM every
         JOIN (SELECT {key}, max(revision) AS revision FROM every GROUP BY ALL) AS latest USING ({key}, revision)
     """  # noqa: S608 - names of our own
+
+
+def _days(table: str, folder: Path) -> Iterator[str]:
+    """The days of which a table has files. Raises StoreError for a folder with files that is no day, such as a copy of one."""
+    for path in folder.glob("dt=*"):
+        if next(path.glob("*.parquet"), None) is None:
+            continue
+        day = path.name.removeprefix("dt=")
+        try:
+            check_table(table, day)
+        except BadUse as wrong:
+            raise StoreError(
+                f"{path} is no day of the table {table}, whose folders are called dt=YYYY-MM-DD: move it out of {folder}, "
+                "then ask again."
+            ) from wrong
+        yield day
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes of a path that are no UTF-8
+        return False
+    return True
+
+
+def _file(table: str, date: str, name: str) -> str:
+    return f"{ROOT}/{table}/dt={date}/{name}.parquet"
 
 
 def _schema_name(table: str) -> str:
@@ -103,3 +156,4 @@ def _schema_name(table: str) -> str:
 
 
 _GLOB = str.maketrans({sign: f"[{sign}]" for sign in "*?["})
+_BUT_DT = "^(.|[^d].*|d[^t].*|dt.+)$"  # a file that DuckDB wrote may have a column `dt` itself

@@ -16,6 +16,9 @@ from tracewinnow.transforms.stored import Stored, stored
 
 HEADER_SHARE = 0.35  # of the budget, for what is said about the job
 ROUNDS = 6  # tries to use what the estimate of the marks left over
+NAME = 40  # characters, and tokens, of a job's id; a job is found by the beginning of its id
+TITLE = 6  # tokens that the first line has at the least
+SAID = 100  # tokens from which an answer tells of a hole and marks its gaps, whatever else has no room
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,11 @@ def answer(
     head = header(traces, budget, holes, suspect)
     numbers = [offer for offer in found if offer.segment.kind in NUMBERS]
     lines = stored([offer for offer in found if offer.segment.kind not in NUMBERS], traces)
-    chosen, text = fill(head, numbers, lines, traces, budget)
+    sure = 1 + bool(holes)
+    chosen, text = fill(head, sure, numbers, lines, traces, budget)
+    if not text and holes and budget >= SAID:  # the marks of gaps do not fit beside them
+        short = [clipped(head[0], budget - tokens.count("\n" + head[1])), head[1]]
+        text = "\n".join(short) if tokens.count("\n".join(short)) <= budget else ""
     if not text:
         best = max(found, key=lambda o: (o.value, -o.trace, -o.segment.first), default=None)
         text = tokens.head(best.segment.text.rsplit("\n", 1)[-1] if best else head[0], budget)
@@ -56,12 +63,13 @@ def answer(
 
 
 def fill(
-    head: list[str], numbers: list[Offer], lines: Stored, traces: Sequence[PreprocessedTrace], budget: int
+    head: list[str], sure: int, numbers: list[Offer], lines: Stored, traces: Sequence[PreprocessedTrace], budget: int
 ) -> tuple[list[Offer], str]:
-    """The choice that fills the budget best, and its text; "" where nothing fits beside a header of one line.
+    """The choice that fills the budget best, and its text; "" where nothing fits beside a header at its shortest.
 
     What the marks of gaps cost is known when the text is there: the room is corrected by it, in a few rounds.
     """
+    head = fitted(head, sure, traces, budget)
     low, room, high = 0, budget - tokens.count(compose(head, [], traces)), 2 * budget
     best: tuple[int, list[Offer], str] = (0, [], "")
     chosen: list[Offer] = []
@@ -80,19 +88,42 @@ def fill(
         low, room = room, min(room + budget - size, (room + high) // 2)
     if best[2]:
         return best[1], best[2]
-    head = list(head)
     while True:
         text = compose(head, chosen, traces)
         if tokens.count(text) <= budget:
             return chosen, text
-        if chosen:  # context before evidence
-            chosen.remove(
-                min(chosen, key=lambda o: (o.segment.label == "actionable", o.value, -o.trace, -o.segment.first))
-            )
-        elif len(head) > 1:
-            head.pop()
-        else:
+        if not chosen:
             return [], ""
+        # context before evidence
+        chosen.remove(min(chosen, key=lambda o: (o.segment.label == "actionable", o.value, -o.trace, -o.segment.first)))
+
+
+def fitted(head: list[str], sure: int, traces: Sequence[PreprocessedTrace], budget: int) -> list[str]:
+    """The header, so short that it fits beside the marks of all the gaps, or at its shortest.
+
+    What stands behind the first `sure` lines goes first, then the end of the first line, which is the reason. A hole is never
+    taken out: a reader without it takes the rest for everything.
+    """
+    head = list(head)
+    while (over := tokens.count(compose(head, [], traces)) - budget) > 0:
+        room = tokens.count(head[0]) - over
+        if len(head) > sure:
+            head.pop()
+        elif budget >= SAID and tokens.count(head[0]) > TITLE:
+            head[0] = clipped(head[0], max(room, TITLE))
+        else:
+            break
+    return head
+
+
+def clipped(text: str, room: int) -> str:
+    """A text of at most `room` tokens, or of one where that is none; a sign says that its end is missing."""
+    if tokens.count(text) <= room:
+        return text
+    kept = tokens.head(text, room - 1)
+    while kept and tokens.count(f"{kept}…") > room:
+        kept = kept[:-1]
+    return f"{kept}…"
 
 
 def latest(traces: Sequence[PreprocessedTrace]) -> list[PreprocessedTrace]:
@@ -107,8 +138,10 @@ def latest(traces: Sequence[PreprocessedTrace]) -> list[PreprocessedTrace]:
 
 def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str], suspect: int = -1) -> list[str]:
     """What is known of the job, in lines, the weightiest first; at most HEADER_SHARE of the budget, the first and holes aside."""
+    missing = f"missing: {f'{len(holes)} holes, first ' if len(holes) > 1 else ''}{holes[0]}" if holes else ""
+    first_hole = [clipped(missing, budget // 2)] if holes else []
     if not traces:
-        return ["no trace of this job is stored"]
+        return ["no trace of this job is stored", *first_hole]
     jobs = [trace.job for trace in traces]
     lines = []
     # As in the list of jobs: a crash counts more than a stop, and the earliest crash is the cause of the others.
@@ -118,7 +151,7 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
         default=None,
     )
     name = next((trace.job_id for trace in traces if trace.job_id), "")
-    what = f"job {name}" if name else "log"
+    what = f"job {clipped(name if len(name) <= NAME else name[: NAME - 1] + '…', NAME)}" if name else "log"
     if ended is not None:
         what += f" {ended.outcome}"
         if ended.HasField("exit_code"):
@@ -126,8 +159,7 @@ def header(traces: Sequence[PreprocessedTrace], budget: int, holes: Sequence[str
         if ended.reason and not (ended.HasField("exit_code") and ended.reason == f"exit code {ended.exit_code}"):
             what += f": {render.clean(ended.reason)[: 200 if budget >= render.EXPLAINED_FROM else 80]}"
     lines.append(what)
-    if holes:
-        lines.append(f"missing: {f'{len(holes)} holes, first ' if len(holes) > 1 else ''}{holes[0]}")
+    lines += first_hole
     if ended is not None and (again := max(job.started_ns for job in jobs)) > max(job.ended_ns for job in jobs):
         lines.append(f"it started again at {moment(again)}")
     if suspect >= 0:
@@ -199,8 +231,10 @@ def left_out(windows: list[int], traces: Sequence[PreprocessedTrace]) -> list[st
     lines = sum(traces[index].lines_before for index in windows)
     if len(windows) == 1:
         return [f"…{first} 1-{lines}"]
-    day = first.partition("T")[0] + "T"
-    return [f"…{first} to {last.removeprefix(day)}: {lines} lines of {len(windows)} windows"]
+    count = len({traces[index].window_start_ns or index for index in windows})
+    parts = f" in {len(windows)} parts" if count < len(windows) else ""
+    last = last.removeprefix(f"{first} ") if count == 1 else last.removeprefix(first.partition("T")[0] + "T")
+    return [f"…{first} to {last}: {lines} lines of {'1 window' if count == 1 else f'{count} windows'}{parts}"]
 
 
 def window(index: int, trace: PreprocessedTrace) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -36,14 +37,18 @@ def alive(folder: Path) -> list[str]:
 
 
 def test_from_a_killed_rank_to_the_answer(tmp_path: Path) -> None:
-    process = demo("--fault", "killed-rank", "--steps-per-second", "60", "--out", str(tmp_path))
+    folder = tmp_path / "demo out"
+    process = demo("--fault", "killed-rank", "--steps-per-second", "60", "--out", str(folder))
     answer, progress = process.communicate(timeout=180)
     assert process.returncode == 0, progress
     assert "rank 1" in answer
     assert "SIGKILL" in answer
     assert "tokens became" in progress
-    report = (tmp_path / "killed-rank/report.html").read_text()
+    report = (folder / "killed-rank/report.html").read_text()
     assert "SIGKILL" in report
+    for what in ("ask again", "all jobs"):  # as one pastes it
+        command = progress.partition(what)[2].partition("\n")[0]
+        assert subprocess.run([sys.executable, "-m", *shlex.split(command)], stdout=subprocess.DEVNULL).returncode == 0
     assert alive(tmp_path) == []
 
 

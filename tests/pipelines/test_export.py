@@ -13,7 +13,7 @@ from tests.pipelines.feed import stored
 from tracewinnow.pipelines.export import export, newest
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
-from tracewinnow.stores.errors import CorruptObject
+from tracewinnow.stores.errors import CorruptObject, StoreError
 from tracewinnow.stores.objects import open_objects
 
 DAY = 1_767_312_000 * 1_000_000_000  # 2026-01-02
@@ -73,3 +73,56 @@ def test_a_damaged_trace_is_named(tmp_path: Path, data: bytes) -> None:
     file.write_bytes(data)
     with pytest.raises(CorruptObject, match=rf"{file.name} is damaged: .*`tracewinnow rebuild --job b --warehouse"):
         export(str(tmp_path), "2026-01-02")
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """By path; folders are no part of an export."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_export_that_fails_leaves_the_former_one(tmp_path: Path) -> None:
+    for job in "abcdef":
+        put(tmp_path, job, 0, 1, 1.0)
+    export(str(tmp_path), "2026-01-02")
+    former = files_of(tmp_path / "export")
+    for job in "abcde":
+        put(tmp_path, job, 0, 2, 0.5)
+    [file] = tmp_path.glob("traces/*/f-*")
+    whole = file.read_bytes()
+    file.write_bytes(b"")
+    with pytest.raises(CorruptObject):
+        export(str(tmp_path), "2026-01-02")
+    assert files_of(tmp_path / "export") == former
+    file.write_bytes(whole)
+    manifest = export(str(tmp_path), "2026-01-02")
+    names = {f"dt=2026-01-02/{shard['name']}" for shard in manifest["shards"]}
+    assert files_of(tmp_path / "export").keys() == names | {"dt=2026-01-02/manifest.json"}
+    assert not names <= former.keys()
+
+
+def test_a_manifest_that_cannot_be_written_leaves_the_former_export(tmp_path: Path) -> None:
+    """As on a disk that is full by then: everything up to the manifest was written."""
+    put(tmp_path, "a", 0, 1, 1.0)
+    export(str(tmp_path), "2026-01-02")
+    former = files_of(tmp_path / "export")
+    put(tmp_path, "a", 0, 2, 0.5)
+    folder = tmp_path / "export/dt=2026-01-02"
+    (folder / "manifest.json").rename(tmp_path / "aside")
+    (folder / "manifest.json").mkdir()  # nothing can take its place
+    (folder / "manifest.json/x").touch()
+    with pytest.raises(StoreError):
+        export(str(tmp_path), "2026-01-02")
+    (folder / "manifest.json/x").unlink()
+    (folder / "manifest.json").rmdir()
+    (tmp_path / "aside").rename(folder / "manifest.json")
+    assert files_of(tmp_path / "export") == former
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    put(tmp_path, "a", 0, 1, 1.0)
+    store = open_objects(str(tmp_path))
+    for name in ("shard-00-0123456789abcdef.parquet", "shard-00.parquet"):
+        store.put(f"export/dt=2026-01-02/{name}", b"half")
+    manifest = export(str(tmp_path), "2026-01-02")
+    [shard] = manifest["shards"]
+    assert {f"dt=2026-01-02/{shard['name']}", "dt=2026-01-02/manifest.json"} == files_of(tmp_path / "export").keys()

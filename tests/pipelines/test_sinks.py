@@ -28,7 +28,9 @@ def counted(folder: Path) -> int:
 
 def test_a_window_that_is_built_again_counts_its_letters_once(tmp_path: Path) -> None:
     letters = [
-        DeadLetter(topic=f"archive/{job}/0", stage=READ_WINDOW, offset=i, original=b"%d" % i, time_ns=10**18)
+        DeadLetter(
+            topic=f"archive/{job}/0", stage=READ_WINDOW, offset=i, original=b"%d" % i, code="name-taken", time_ns=10**18
+        )
         for job in "ab"
         for i in range(3)
     ]
@@ -42,3 +44,18 @@ def test_a_bundle_that_comes_twice_counts_once(tmp_path: Path) -> None:
     for some in (letters, letters[::-1], [*letters, *letters]):
         write(tmp_path, some)
     assert counted(tmp_path) == 5
+
+
+def test_a_window_without_letters_takes_out_those_that_it_had(tmp_path: Path) -> None:
+    letters = [
+        DeadLetter(topic=f"archive/{job}/0", stage=READ_WINDOW, code="corrupt-archive", time_ns=10**18) for job in "ab"
+    ]
+    none = [DeadLetter(topic=letter.topic, stage=READ_WINDOW, time_ns=letter.time_ns) for letter in letters]
+    write(tmp_path, none)
+    assert not [*tmp_path.rglob("*.parquet")]  # most windows never had one: nothing is written for them
+    write(tmp_path, letters)
+    assert counted(tmp_path) == 2
+    write(tmp_path, [none[0]])
+    assert counted(tmp_path) == 1
+    write(tmp_path, [none[1], letters[1]])
+    assert counted(tmp_path) == 1

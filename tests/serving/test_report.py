@@ -6,6 +6,8 @@ import base64
 import hashlib
 import re
 import shlex
+import subprocess
+import sys
 from html import unescape
 from html.parser import HTMLParser
 
@@ -126,11 +128,19 @@ def test_the_command_of_each_gap_fetches_its_lines(writer: Writer) -> None:
     archive = Archive(writer.store)
     whole = read_trace(archive, "job one", START).lines
     commands = [shlex.split(unescape(found)) for found in re.findall(r'class="command"[^>]*>([^<]*)<', text)]
-    assert [command[3] for command in commands] == ["1-10", "12-20", "22-30", f"32-{len(whole)}"]
+    assert [command[-1] for command in commands] == ["1-10", "12-20", "22-30", f"32-{len(whole)}"]
     for command in commands:
-        assert command[:3] == ["tracewinnow", "lines", "job one"]
-        assert line_range(command[3])[1] <= len(whole)
-        assert find_window(archive, command[2], command[command.index("--window") + 1]) == START
+        assert command[:4] == ["tracewinnow", "lines", "--warehouse", str(writer.folder)]
+        assert command[-3:-1] == ["--", "job one"]
+        assert line_range(command[-1])[1] <= len(whole)
+        assert find_window(archive, "job one", command[command.index("--window") + 1]) == START
+
+
+def test_its_commands_run_for_a_job_that_looks_like_an_option(writer: Writer) -> None:
+    found = re.findall(r'class="command"[^>]*>([^<]*)<', page_of(writer, "-x run"))
+    said = subprocess.run([sys.executable, "-m", *shlex.split(unescape(found[0]))], capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.splitlines()[1:3] == ["line 1", "line 2"]
 
 
 def test_what_is_stored_but_not_chosen_is_in_the_gap(writer: Writer) -> None:

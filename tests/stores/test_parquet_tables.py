@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import threading
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.schemas.tables import TABLES, arrow_schema
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
+from tracewinnow.stores.errors import StoreError
 from tracewinnow.stores.local_objects import LocalObjects
 from tracewinnow.stores.parquet_tables import ParquetTables, connect, to_parquet
 
@@ -132,9 +134,72 @@ def test_readers_beside_a_writer(tables: ParquetTables, tmp_path: Path) -> None:
     writer.join()
 
 
-def test_a_warehouse_in_the_cloud_is_asked_elsewhere() -> None:
-    with pytest.raises(BadUse, match="query the tables of BigQuery"):
+def test_a_warehouse_in_the_cloud_is_fetched_first() -> None:
+    with pytest.raises(BadUse, match="rsync --recursive gs://bucket/prefix FOLDER`, and give FOLDER"):
         connect("gs://bucket/prefix")
+
+
+def test_a_folder_as_an_address(tables: ParquetTables, tmp_path: Path) -> None:
+    tables.write("jobs", DAY, "name", [job("a", 0, 1)])
+    assert connect(f"file://{tmp_path}").execute("SELECT job_id FROM jobs").fetchall() == [("a",)]
+
+
+@pytest.mark.parametrize(
+    "name", ["job_id=zzz", "revision=7", "user=ann", "dt=2020-01-01", "zone=eu", "it's [a] *?", "{a,b}", "fée 訓練"]
+)
+def test_the_path_of_a_warehouse_says_nothing_about_its_rows(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name / "warehouse"
+    tables = ParquetTables(LocalObjects(folder))
+    for table in ("jobs", "traces", "segments"):
+        tables.write(table, DAY, "name", [job("a", 0, 1), job("b", 0, 2)])
+    tables.write("dead_letters", DAY, "name", [{"code": "too-large"}])
+    connection = connect(folder)
+    for table in ("jobs", "traces", "segments"):
+        found = connection.execute(f"SELECT job_id, revision, dt::TEXT FROM {table} ORDER BY ALL")
+        assert found.fetchall() == [("a", 1, DAY), ("b", 2, DAY)]
+        names = [column[0] for column in connection.execute(f"FROM {table}").description]
+        assert names == [*arrow_schema(table).names, "dt"]
+    assert connection.execute("SELECT code, dt::TEXT FROM dead_letters").fetchall() == [("too-large", DAY)]
+
+
+@pytest.mark.parametrize("name", ["a\\b", "caf\udce9"])
+def test_a_path_that_duckdb_cannot_read_is_read_by_a_link(tmp_path: Path, name: str) -> None:
+    ParquetTables(LocalObjects(tmp_path / name)).write("jobs", DAY, "name", [job("a", 0, 1)])
+    with pytest.raises(BadUse, match="Give a link to it"):
+        connect(tmp_path / name)
+    (tmp_path / "link").symlink_to(tmp_path / name)
+    assert connect(tmp_path / "link").execute("SELECT job_id FROM jobs").fetchall() == [("a",)]
+
+
+@pytest.mark.parametrize("name", [f"dt={DAY} (copy)", "dt=2026-02-30", "dt=new"])
+def test_a_folder_that_is_no_day_is_named(tables: ParquetTables, tmp_path: Path, name: str) -> None:
+    tables.write("jobs", DAY, "name", [job("a", 0, 1)])
+    stray = tmp_path / "tables/jobs" / name
+    stray.mkdir()
+    assert connect(tmp_path).execute("SELECT job_id FROM jobs").fetchall() == [("a",)]
+    shutil.copy(tmp_path / f"tables/jobs/dt={DAY}/name.parquet", stray)
+    with pytest.raises(StoreError, match=re.escape(f"{stray} is no day of the table jobs") + ".*move it out"):
+        connect(tmp_path)
+
+
+@pytest.mark.parametrize("table", ["jobs", "dead_letters"])
+def test_a_condition_on_the_day_spares_the_files_of_others(tables: ParquetTables, tmp_path: Path, table: str) -> None:
+    """A file of another day that cannot be read is not even opened."""
+    for day in (DAY, "2026-11-22", "2026-11-23"):
+        tables.write(table, day, "name", [job("a", 0, 1) if table == "jobs" else {"code": "too-large"}])
+    (tmp_path / "tables" / table / "dt=2026-11-22/name.parquet").write_bytes(b"PAR1 no more PAR1")
+    connection = connect(tmp_path)
+    assert connection.execute(f"SELECT dt::TEXT FROM {table} WHERE dt = '2026-11-23'").fetchall() == [("2026-11-23",)]
+    with pytest.raises(duckdb.Error):
+        connection.execute(f"SELECT count(*) FROM {table} WHERE dt >= '2026-11-22'").fetchall()
+
+
+def test_a_file_that_duckdb_wrote_may_have_the_day_as_a_column(tables: ParquetTables, tmp_path: Path) -> None:
+    tables.write("jobs", DAY, "name", [job("a", 0, 1)])
+    file = tmp_path / f"tables/jobs/dt={DAY}/name.parquet"
+    duckdb.connect().execute(f"COPY (FROM read_parquet('{file}')) TO '{file.with_name('other.parquet')}'")
+    file.unlink()
+    assert connect(tmp_path).execute("SELECT job_id, dt::TEXT FROM jobs").fetchall() == [("a", DAY)]
 
 
 def test_every_trace_fits() -> None:

@@ -93,6 +93,43 @@ def test_holes_are_said_beside_a_long_reason(job: list[PreprocessedTrace], budge
     assert "missing: 9 holes, first rank 3" in answer(job, budget, holes=["rank 3: batches 5 to 9"] * 9).text
 
 
+HOLE = "batches 123 to 456 of a process without rank (0a1b2c3d) never came"
+LONG = "llama3-8b-sft-2026-11-20-a100x8-run_" + "7f3a9c1e" * 40
+NAMES = ["a", "byte-mlp-1121-080807", LONG[:44], LONG[:128], LONG[:288], "訓練" * 60, "🦙" * 256]
+
+
+@pytest.mark.parametrize("holes", [[], [HOLE] * 12], ids=["no hole", "holes"])
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: f"{len(name.encode())} bytes")
+def test_holes_and_gaps_are_said_whatever_the_job_is_called(name: str, holes: list[str]) -> None:
+    reason = (
+        "RuntimeError: CUDA out of memory. Tried to allocate 2.00 GiB (GPU 0; 39.59 GiB total capacity; 37.21 GiB used)"
+    )
+    traces = [
+        window(0, steps(0, 50)),
+        window(1, [*steps(50, 5), "Traceback (most recent call last):", reason], "crashed"),
+    ]
+    for trace in traces:
+        trace.job_id, trace.job.reason = name, reason
+    for budget in (*range(100, 150), *range(150, 301, 10)):
+        text = answer(traces, budget, holes=holes).text
+        assert tokens.count(text) <= budget
+        assert text.startswith(f"job {name[:3]}" if len(name) > 2 else f"job {name}")
+        assert re.search(r"^….*\d", text, re.M), (budget, text)
+        assert not holes or HOLE in text, (budget, text)
+
+
+def test_a_long_name_leaves_room_for_the_reason(job: list[PreprocessedTrace]) -> None:
+    for trace in job:
+        trace.job_id = "llama3-8b-sft-" + "7f3a9c1e" * 120
+    text = answer(job, 200, holes=[HOLE]).text
+    assert text.startswith("job llama3-8b-sft-7f3a9c1e7f3a9c1e7f3a9c1e7… crashed, exit code 1: OSError\nmissing: ")
+
+
+def test_a_hole_is_said_where_no_trace_can_be_read() -> None:
+    lost = "window 2023-11-14T22:13:20Z cannot be read"
+    assert answer([], 100, holes=[lost]).text == f"no trace of this job is stored\nmissing: {lost}"
+
+
 @pytest.mark.parametrize("budget", [1, 2, 5, 10, 20, 40, 80, 160, 1000, 100_000])
 def test_never_more_than_the_budget(job: list[PreprocessedTrace], budget: int) -> None:
     assert tokens.count(answer(job, budget, holes=["rank 3: batches 5 to 9"] * 9).text) <= budget
@@ -117,6 +154,19 @@ def test_every_window_is_accounted_for(job: list[PreprocessedTrace]) -> None:
     assert all(f"22:1{minute}:20Z" in text for minute in (3, 4, 5))
     shown = answer([*job, *(window(number, steps(0)) for number in range(3, 30))], 300).text
     assert re.search(r"…2023-11-14T22:\d\d:20Z to 22:4\d:20Z: \d+ lines of \d+ windows", shown)
+
+
+def test_parts_of_a_window_are_one_window(job: list[PreprocessedTrace]) -> None:
+    def parts(number: int, count: int) -> list[PreprocessedTrace]:
+        found = [window(number, steps(0, 10)) for _ in range(count)]
+        for part, trace in enumerate(found):
+            trace.part = part
+        return found
+
+    text = answer([*parts(0, 4), job[2]], 120).text
+    assert "…2023-11-14T22:13:20Z to part 3: 40 lines of 1 window in 4 parts" in text
+    text = answer([*parts(0, 3), *parts(1, 1), job[2]], 120).text
+    assert "…2023-11-14T22:13:20Z to 22:14:20Z: 40 lines of 2 windows in 4 parts" in text
 
 
 def test_no_trace() -> None:

@@ -21,7 +21,11 @@ Examples:
 @warehouse_option
 @click.option("--json", "as_json", is_flag=True, help="The manifest on stdout.")
 def command(date: str | None, warehouse: str, as_json: bool) -> None:
-    """Write the kept segments of a day as Parquet, with the weights that make statistics of them unbiased.
+    """Write the kept segments of a day as Parquet, with a weight for each.
+
+    Of noise, and of progress that only says that it went on, a draw keeps some: sums of their weights estimate, without bias,
+    how many there were. Every other segment has weight 1 and stands for itself alone: those are what the budget of a trace had
+    room for, and no weight makes up for the rest.
 
     The same traces give the same bytes; export/dt=DATE/manifest.json is written last and holds counts, versions and checksums.
     """
@@ -30,11 +34,11 @@ def command(date: str | None, warehouse: str, as_json: bool) -> None:
     from tracewinnow.schemas.errors import BadUse
     from tracewinnow.serving.warehouse import Warehouse
 
-    day = date or (datetime.now(timezone.utc) - timedelta(days=1)).strftime("%Y-%m-%d")
     try:
-        datetime.strptime(day, "%Y-%m-%d")
+        asked = datetime.strptime(date, "%Y-%m-%d") if date else datetime.now(timezone.utc) - timedelta(days=1)
+        day = asked.date().isoformat()
     except ValueError as wrong:
-        raise BadUse(f"--date {day!r} is not a day: give YYYY-MM-DD, such as 2026-11-20") from wrong
+        raise BadUse(f"--date {date!r} is not a day: give YYYY-MM-DD, such as 2026-11-20") from wrong
     Warehouse(warehouse)  # or an error that says what to give
     manifest = export(warehouse, day)
     if as_json:

@@ -6,13 +6,13 @@ import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import apache_beam as beam
 
-from tracewinnow.pipelines import files, graph
-from tracewinnow.pipelines.file_source import DAMAGED_FILES, ReadFileFn
-from tracewinnow.pipelines.files import Task
+from tracewinnow.pipelines import file_state, graph
+from tracewinnow.pipelines.file_source import DAMAGED_FILES, UNREAD_FILES, ReadFileFn, carried
+from tracewinnow.pipelines.file_state import State
+from tracewinnow.pipelines.files import Task, printable
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.run import run_here, submit
 from tracewinnow.schemas.errors import BadInput
@@ -23,23 +23,21 @@ STATE = "state/backfill.json"
 RUN_BYTES = 128 << 20  # of input in one run: what is done again after a kill
 
 
-def done_before(store: ObjectStore) -> dict[str, dict[str, Any]]:
-    """path -> {"head", "seen", "size", "base_ns"} of files that are in: of `seen` bytes `size`, the rest being half a line."""
+def done_before(store: ObjectStore) -> State:
+    """What is remembered of the files that are in, or were begun."""
     return json.loads(store.get(STATE)) if store.exists(STATE) else {}
 
 
-def plan(
-    paths: Sequence[Path], job_id: str | None, done: dict[str, dict[str, Any]], again: bool
-) -> tuple[list[Task], list[str]]:
-    """Tasks still to do, and a sentence for each file that cannot be read. A file that has grown goes on at its old end."""
+def plan(paths: Sequence[Path], job_id: str | None, done: State, again: bool) -> tuple[list[Task], list[str]]:
+    """Tasks still to do, and a sentence for each file that cannot be read. A file that has grown goes on at its old end.
+
+    again: first what was done is done once more, range by range as it was, so that it gives the same batches.
+    """
     tasks: list[Task] = []
     refused: list[str] = []
     for path in paths:
-        known = None if again else done.get(str(path.resolve()))
         try:
-            found = list(files.tasks(path, job_id))
-            if known and found:
-                found = _rest(path, job_id, known, found)
+            found = file_state.to_do(path, job_id, done.get(str(path.resolve())), again)
         except BadInput as bad:
             refused.append(bad.reason)
             continue
@@ -48,19 +46,6 @@ def plan(
             continue
         tasks += found
     return tasks, refused
-
-
-def _rest(path: Path, job_id: str | None, known: dict[str, Any], whole: list[Task]) -> list[Task]:
-    """What is still to do of a file that was read before. known: its entry in the state; whole: the tasks of all of it."""
-    seen = known.get("seen", known["size"])
-    if known["head"] != files.head_of(path, seen):
-        return whole  # another file in its place
-    if path.stat().st_size == seen:
-        return []
-    rest = list(files.tasks(path, job_id, done=known["size"], base_ns=known["base_ns"]))
-    if rest and not rest[0].cut and rest[0].kind != "outbox":
-        LOG.warning("%s has changed since it was read, and is read whole again: lines of it may stand twice", path)
-    return rest
 
 
 def groups(tasks: Sequence[Task]) -> Iterator[list[Task]]:
@@ -81,7 +66,7 @@ def construct(pipeline: beam.Pipeline, tasks: Sequence[Task], settings: Settings
     """The graph over tasks."""
     records = (
         pipeline
-        | "Files" >> beam.Create([tuple(task) for task in tasks])
+        | "Files" >> beam.Create([carried(task) for task in tasks])
         | "SpreadFiles" >> beam.Reshuffle()
         | "ReadFiles" >> beam.ParDo(ReadFileFn(settings))
     )
@@ -100,20 +85,24 @@ def backfill(
     """
     store = open_objects(settings.warehouse)
     done = done_before(store)
-    ends = {task.path: task.stop for task in sorted(tasks, key=lambda task: task.stop)}
     for group in groups(tasks):
+        file_state.begin(done, group)
+        _put(store, done)
         told: dict[str, set[str]] = {}
         counters = run_here(lambda pipeline, group=group: construct(pipeline, group, settings), told)  # type: ignore[misc]
-        for task in group:
-            seen = max(task.stop, done.get(task.path, {}).get("seen", 0))
-            # The rest of a line that is being written comes later: then the line is read again, whole.
-            size = files.whole_lines(task.path, seen) if task.cut and seen == ends[task.path] else seen
-            head = files.head_of(Path(task.path), seen)
-            done[task.path] = {"head": head, "seen": seen, "size": size, "base_ns": task.base_ns}
-        store.put(STATE, json.dumps(done, sort_keys=True).encode())
-        for reason in sorted(told.get(DAMAGED_FILES, ())):
+        unread = told.get(UNREAD_FILES, set())
+        replaced = file_state.finish(done, (task for task in group if printable(task.path) not in unread))
+        _put(store, done)
+        told.setdefault(DAMAGED_FILES, set()).update(
+            f"{printable(path)} was replaced while it was read: run the same command again" for path in replaced
+        )
+        for reason in sorted(told[DAMAGED_FILES]):
             damaged(reason)
         report(group, counters)
+
+
+def _put(store: ObjectStore, state: State) -> None:
+    store.put(STATE, json.dumps(state, sort_keys=True).encode())
 
 
 def submit_backfill(runner: str, tasks: Sequence[Task], settings: Settings, arguments: Sequence[str]) -> str:

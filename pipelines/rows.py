@@ -15,6 +15,7 @@ from tracewinnow.transforms.lines import encodable
 TIME = ("time_ns", "timestamp", "time", "ts", "@timestamp", "created", "asctime", "datetime")
 TEXT = ("message", "msg", "text", "log", "line", "body")
 JOB = ("job_id", "job", "run_id", "run")
+STEP = ("step", "global_step", "iteration")
 LATEST_NS = (1 << 63) - 1
 LEVEL = ("level", "levelname", "severity")
 LEVELS = {
@@ -92,17 +93,12 @@ def event_of(row: Mapping[str, Any], raw: bytes) -> tuple[Event, int | None]:
         time_ns = None
     event = Event()
     text = _first(row, TEXT)
-    step = row.get("step", row.get("global_step", row.get("iteration")))
-    if text is None and isinstance(step, int) and not isinstance(step, bool) and -(2**63) <= step < 2**63:
-        numbers = {k: v for k, v in row.items() if _is_number(v) and (isinstance(v, float) or abs(v) < 2**1000)}
-        known = {*TIME, "step", "global_step", "iteration", "rank"}
-        # Only when nothing but numbers would be left out: a row with a text somewhere stays a text.
-        if set(row) <= {*numbers, *known, *JOB} and set(numbers) - known:
-            event.metrics.step = step
-            for name, value in numbers.items():
-                if name not in known:
-                    event.metrics.metrics.add(name=_string(name), value=float(value))
-            return event, time_ns
+    numbers = _numbers(row, time_ns) if text is None else {}
+    if numbers:
+        event.metrics.step = row[_named(row, STEP)]
+        for name, number in numbers.items():
+            event.metrics.metrics.add(name=_string(name), value=number)
+        return event, time_ns
     log = event.log
     log.stream = STREAM_FILE
     level = _first(row, LEVEL)
@@ -110,8 +106,8 @@ def event_of(row: Mapping[str, Any], raw: bytes) -> tuple[Event, int | None]:
         log.level = LEVELS.get(level.lower(), 0)
     elif isinstance(level, int) and not isinstance(level, bool) and 0 <= level <= 50:
         log.level = level
-    rank = row.get("rank")
-    if isinstance(rank, int) and not isinstance(rank, bool) and 0 <= rank < 1 << 31:
+    rank = rank_of(row)
+    if rank is not None:
         log.rank = rank
     told = {
         _named(row, TEXT),
@@ -122,6 +118,39 @@ def event_of(row: Mapping[str, Any], raw: bytes) -> tuple[Event, int | None]:
     }
     log.text = encodable(text + beside(row, told)).encode("utf-8", "surrogateescape") if isinstance(text, str) else raw
     return event, time_ns
+
+
+def _numbers(row: Mapping[str, Any], time_ns: int | None) -> dict[str, float]:
+    """The metrics of a row of a step and numbers; none where it holds more that would be left out: such a row stays a text.
+
+    time_ns: of the row, where a column was taken for it. Job, rank and step are told elsewhere as well; what says one of these
+    once more, in other words, says nothing.
+    """
+    step = row.get(_named(row, STEP))
+    if not isinstance(step, int) or isinstance(step, bool) or not -(2**63) <= step < 2**63:
+        return {}
+    told = {name for name in (*TIME, *JOB, *STEP, "rank") if row.get(name) is None} | {_named(row, STEP)}
+    if rank_of(row) is not None:
+        told.add("rank")
+    if job_of(row):
+        told |= {name for name in JOB if row.get(name) == _first(row, JOB)}
+    if time_ns is not None:
+        told |= {name for name in TIME if _same_second(row.get(name), time_ns)}
+    rest = {name: value for name, value in row.items() if name not in told}
+    if not all(_is_number(v) and (isinstance(v, float) or abs(v) < 2**1000) for v in rest.values()):
+        return {}
+    return {name: float(value) for name, value in rest.items()}
+
+
+def _same_second(value: Any, time_ns: int) -> bool:
+    found = parse_time(value)
+    return found is not None and abs(found - time_ns) < 10**9
+
+
+def rank_of(row: Mapping[str, Any]) -> int | None:
+    """The rank that a row names, if it names one."""
+    rank = row.get("rank")
+    return rank if isinstance(rank, int) and not isinstance(rank, bool) and 0 <= rank < 1 << 31 else None
 
 
 def beside(row: Mapping[str, Any], told: set[str]) -> str:
@@ -151,9 +180,22 @@ def batch_of(row: Mapping[str, Any]) -> TelemetryBatch | None:
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
-    """A JSON object, or None for anything else."""
+    """A JSON object, or None for anything else.
+
+    Of one in which a name stands twice only what says when it was, whose it is and how grave: its text is the line as it came.
+    """
+    twice: list[str] = []
+
+    def collected(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            twice.append("")
+        return found
+
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=collected)
     except (ValueError, RecursionError):
         return None
-    return row if isinstance(row, dict) else None
+    if not isinstance(row, dict):
+        return None
+    return {name: row[name] for name in (*TIME, *JOB, *LEVEL, "rank") if name in row} if twice else row

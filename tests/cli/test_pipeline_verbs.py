@@ -6,6 +6,7 @@ import bz2
 import gzip
 import hashlib
 import json
+import os
 import random
 import resource
 import subprocess
@@ -98,6 +99,23 @@ def test_damaged_files_are_named_and_the_exit_code_says_so(cli: Cli, log: Path, 
     assert told["damaged_files"] == reasons
     assert told["skipped_files"] == [f"{tmp_path}/bad.log.bz2 cannot be decompressed: Invalid data stream"]
     assert told["dead_letters"] == 3
+
+
+def test_a_file_of_which_nothing_was_taken_is_named_and_the_exit_code_says_so(cli: Cli, log: Path) -> None:
+    said = cli("backfill", "job-7.log", "--job", "two\nlines", "--warehouse", "w")
+    assert said.code == 1
+    assert (
+        f"{log}: all that is in it became dead letters, the first because job_id 'two\\nlines' has a control"
+        in said.err
+    )
+    assert ", 1 dead letter." in said.err
+
+
+def test_names_of_files_may_be_any_bytes(cli: Cli, log: Path, tmp_path: Path) -> None:
+    log.rename(tmp_path / os.fsdecode(b"bad\xff.log"))
+    said = cli("backfill", ".", "--warehouse", "w")
+    assert said.code == 0
+    assert "RuntimeError: shard 7 is gone" in cli("show", "bad\\xff", "--warehouse", "w").out
 
 
 def test_counters_are_there_where_nothing_is_to_do(cli: Cli, log: Path, tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import gzip
 import hashlib
 import json
 import lzma
+import os
 import zlib
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +149,107 @@ def test_a_line_that_was_half_written_is_read_again_whole(before: str, tmp_path:
     run([log], tmp_path / "w")
     wanted = [*before.encode().splitlines(), b"RuntimeErr", b"RuntimeError: the cause", b"last"]
     assert sorted(texts(tmp_path / "w", "grows")) == sorted(wanted)
+
+
+def test_again_and_a_broken_run_double_nothing_of_a_file_that_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "grows.log"
+    log.write_text("".join(f"step {i}\n" for i in range(10)))
+    real = backfill.run_here
+
+    def killed(*arguments: Any) -> dict[str, int]:
+        real(*arguments)
+        raise KeyboardInterrupt  # after the results, before the tick
+
+    for count, again in ((15, False), (20, True), (20, True)):
+        monkeypatch.setattr(backfill, "run_here", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run([log], tmp_path / "w", again=again)
+        monkeypatch.setattr(backfill, "run_here", real)
+        log.write_text("".join(f"step {i}\n" for i in range(count)))
+        assert run([log], tmp_path / "w", again=again)[0].get("dead_letters", 0) == 0
+        assert texts(tmp_path / "w", "grows") == [b"step %d" % i for i in range(count)]
+    assert letters(tmp_path / "w") == []
+
+
+def test_the_evidence_of_another_run_with_the_same_banner_is_kept(tmp_path: Path) -> None:
+    log = tmp_path / "run.log"
+    banner = "".join(f"banner {i:04}\n" for i in range(500))
+    log.write_text(banner + "".join(f"step {i}\n" for i in range(50)))
+    run([log], tmp_path / "w")
+    for rest in ("RuntimeError: CUDA out of memory\n" + "cleaning up\n" * 100, "OSError: disk is gone\n"):
+        log.write_text(banner + rest)
+        run([log], tmp_path / "w")
+        assert rest.split("\n")[0].encode() in texts(tmp_path / "w", "run")
+
+
+def test_rows_without_a_time_stay_behind_the_row_before_them_when_the_file_has_grown(tmp_path: Path) -> None:
+    first = "".join(f'{{"time": "2026-01-02T10:{i:02}:00Z", "msg": "step {i}"}}\n' for i in range(10))
+    rest = 'Traceback (most recent call last):\nRuntimeError: out of memory\n{"time": "2026-01-02T10:11:00Z", "msg": "x"}\n'
+    log = tmp_path / "rows.jsonl"
+    log.write_text(first)
+    run([log], tmp_path / "w")
+    log.write_text(first + rest)
+    run([log], tmp_path / "w")
+    found = texts(tmp_path / "w", "rows")
+    assert found[9:12] == [b"step 9", b"Traceback (most recent call last):", b"RuntimeError: out of memory"]
+
+
+def test_ranks_of_one_file_are_series_of_their_own(tmp_path: Path) -> None:
+    log = tmp_path / "rows.jsonl"
+    rows = [{"step": s, "loss": s + r, "rank": r, "time": 1767323040 + s} for s in range(5) for r in range(4)]
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run([log], tmp_path / "w", job="j")[0]["events"] == 20
+    archive = Archive(open_objects(str(tmp_path / "w")))
+    (window,) = archive.windows("j")
+    batches = [TelemetryBatch.FromString(b.data) for b in archive.read("j", window).batches]
+    told = {b.rank: [e.metrics.metrics[0].value for e in b.events] for b in batches}
+    assert told == {r: [s + r for s in range(5)] for r in range(4)}
+    assert all(len(e.metrics.metrics) == 1 for b in batches for e in b.events)
+
+
+@pytest.mark.parametrize("when", ["ahead", "1970"])
+def test_a_log_whose_time_would_be_refused_is_taken(when: str, tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    ahead = datetime.now(timezone.utc) + timedelta(hours=9)
+    log.write_text(f"{ahead:%Y-%m-%d %H:%M:%S} RuntimeError: boom\n" if when == "ahead" else "RuntimeError: boom\n")
+    if when == "1970":
+        os.utime(log, (0, 0))
+    counters, _ = run([log], tmp_path / "w")
+    assert (counters["events"], counters.get("dead_letters", 0)) == (1, 0)
+    assert texts(tmp_path / "w", "a")[0].endswith(b"RuntimeError: boom")
+
+
+def test_a_name_that_is_not_utf8_ends_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "d"
+    folder.mkdir()
+    (folder / "good.log").write_text("good\n")
+    (folder / os.fsdecode(b"bad\xff.log")).write_text("bad\n")
+    (folder / os.fsdecode(b"torn\xfe.log.gz")).write_bytes(gzip.compress(b"torn\n" * 9)[:-5])
+    assert run([folder], tmp_path / "w")[0]["events"] == 11
+    assert texts(tmp_path / "w", "good") == [b"good"]
+    assert texts(tmp_path / "w", "bad\\xff") == [b"bad"]
+    ((_, reason),) = letters(tmp_path / "w")
+    assert reason.startswith(f"{folder}/torn\\xfe.log.gz is damaged near byte ")
+    assert caplog.messages == [reason]
+    assert run([folder], tmp_path / "w")[0] == {}
+
+
+def test_a_file_that_goes_before_it_is_read_ends_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    logs = [tmp_path / f"{name}.log" for name in ("gone", "here")]
+    for log in logs:
+        log.write_text("a line\n")
+    tasks, _ = backfill.plan(logs, None, {}, False)
+    logs[0].rename(tmp_path / "gone.log.1")
+    backfill.backfill(tasks, settings(tmp_path / "w"), lambda group, counters: None)
+    assert texts(tmp_path / "w", "here") == [b"a line"]
+    assert len(caplog.messages) == 1
+    assert f"{logs[0]} cannot be read: No such file or directory" in caplog.messages[0]
+    assert [reason for _, reason in letters(tmp_path / "w")] == caplog.messages
+    (tmp_path / "gone.log.1").rename(logs[0])
+    run(logs, tmp_path / "w")
+    assert texts(tmp_path / "w", "gone") == [b"a line"]
 
 
 @pytest.mark.parametrize("count", [20, 2500])

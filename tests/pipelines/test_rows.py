@@ -66,6 +66,46 @@ def test_fields() -> None:
     assert event.log.text == json.dumps(row).encode()
 
 
+@pytest.mark.parametrize(
+    ("row", "step", "numbers"),
+    [
+        ({"step": 10, "loss": 0.5, "time": 12.25}, 10, {"loss": 0.5, "time": 12.25}),
+        ({"step": 10, "loss": 0.5, "ts": NS, "created": 77}, 10, {"loss": 0.5, "created": 77}),
+        ({"step": 10, "loss": 0.5, "ts": NS, "datetime": "2026-01-02 03:04:05"}, 10, {"loss": 0.5}),
+        ({"step": 10, "loss": 0.5, "time": None, "rank": 3}, 10, {"loss": 0.5}),
+        ({"step": 10, "loss": 0.5, "rank": -1}, 10, {"loss": 0.5, "rank": -1}),
+        ({"step": 10, "global_step": 70, "loss": 0.5}, 10, {"global_step": 70, "loss": 0.5}),
+        ({"step": 10, "loss": 0.5, "job": "j", "run": "j"}, 10, {"loss": 0.5}),
+    ],
+)
+def test_every_number_of_a_row_is_a_metric(row: dict[str, object], step: int, numbers: dict[str, float]) -> None:
+    event, _ = event_of(row, b"raw")
+    assert (event.metrics.step, {m.name: m.value for m in event.metrics.metrics}) == (step, numbers)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"step": 10, "loss": 0.5, "job": "j", "run": "another name"},
+        {"step": 10, "loss": 0.5, "ts": NS, "datetime": "2026-01-02 09:04:05"},
+        {"step": 10, "loss": 0.5, "time": "12 s"},
+        {"step": 10, "loss": None, "lr": 0.5},
+    ],
+)
+def test_a_row_that_says_more_than_numbers_is_a_text(row: dict[str, object]) -> None:
+    assert event_of(row, b"raw")[0].log.text == b"raw"
+
+
+def test_a_row_with_a_name_twice_is_kept_as_it_came() -> None:
+    line = b'{"msg": "first reason", "msg": "second", "time": 1767323045, "level": "error", "rank": 3, "job": "j"}'
+    row = parse_line(line)
+    assert row is not None
+    event, time_ns = event_of(row, line)
+    assert (event.log.text, event.log.level, event.log.rank, time_ns, job_of(row)) == (line, 40, 3, NS, "j")
+    line = b'{"msg": "x", "extra": {"a": 1, "a": 2}}'
+    assert event_of(parse_line(line) or {}, line)[0].log.text == line
+
+
 def test_a_batch_in_json() -> None:
     sent = batch("j", new_process(), 0, ["a", "b"])
     assert batch_of(MessageToDict(sent)) == sent

@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import click
@@ -36,17 +37,20 @@ Examples:
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", callback=filled)
 @click.option("--job", "job_id", default=None, help="Job of all files; without it each file's name is its job.")
-@click.option("--again", is_flag=True, help="Read files again that are in already; nothing is doubled.")
+@click.option(
+    "--again", is_flag=True, help="Read files again that are in already, as they were read before; nothing is doubled."
+)
 @pipeline_options
 def command(paths: tuple[str, ...], job_id: str | None, again: bool, **options: Any) -> None:
     """Archive and winnow plain logs, JSON lines, Parquet and outboxes, also as .gz and .zst; folders are searched.
 
-    Goes on where it was when it was broken off. A file that has grown since is read from its old end. Of a damaged file what is
-    whole is read; each is named, and the exit code is 1.
+    Goes on where it was when it was broken off. A file that has grown since is read from its old end; another file in its place,
+    even one that begins alike, is read whole. Of a damaged file what is whole is read. Each file of which something, or all, was
+    refused is named, and the exit code is 1.
     """
     log_to_stderr()
     from tracewinnow.pipelines import backfill
-    from tracewinnow.pipelines.files import find, outside, without_content
+    from tracewinnow.pipelines.files import find, outside
     from tracewinnow.pipelines.single import only_one
     from tracewinnow.stores.objects import open_objects
 
@@ -68,7 +72,7 @@ def command(paths: tuple[str, ...], job_id: str | None, again: bool, **options: 
         for sentence in refused:
             click.echo(f"Skipped: {sentence}", err=True)
         if not tasks:
-            empty = sum(map(without_content, files))
+            empty = sum(map(_empty, files))
             known = len(files) - empty - len(refused)
             found = [f"{counted(empty, 'file')} without content"] if empty else []
             found += [f"{counted(known, 'file')} already in (--again reads them again)"] if known else []
@@ -84,6 +88,15 @@ def command(paths: tuple[str, ...], job_id: str | None, again: bool, **options: 
             damaged = _run_local(tasks, settings, refused, options["as_json"])
     if refused or damaged:
         raise click.exceptions.Exit(1)
+
+
+def _empty(path: Path) -> bool:
+    from tracewinnow.pipelines.files import without_content
+
+    try:
+        return without_content(path)
+    except OSError:  # it was told as skipped
+        return False
 
 
 def _run_local(tasks: list[Any], settings: Any, refused: list[str], as_json: bool) -> list[str]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .backend import Latents, backend
 from .memory import room
+from .reference import entropy as reference
 from .streams import expand_up_to
 from .varint import Cursor, section
 
@@ -96,15 +97,11 @@ def dump(models: Models) -> bytes:
     return b"".join(a.tobytes() for a in rows)
 
 
-def load(models: bytes, streams: int) -> Models:
-    """Undoes `dump`. Nothing is checked: backend().decode_streams does that."""
-    rows = np.frombuffer(models, np.uint8)
-    shifts, directs, first, last = rows[: 4 * streams].reshape(4, streams)
-    inside = (np.arange(256) >= first[:, None]) & (np.arange(256) <= last[:, None])
-    low, high = rows[4 * streams :].reshape(2, -1).astype(np.uint16)
-    frequencies = np.zeros((streams, 256), np.uint16)
-    frequencies[inside] = low | high << 8
-    return Models(shifts, directs, frequencies)
+def load(models: bytes, streams: int, word: int) -> Models:
+    """Undoes `dump`. word: bits of a latent. ValueError if a model is not what it should be."""
+    rows = reference.read_models(models, streams, word)
+    shifts, directs = (np.array([row[k] for row in rows], np.uint8) for k in (0, 1))
+    return Models(shifts, directs, np.array([row[2] for row in rows], np.uint16).reshape(streams, 256))
 
 
 def read_models(cursor: Cursor, streams: int) -> tuple[int, bytes]:

@@ -1,31 +1,20 @@
-"""Log text: each template once, its integers apart, every byte kept. FORMAT.md, section 10.
-
-A line is its bytes up to and with a line feed; a carriage return, broken UTF-8 and a missing line feed are bytes
-like others.
-The template of a line is what is left when its runs of digits are taken out.
-"""
+"""Log text as a container, back, and what of it each template tells. FORMAT.md, section 10."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import zstandard
 from numpy.typing import ArrayLike, NDArray
 
-from . import container, streams
-from .dictionaries import LATEST, dictionary
-from .errors import BadArgument, Corrupt, TooNew
+from . import container
+from .errors import BadArgument, Corrupt
 from .limits import MAX_BYTES
-from .varint import Cursor, section, signed, varint
+from .lines import CHUNK_LINES, TextChunk, decode_lines, encode_lines, most_things
 
-CHUNK_LINES = 1 << 16
 CHUNK_BYTES = 1 << 24  # lines of a chunk together, but for a single longer one
-DIGITS = re.compile(rb"[0-9]{1,18}")
-TIMES, RANKS = 1, 2  # flags of a chunk
 
 
 @dataclass(frozen=True)
@@ -37,17 +26,6 @@ class Segment:
     first_ns: int | None
     last_ns: int | None
     ranks: tuple[int, ...] | None
-
-
-@dataclass(frozen=True)
-class TextChunk:
-    """Some decoded lines, the template of each, and times and ranks if there are any."""
-
-    lines: list[bytes]
-    templates: list[tuple[bytes, ...]]
-    which: NDArray[np.int64]
-    times: NDArray[np.int64] | None
-    ranks: NDArray[np.int64] | None
 
 
 def encode_text(text: bytes, *, times: ArrayLike | None = None, ranks: ArrayLike | None = None) -> bytes:
@@ -75,136 +53,75 @@ def _column(values: ArrayLike | None, count: int, name: str) -> NDArray[np.int64
     array = np.asarray(values)
     if array.shape != (count,) or (count and array.dtype.kind not in "iu"):
         raise BadArgument(f"{name} are {count} integers, one for each line, not {array.dtype} of shape {array.shape}")
+    if array.dtype.kind == "u" and count and int(array.max()) >= 1 << 63:
+        raise BadArgument(f"one of the {name} is beyond 63 bits")
     return array.astype(np.int64)
-
-
-def encode_lines(lines: Sequence[bytes], times: NDArray[np.int64] | None, ranks: NDArray[np.int64] | None) -> bytes:
-    """count | flags | dictionary | templates | template of each line | integers | times | ranks."""
-    place: dict[tuple[bytes, ...], int] = {}
-    which: list[int] = []
-    found: list[list[list[int]]] = []
-    for line in lines:
-        template = tuple(DIGITS.split(line))
-        at = place.setdefault(template, len(place))
-        if at == len(found):
-            found.append([])
-        which.append(at)
-        # A one before the digits keeps leading zeros.
-        found[at].append([int(b"1" + run) for run in DIGITS.findall(line)])
-    pieces = bytearray()
-    for template in place:
-        pieces += varint(len(template)) + b"".join(varint(len(piece)) for piece in template)
-    pieces += b"".join(piece for template in place for piece in template)
-    integers = bytearray()
-    for rows in found:
-        # Slot by slot, each value as the difference to the one before in its slot.
-        for slot in zip(*rows, strict=True):
-            before = 0
-            for value in slot:
-                integers += signed(value - before)
-                before = value
-    out = bytearray(varint(len(lines)) + bytes((TIMES * (times is not None) + RANKS * (ranks is not None), LATEST)))
-    out += varint(len(place))
-    compressor = zstandard.ZstdCompressor(level=9, dict_data=dictionary(LATEST))
-    out += section(compressor.compress(bytes(pieces)))
-    out += section(streams.entropy_code(np.array(which, np.uint32), streams.ANY))
-    out += section(zstandard.compress(bytes(integers), 9))
-    for column in (times, ranks):
-        if column is not None:
-            out += section(streams.entropy_code(column, streams.ANY))
-    return bytes(out)
 
 
 def decode_text(data: bytes | memoryview, *, max_bytes: int = MAX_BYTES) -> bytes:
     """The text, byte for byte. Raises Corrupt, Truncated, TooNew, BadArgument (max_bytes)."""
-    return b"".join(line for chunk in read_chunks(data, max_bytes) for line in chunk.lines)
+    return b"".join([b"".join(chunk.lines) for chunk in read_chunks(data, max_bytes)])
+
+
+@dataclass
+class Found:
+    """What is known so far of a template's lines."""
+
+    count: int
+    first_ns: int | None
+    last_ns: int | None
+    ranks: set[int]
+
+    def add(self, count: int, times: NDArray[np.int64] | None, ranks: NDArray[np.int64] | None) -> None:
+        self.count += count
+        if times is not None:
+            first, last = int(times.min()), int(times.max())
+            self.first_ns = first if self.first_ns is None else min(self.first_ns, first)
+            self.last_ns = last if self.last_ns is None else max(self.last_ns, last)
+        if ranks is not None:
+            self.ranks.update(np.unique(ranks).tolist())
 
 
 def decode_segments(data: bytes | memoryview, *, max_bytes: int = MAX_BYTES) -> list[Segment]:
     """Each template once: how many lines it has, when the first and the last were, and on which ranks. In order of
-    appearance."""
-    seen: dict[tuple[bytes, ...], list[Any]] = {}
+    appearance. Raises what decode_text does; the text counts although it is not kept."""
+    seen: dict[tuple[bytes, ...], Found] = {}
+    things = most_things(max_bytes)  # pieces and ranks, and a few for each template
     for chunk in read_chunks(data, max_bytes):
-        for at, template in enumerate(chunk.templates):
-            own = np.flatnonzero(chunk.which == at)
-            if not len(own):
+        order = np.argsort(chunk.which, kind="stable")
+        edges = np.searchsorted(chunk.which[order], np.arange(len(chunk.templates) + 1)).tolist()
+        for template, first, stop in zip(chunk.templates, edges[:-1], edges[1:], strict=True):
+            if first == stop:
                 continue
-            entry = seen.setdefault(template, [0, [], set()])
-            entry[0] += len(own)
-            if chunk.times is not None:
-                entry[1] += [int(chunk.times[own].min()), int(chunk.times[own].max())]
-            if chunk.ranks is not None:
-                entry[2].update(np.unique(chunk.ranks[own]).tolist())
+            if template not in seen:
+                seen[template] = Found(0, None, None, set())
+                things -= len(template) + 5
+            found, own = seen[template], order[first:stop]
+            things += len(found.ranks)
+            found.add(
+                stop - first,
+                None if chunk.times is None else chunk.times[own],
+                None if chunk.ranks is None else chunk.ranks[own],
+            )
+            things -= len(found.ranks)
+            if things < 0:
+                raise BadArgument(f"the templates of the text are above max_bytes={max_bytes}")
     return [
-        Segment(template, n, min(at, default=None), max(at, default=None), tuple(sorted(ranks)) or None)
-        for template, (n, at, ranks) in seen.items()
+        Segment(template, found.count, found.first_ns, found.last_ns, tuple(sorted(found.ranks)) or None)
+        for template, found in seen.items()
     ]
 
 
-def read_chunks(data: bytes | memoryview, max_bytes: int) -> list[TextChunk]:
+def read_chunks(data: bytes | memoryview, max_bytes: int) -> Iterator[TextChunk]:
+    """The chunks one by one, as long as they cost no more than max_bytes together."""
     view = memoryview(data)
     if container.open_header(view) != container.TEXT:
         raise BadArgument("the container holds no text")
-    out: list[TextChunk] = []
     left = max_bytes
     for chunk in container.read_table(view):
         if container.known(chunk.kind, chunk.offset):
             if chunk.kind != container.DATA:
                 raise Corrupt("a container of text has data only", chunk.offset)
-            out.append(decode_lines(container.payload(view, chunk), left))
-            left -= sum(map(len, out[-1].lines))
-    return out
-
-
-def decode_lines(body: Cursor, max_bytes: int) -> TextChunk:
-    count = body.varint(CHUNK_LINES)
-    flags, version = body.u8(), body.u8()
-    if flags > TIMES + RANKS:
-        raise body.corrupt(f"unknown flags {flags}")
-    try:
-        words = dictionary(version)
-    except KeyError:
-        raise TooNew(f"text with dictionary {version}; this release knows up to {LATEST}: upgrade", body.at) from None
-    templates = body.varint(count)
-    text = Cursor(streams.expand_up_to(body.part(), max_bytes, words))
-    sizes = [[text.varint(max_bytes) for _ in range(text.varint(text.left()))] for _ in range(templates)]
-    pieces = [tuple(bytes(text.take(size)) for size in row) for row in sizes]
-    text.done()
-    if any(not row for row in pieces):
-        raise body.corrupt("a template without pieces")
-    which = streams.entropy_decode(body.part(), count, np.dtype(np.uint32)).astype(np.int64)
-    if count and int(which.max()) >= templates:
-        raise body.corrupt("a line has a template that is not there")
-    rows = np.bincount(which, minlength=templates).tolist() if templates else []
-    sized = [sum(map(len, row)) for row in pieces]
-    slots = sum(n * (len(row) - 1) for n, row in zip(rows, pieces, strict=True))
-    if sum(n * size for n, size in zip(rows, sized, strict=True)) + slots > max_bytes:
-        raise BadArgument(f"the decoded text is above max_bytes={max_bytes}")
-    integers = Cursor(streams.expand_up_to(body.part(), min(10 * slots, max_bytes)))
-    values: list[list[list[bytes]]] = []
-    for n, row in zip(rows, pieces, strict=True):
-        columns = []
-        for _ in range(len(row) - 1):
-            before, column = 0, []
-            for _ in range(n):
-                before += integers.signed()
-                digits = str(before)
-                if before < 10 or digits[0] != "1" or len(digits) > 19:
-                    raise body.corrupt("an integer that no line can hold")
-                column.append(digits[1:].encode())
-            columns.append(column)
-        values.append(columns)
-    integers.done()
-    used = [0] * templates
-    lines = []
-    for at in which.tolist():
-        row, i = pieces[at], used[at]
-        used[at] += 1
-        line = row[0] + b"".join(values[at][k][i] + row[k + 1] for k in range(len(row) - 1))
-        lines.append(line)
-    extra = [
-        streams.entropy_decode(body.part(), count, np.dtype(np.int64)) if flags & flag else None
-        for flag in (TIMES, RANKS)
-    ]
-    body.done()
-    return TextChunk(lines, pieces, which, extra[0], extra[1])
+            lines = decode_lines(container.payload(view, chunk), left, most_things(max_bytes))
+            left -= lines.cost
+            yield lines

@@ -121,9 +121,13 @@ def check(
             raise BadArgument(f"{len(known)} names for {array.shape[1]} columns")
         if len(set(known)) != len(known):
             raise BadArgument("two columns have the same name")
-        if any(len(name.encode("utf-8", "surrogateescape")) > MAX_NAME_BYTES for name in known):
+        try:
+            sizes = [len(name.encode("utf-8", "surrogateescape")) for name in known]
+        except UnicodeEncodeError as wrong:
+            raise BadArgument(f"a name is no text: {wrong}") from None
+        if max(sizes, default=0) > MAX_NAME_BYTES:
             raise BadArgument(f"a name has more than {MAX_NAME_BYTES} bytes")
-        if sum(len(name.encode("utf-8", "surrogateescape")) + 3 for name in known) > MAX_NAMES_BYTES:
+        if sum(sizes) + 3 * len(sizes) > MAX_NAMES_BYTES:
             raise BadArgument(f"all names together have more than {MAX_NAMES_BYTES} bytes")
     meta = Meta(dtype, array.shape[1], known, _float(rel_error), _float(abs_error))
     return np.ascontiguousarray(array, dtype), meta

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from .varint import Cursor, section, varint
 MAX_SPANS = 1 << 26
 MAX_WORDS = 1 << 20
 CHUNK = 1 << 16  # spans of a chunk
+SPAN = 100  # bytes that a span takes beside its words
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,10 @@ def encode_spans(spans: Sequence[Span]) -> bytes:
 def encode_chunk(spans: Sequence[Span]) -> bytes:
     """count | words | name of each span | track of each | starts | durations."""
     words = {word: i for i, word in enumerate(dict.fromkeys(w for span in spans for w in (span.name, span.track)))}
-    encoded = [word.encode("utf-8", "surrogateescape") for word in words]
+    try:
+        encoded = [word.encode("utf-8", "surrogateescape") for word in words]
+    except UnicodeEncodeError as wrong:
+        raise BadArgument(f"name or track of a span is no text: {wrong}") from None
     text = b"".join(map(varint, map(len, encoded))) + b"".join(encoded)
     try:
         columns: list[NDArray[Any]] = [
@@ -67,23 +72,35 @@ def decode_spans(data: bytes | memoryview, *, max_bytes: int = MAX_BYTES) -> lis
     if container.open_header(view) != container.SPANS:
         raise BadArgument("the container holds no spans")
     out: list[Span] = []
+    left = max_bytes
     for chunk in container.read_table(view):
         if container.known(chunk.kind, chunk.offset):
             if chunk.kind != container.DATA:
                 raise Corrupt("a container of spans has data only", chunk.offset)
-            out += decode_chunk(container.payload(view, chunk), max_bytes - 100 * len(out))
+            found, cost = decode_chunk(container.payload(view, chunk), left)
+            left -= cost
+            out += found
     return out
 
 
-def decode_chunk(body: Cursor, max_bytes: int) -> list[Span]:
+def decode_chunk(body: Cursor, max_bytes: int) -> tuple[list[Span], int]:
+    """The spans of the chunk at the cursor, and what of max_bytes they use."""
     count = body.varint(CHUNK)
     words = body.varint(min(2 * count, MAX_WORDS))
-    if 100 * count > max_bytes:
-        raise BadArgument("the decoded spans are above max_bytes")
-    text = Cursor(streams.expand_up_to(body.part(), max_bytes))
+    cost = SPAN * count
+    if cost > max_bytes:
+        raise too_large()
+    part = body.part()
+    if cost + streams.stated_size(part) > max_bytes:
+        raise too_large()
+    text = Cursor(streams.expand_up_to(part, max_bytes))
     sizes = [text.varint() for _ in range(words)]
     names = [bytes(text.take(size)).decode("utf-8", "surrogateescape") for size in sizes]
     text.done()
+    # As Python holds them: of a word with characters beyond Latin-1, each takes two or four bytes.
+    cost += sum(map(sys.getsizeof, names))
+    if cost > max_bytes:
+        raise too_large()
     name = streams.entropy_decode(body.part(), count, np.dtype(np.uint32))
     track = streams.entropy_decode(body.part(), count, np.dtype(np.uint32))
     start = streams.entropy_decode(body.part(), count, np.dtype(np.int64))
@@ -91,7 +108,12 @@ def decode_chunk(body: Cursor, max_bytes: int) -> list[Span]:
     body.done()
     if count and max(int(name.max()), int(track.max())) >= words:
         raise body.corrupt("a span has a name that is not there")
-    return [
+    spans = [
         Span(names[n], s, d, names[t])
         for n, s, d, t in zip(name.tolist(), start.tolist(), duration.tolist(), track.tolist(), strict=True)
     ]
+    return spans, cost
+
+
+def too_large() -> BadArgument:
+    return BadArgument("the decoded spans are above max_bytes")

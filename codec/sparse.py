@@ -56,8 +56,8 @@ def encode_sparse(tensor: NDArray[Any] | Coo, *, rel_error: float | None = None)
     if isinstance(tensor, Coo):
         check(tensor.shape, tensor.index, tensor.values)
         shape, values, total = tensor.shape, tensor.values, math.prod(tensor.shape)
-        axis = best_axis(shape, middle(tensor.index, len(tensor.index), total))
-        index = tensor.index
+        index = tensor.index.astype(np.int64, copy=False)  # of narrower ones the products would not fit
+        axis = best_axis(shape, middle(index, len(index), total))
         if axis != len(shape) - 1:
             index, values = reorder(move(shape, index, axis), values, total)
         coded, count = positions.encode(index, total), len(index)
@@ -105,7 +105,9 @@ def check(shape: tuple[int, ...], index: NDArray[Any] | None, values: NDArray[An
         return
     if index.ndim != 1 or index.dtype.kind not in "iu" or (values is not None and values.shape != index.shape):
         raise BadArgument("index is one integer for each value")
-    if len(index) and (int(index[0]) < 0 or int(index[-1]) >= math.prod(shape) or bool((np.diff(index) <= 0).any())):
+    if len(index) and (
+        int(index[0]) < 0 or int(index[-1]) >= math.prod(shape) or bool((index[1:] <= index[:-1]).any())
+    ):
         raise BadArgument("the index rises, from 0 to below the number of elements")
 
 

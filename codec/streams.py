@@ -99,10 +99,16 @@ def expand(cursor: Cursor, size: int, words: zstandard.ZstdCompressionDict | Non
 
 def expand_up_to(cursor: Cursor, most: int, words: zstandard.ZstdCompressionDict | None = None) -> bytes:
     """What the zstd frame at the cursor holds, if that is at most so many bytes."""
-    try:
-        stated = zstandard.frame_content_size(cursor.data[cursor.at : cursor.end])
-    except zstandard.ZstdError as wrong:
-        raise cursor.corrupt(f"zstd frame: {wrong}") from None
+    stated = stated_size(cursor)
     if not 0 <= stated <= most:
         raise cursor.corrupt(f"zstd frame of {stated} bytes, at most {most} are due")
     return expand(cursor, stated, words)
+
+
+def stated_size(cursor: Cursor) -> int:
+    """How many bytes the zstd frame at the cursor says it holds; -1 if it does not say."""
+    try:
+        size: int = zstandard.frame_content_size(cursor.data[cursor.at : cursor.end])
+    except zstandard.ZstdError as wrong:
+        raise cursor.corrupt(f"zstd frame: {wrong}") from None
+    return size

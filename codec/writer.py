@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from types import TracebackType
@@ -21,6 +22,10 @@ class SeriesWriter:
     Every chunk_steps steps, and at flush(), a chunk is encoded and written to the operating system in one call: it
     survives the death of the process. After kill -9, decode_series(data, recover=True) gives every whole chunk; close()
     adds the table that makes the file open fast. Not safe for use from several threads.
+
+    A write that fails (a full disk) raises OSError and loses nothing: the file is cut back to its whole chunks, and a later
+    append or flush tries again. Only a step whose append raised was not taken. A file that cannot be cut, as a pipe, ends
+    with that failure: whatever is tried then raises OSError, and what it has is read with recover=True.
 
     >>> with SeriesWriter("norms.tw", names=["a", "b"], rel_error=1e-3) as writer:  # doctest: +SKIP
     ...     writer.append([0.5, 0.25], step=100)
@@ -49,7 +54,9 @@ class SeriesWriter:
         self._offset = 0
         self._chunks: list[container.Chunk] = []
         self._owned = isinstance(target, (str, os.PathLike))
+        self._broken = False  # part of a chunk stands at the end of the file
         self._file: BinaryIO | None = open(target, "wb", buffering=0) if self._owned else target  # type: ignore[arg-type, assignment] # noqa: SIM115
+        self._start = _place(self._file)
         self._put(container.header(container.SERIES))
         self._put_chunk(container.META, series.dump_meta(self._meta), (0, 0, 0))
 
@@ -63,7 +70,11 @@ class SeriesWriter:
         self._steps[self._waiting] = self._written + self._waiting if step is None else step
         self._waiting += 1
         if self._waiting == len(self._rows):
-            self.flush()
+            try:
+                self.flush()
+            except BaseException:
+                self._waiting -= 1  # whoever catches this may append the step again
+                raise
 
     def flush(self) -> None:
         """Writes what waits as a chunk. Chunks of few steps cost more bytes a sample."""
@@ -77,30 +88,51 @@ class SeriesWriter:
         self._waiting = 0
 
     def close(self) -> None:
-        """Flushes, and writes the table. May be called twice."""
+        """Flushes, and writes the table. May be called twice. Closed it is also where that fails, and the file is then one
+        that was not finished; flush() beforehand can be tried again."""
         if self._file is None:
             return
-        self.flush()
-        self._put(container.table(self._chunks))
-        if self._owned:
-            self._file.close()
-        self._file = None
+        try:
+            self.flush()
+            self._put(container.table(self._chunks))
+        finally:
+            if self._owned:
+                self._file.close()
+            self._file = None
 
     def _open(self) -> None:
         if self._file is None:
             raise BadArgument("the writer is closed")
+        if self._broken:
+            raise OSError(
+                "a write failed before, and the part of it in the file cannot be cut off: nothing can follow it"
+            )
 
     def _put_chunk(self, kind: int, body: bytes, extent: tuple[int, int, int]) -> None:
         framed = container.frame(kind, body)
-        self._chunks.append(container.Chunk(kind, self._offset, len(framed), *extent))
+        at = self._offset
         self._put(framed)
+        self._chunks.append(container.Chunk(kind, at, len(framed), *extent))
 
     def _put(self, data: bytes) -> None:
         assert self._file is not None
         left = memoryview(data)
-        while left:  # an unbuffered file may take a part
-            left = left[self._file.write(left) :]
+        try:
+            while left:  # an unbuffered file may take a part
+                left = left[self._file.write(left) :]
+        except BaseException:
+            self._cut()
+            raise
         self._offset += len(data)
+
+    def _cut(self) -> None:
+        """After a write that failed: the file ends where its last whole chunk does, or is marked as broken."""
+        self._broken = True
+        if self._file is not None and self._start is not None:
+            with contextlib.suppress(OSError, ValueError):  # a buffer may still not be written; a device has no end
+                self._file.seek(self._start + self._offset)
+                self._file.truncate()
+                self._broken = False
 
     def __enter__(self) -> SeriesWriter:
         return self
@@ -109,3 +141,11 @@ class SeriesWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _place(file: BinaryIO | None) -> int | None:
+    """Where the container begins in a file; None if the file has no places, as a pipe."""
+    try:
+        return None if file is None else file.tell()
+    except (OSError, ValueError, AttributeError):
+        return None

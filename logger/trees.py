@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SMALL = 1e-140  # below it squares lose bits, or are zero
 
 
 def leaves(tree: Any, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:
@@ -35,7 +42,19 @@ def norms(tree: Any) -> tuple[list[str], bytes]:
         if array.dtype.kind not in "fiubc":
             array = array.astype(np.float64)  # bfloat16 and its like
         # In double precision, so that the norm of a large float16 leaf is not infinite.
-        wide = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, copy=False)
-        names.append(name)
-        values.append(float(np.linalg.norm(wide.ravel())))
+        with np.errstate(all="ignore"):
+            wide = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, copy=False)
+            names.append(name)
+            values.append(_norm(wide.ravel().view(np.float64)))
     return names, np.asarray(values, dtype="<f8").tobytes()
+
+
+def _norm(flat: NDArray[np.float64]) -> float:
+    import numpy as np
+
+    found = float(np.linalg.norm(flat))
+    if SMALL < found < math.inf:
+        return found
+    # Squares beyond what a float holds: the norm may be within it all the same.
+    greatest = float(np.abs(flat).max(initial=0))
+    return greatest * float(np.linalg.norm(flat / greatest)) if 0 < greatest < math.inf else found

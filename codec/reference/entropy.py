@@ -156,6 +156,8 @@ def rans_decode(words: list[int], states: list[int], size: int, row: list[int]) 
 def read_models(models: bytes, count: int, word: int) -> list[tuple[int, int, list[int]]]:
     """(shift, direct cells, frequencies of 256 symbols) of each stream; ValueError if one is not what it should be."""
     shifts, directs, firsts, lasts = (models[i * count : (i + 1) * count] for i in range(4))
+    if len(models) < 4 * count:
+        raise ValueError("models of fewer streams than there are")
     planes = models[4 * count :]
     low, high = planes[: len(planes) // 2], planes[len(planes) // 2 :]
     found = []

@@ -27,7 +27,6 @@ from tracewinnow.codec import (
     encode_sparse,
     encode_text,
 )
-from tracewinnow.codec.inspect import describe
 from tracewinnow.codec.limits import MAX_NAMES_BYTES
 from tracewinnow.codec.varint import Cursor, section, signed, varint
 
@@ -140,17 +139,6 @@ def test_missing_kernels_say_how_to_build_them(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(backend.importlib, "import_module", missing)
     with pytest.raises(ImportError, match=r"build_ext.*TRACEWINNOW_PURE=1"):
         backend.load("kernels")
-
-
-def test_inspection_accounts_for_every_byte() -> None:
-    found = describe(DATA)
-    assert found["content"] == "series"
-    assert found["bytes"] == len(DATA)
-    assert len(found["series"]) == 4
-    assert found["chunks"][-1]["offset"] + found["chunks"][-1]["bytes"] < len(DATA)
-    assert 0 < sum(row["bytes_per_sample"] for row in found["series"]) / 4 <= found["bytes_per_sample"]
-    for data in (encode_sparse(np.eye(3, dtype=np.float32)), encode_text(b"a\n"), encode_spans([])):
-        assert describe(data)["bytes"] == len(data)
 
 
 def test_a_memoryview_and_big_endian_values_do_as_well() -> None:

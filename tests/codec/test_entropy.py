@@ -79,7 +79,7 @@ def test_what_the_frequencies_must_be(implementation: str) -> None:
     parts = [np.arange(-20, 20, dtype=np.int32)]
     data = entropy.encode(parts)
     lanes, models = entropy.read_models(Cursor(data), 1)
-    found = entropy.load(models, 1)
+    found = entropy.load(models, 1, 32)
     assert lanes == 4
     assert found.frequencies.sum() == entropy.SLOTS
     assert 0 < float(found.bits()[0]) < 6

@@ -48,7 +48,7 @@ def ours(data: bytes) -> str:
         tensor = codec.decode_sparse(data)
         found = {"shape": list(tensor.shape), "dtype": tensor.dtype.name, "words": reader.words(tensor)}
     elif content == 3:
-        parts = codec.segments.read_chunks(data, 1 << 20)
+        parts = list(codec.segments.read_chunks(data, 1 << 20))
         found = {
             "text": codec.decode_text(data).decode("latin-1"),
             "times": [int(t) for part in parts if part.times is not None for t in part.times],

@@ -14,6 +14,7 @@ from tracewinnow.codec import (
     encode_spans,
     encode_text,
 )
+from tracewinnow.codec.segments import read_chunks
 
 PIECES = st.sampled_from(
     [b"step 12 loss 0.003", b"\r\n", b"\n", b"\r", b"\xff\xfe", b"007", b"9" * 40, b"\x00", b"rank 3"]
@@ -51,6 +52,27 @@ def test_a_bound_on_what_is_made() -> None:
         encode_text(b"a\nb\n", times=[1])
 
 
+@pytest.mark.parametrize("name", ["times", "ranks"])
+def test_integers_beyond_63_bits(name: str) -> None:
+    for values in (np.array([1, 2**63], np.uint64), [1.5, 2], [1]):
+        with pytest.raises(BadArgument, match=name):
+            encode_text(b"a\nb\n", **{name: values})
+    most = np.array([0, 2**63 - 1], np.uint64)
+    (chunk,) = read_chunks(encode_text(b"a\nb\n", times=most, ranks=most), 1000)
+    assert chunk.times is not None
+    assert chunk.times.tolist() == most.tolist()
+
+
+def test_templates_told_over_many_chunks() -> None:
+    text = b"".join(b"a %d\n" % i if i % 3 else b"b\n" for i in range(100_000))
+    a, b = sorted(
+        decode_segments(encode_text(text, times=-np.arange(100_000), ranks=np.arange(100_000) % 6)),
+        key=lambda segment: segment.template,
+    )
+    assert (a.count, a.first_ns, a.last_ns, a.ranks) == (66_666, -99_998, -1, (1, 2, 4, 5))
+    assert (b.count, b.first_ns, b.last_ns, b.ranks) == (33_334, -99_999, 0, (0, 3))
+
+
 @given(
     st.lists(
         st.builds(
@@ -71,3 +93,6 @@ def test_spans_come_back(spans: list[Span]) -> None:
 def test_spans_that_cannot_be() -> None:
     with pytest.raises(BadArgument):
         encode_spans([Span("a", 2**63, 1)])
+    for span in (Span("\ud800", 1, 1), Span("a", 1, 1, "x\udfff")):
+        with pytest.raises(BadArgument, match="no text"):
+            encode_spans([span])

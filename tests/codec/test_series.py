@@ -172,6 +172,7 @@ def test_regular_steps_cost_a_few_bytes_and_strange_ones_come_back() -> None:
         {"values": np.zeros((2, 2, 2), np.float32)},
         {"values": np.zeros((2, 2), np.float32), "names": ["a"]},
         {"values": np.zeros((2, 2), np.float32), "names": ["a", "a"]},
+        {"values": np.zeros((2, 2), np.float32), "names": ["a", "\ud800"]},
         {"values": np.zeros((2, 2), np.float32), "steps": [1]},
         {"values": np.zeros((2, 2), np.float32), "steps": [0.5, 1.5]},
         {"values": np.zeros((2, 2), np.float32), "rel_error": 0.0},

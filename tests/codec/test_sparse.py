@@ -89,6 +89,17 @@ def test_bad_arguments_are_named(tensor: object) -> None:
         encode_sparse(tensor)
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint64, np.int8, np.int64])
+def test_positions_of_any_integer(dtype: type) -> None:
+    """Differences of unsigned integers wrap, and products of small ones do not fit."""
+    for index in ([50, 1, 7], [1, 50, 50]):
+        with pytest.raises(BadArgument, match="the index rises"):
+            encode_sparse(Coo((10, 10), np.array(index, dtype), np.array([1.0, 2.0, 3.0])))
+    columns = np.arange(0, 100, 10, dtype=dtype)
+    back = decode_sparse(encode_sparse(Coo((1000, 10), columns, None)), coo=True)
+    assert back.index.tolist() == columns.tolist()
+
+
 def test_an_array_that_may_not_be_written_and_one_of_the_other_byte_order() -> None:
     tensor = np.where(np.arange(600).reshape(20, 30) % 7 == 0, 1.5, 0).astype(">f4")
     tensor.flags.writeable = False

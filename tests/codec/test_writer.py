@@ -1,10 +1,12 @@
 """What SeriesWriter flushed can be read, however the process ends."""
 
+import contextlib
 import io
 import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,6 +88,95 @@ def test_a_closed_writer_and_a_step_of_another_size() -> None:
     writer.close()
     with pytest.raises(BadArgument):
         writer.append([1.0, 2.0])
+
+
+class FullDisk(io.BytesIO):
+    """A file whose writes fail, after a part of each, as long as it is full."""
+
+    full = False
+    part = 0
+
+    def write(self, data: Any) -> int:
+        if not self.full:
+            return super().write(data)
+        super().write(bytes(data)[: self.part])
+        raise OSError(28, "No space left on device")
+
+
+class Pipe(FullDisk):
+    """One that cannot go back."""
+
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
+
+
+@pytest.mark.parametrize("part", [0, 5])
+def test_a_full_disk_loses_nothing(part: int) -> None:
+    file = FullDisk()
+    file.part = part
+    file.write(b"before")
+    writer = SeriesWriter(file, names=["a"], chunk_steps=4)
+    taken = 0
+    for tried in range(30):
+        file.full = 6 <= tried < 14
+        with contextlib.suppress(OSError):
+            writer.append([taken])
+            taken += 1
+        if tried == 12:
+            assert decode_series(file.getvalue()[6:], recover=True).values[:, 0].tolist() == [0, 1, 2, 3]
+    assert taken == 23  # at one step the chunk was full, and so it was at each of the next six
+    writer.close()
+    assert file.getvalue()[:6] == b"before"
+    series = decode_series(file.getvalue()[6:])
+    assert series.values[:, 0].tolist() == list(range(23))
+    assert series.steps.tolist() == list(range(23))
+
+
+def test_flush_can_be_tried_again() -> None:
+    file = FullDisk()
+    writer = SeriesWriter(file, names=["a"])
+    writer.append([1])
+    file.full = True
+    for _ in range(2):
+        with pytest.raises(OSError, match="No space"):
+            writer.flush()
+    file.full = False
+    writer.append([2])
+    writer.close()
+    assert decode_series(file.getvalue()).values[:, 0].tolist() == [1, 2]
+
+
+def test_a_close_that_fails_leaves_a_file_to_recover() -> None:
+    file = FullDisk()
+    file.part = 7
+    writer = SeriesWriter(file, names=["a"])
+    writer.append([1])
+    writer.flush()
+    file.full = True
+    with pytest.raises(OSError, match="No space"):
+        writer.close()
+    writer.close()
+    with pytest.raises(BadArgument, match="closed"):
+        writer.flush()
+    assert decode_series(file.getvalue(), recover=True).values[:, 0].tolist() == [1]
+
+
+def test_nothing_follows_a_part_that_cannot_be_cut_off() -> None:
+    file = Pipe()
+    file.part = 5
+    writer = SeriesWriter(file, names=["a"], chunk_steps=2)
+    for step in range(3):
+        writer.append([step])
+    file.full = True
+    with pytest.raises(OSError, match="No space"):
+        writer.append([3])
+    file.full = False
+    whole = file.getvalue()
+    for refused in (writer.flush, lambda: writer.append([3]), writer.close):
+        with pytest.raises(OSError, match="a write failed before"):
+            refused()
+    assert file.getvalue() == whole
+    assert decode_series(whole, recover=True).values[:, 0].tolist() == [0, 1]
 
 
 def test_a_path_that_cannot_be_written() -> None:

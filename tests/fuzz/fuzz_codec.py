@@ -8,6 +8,7 @@ and writes its bytes.
 
 import argparse
 import contextlib
+import json
 import resource
 import struct
 import sys
@@ -21,6 +22,7 @@ import numpy as np
 
 from tracewinnow import codec
 from tracewinnow.codec import container, positions
+from tracewinnow.codec.inspect import describe
 
 MAX_BYTES = 1 << 24  # what a reader is allowed to make of a file
 MAX_SECONDS = 1.0
@@ -36,8 +38,10 @@ READERS: list[Callable[[bytes], object]] = [
     lambda data: codec.decode_segments(data, max_bytes=MAX_BYTES),
     lambda data: codec.decode_spans(data, max_bytes=MAX_BYTES),
     lambda data: [inner(part.data) for part in codec.decode_bundle(data)],
+    lambda data: json.dumps(describe(data, max_bytes=MAX_BYTES)),
 ]
-BY_CONTENT = {1: READERS[:3], 2: READERS[3:5], 3: READERS[5:7], 4: READERS[7:8], 5: READERS[8:]}
+KINDS = {1: READERS[:3], 2: READERS[3:5], 3: READERS[5:7], 4: READERS[7:8], 5: READERS[8:9]}
+BY_CONTENT = {content: [*readers, READERS[-1]] for content, readers in KINDS.items()}  # describe is for all of them
 
 
 def inner(data: memoryview) -> object:

@@ -33,6 +33,20 @@ def test_nan_and_infinity_stay() -> None:
     assert np.isinf(np.frombuffer(data)[1])
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e200, 1e-200, 5e-324, 1.0])
+def test_squares_beyond_a_float(scale: float) -> None:
+    _, data = norms([np.array([3, -4]) * scale, np.array([3 + 4j]) * scale, np.zeros(2)])
+    assert np.frombuffer(data).tolist() == pytest.approx([5 * scale, 5 * scale, 0], rel=1e-15)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_norm_beyond_a_float() -> None:
+    _, data = norms([np.full(9, 1e308), np.array([1e308, np.nan]), np.array([1e308, -np.inf])])
+    assert np.frombuffer(data)[[0, 2]].tolist() == [np.inf, np.inf]
+    assert np.isnan(np.frombuffer(data)[1])
+
+
 def test_a_single_array() -> None:
     assert norms(np.array([1.0]))[0] == ["value"]
 

@@ -22,6 +22,15 @@ OBJECT_BYTES = 16 << 20  # an object is written when a window has so much in thi
 BUNDLE_BYTES = 64 << 20  # and everything, when the bundle holds so much
 
 
+def fires_at(start_ns: int, at_once: bool, old_ns: int) -> Timestamp:
+    """Time of a key as the runner sees it: the begin of its window, or `old_ns` for an older one that is to be built at once.
+
+    A runner drops what belongs to a window that is past its allowed lateness, before any step of ours sees it. What is built at
+    once sets no timer, so it need not stand in its own window.
+    """
+    return Timestamp(micros=(max(start_ns, old_ns) if at_once else start_ns) // 1000)
+
+
 class ArchiveFn(beam.DoFn):
     """Accepted -> (WindowKey, whether its window must be built at once), one for each window in the bundle.
 
@@ -73,7 +82,7 @@ class ArchiveFn(beam.DoFn):
         for key in sorted(self.written):
             _, start_ns = key
             at_once = key in self.closing or start_ns + self.settings.window_ns < old_ns
-            yield WindowedValue((key, at_once), Timestamp(micros=start_ns // 1000), [GlobalWindow()])
+            yield WindowedValue((key, at_once), fires_at(start_ns, at_once, old_ns), [GlobalWindow()])
 
     def _write(self, key: WindowKey) -> None:
         batches = [copy for copies in self.held.pop(key).values() for copy in copies.values()]

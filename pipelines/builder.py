@@ -1,8 +1,8 @@
 """Processes that build windows while the first one reads: all cores, and none waits for the other's lock.
 
-Protocol, JSON lines: keys of windows on stdin, counters or {"error": ...} on stdout, one answer a line; before all of them READY,
-when the imports are done. A builder ends with its stdin, so it outlives a killed parent by one build at most; what it then still
-writes are the names and bytes that the next would write.
+Protocol, JSON lines: keys of windows on stdin, one answer a line on stdout, counters or {"error": ..., "own_fault": ...}; before
+all of them READY, when the imports are done. A builder ends with its stdin, so it outlives a killed parent by one build at most;
+what it then still writes are the names and bytes that the next would write.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Builders:
     def poll(self, seconds: float = 0.0) -> tuple[list[WindowKey], dict[str, Any]] | None:
         """The keys of a build that is over and its counters, or None when none ends within `seconds`.
 
-        {"error": ...} instead of counters when it failed or its process died.
+        {"error": words, "own_fault": whether the windows may have caused it} instead when it failed or its process died.
         """
         while True:
             try:
@@ -64,7 +64,7 @@ class Builders:
                     keys, builder.building = builder.building, []
                     if row:
                         return keys, json.loads(row)
-                    return keys, {"error": f"the building process ended with code {process.wait()}"}
+                    return keys, {"error": f"the building process ended with code {process.wait()}", "own_fault": True}
 
     def wait(self) -> None:
         """Until all are ready, for START_SECONDS at most. Only before the first request.
@@ -150,7 +150,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     from tracewinnow.pipelines.rebuild import BuildHere
-    from tracewinnow.pipelines.retry import innermost
+    from tracewinnow.pipelines.retry import innermost, own_fault
     from tracewinnow.transforms import tokens
 
     try:
@@ -167,7 +167,7 @@ def main() -> None:
         try:
             answer: dict[str, Any] = dict(here.build(keys))
         except Exception as failed:  # noqa: BLE001 - told to the parent, which tries again
-            answer = {"error": innermost(failed)}
+            answer = {"error": innermost(failed), "own_fault": own_fault(failed)}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

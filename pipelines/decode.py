@@ -21,6 +21,14 @@ from tracewinnow.version import VERSION
 DEAD = "dead"
 LATEST_MS = ((1 << 63) - 1) // 1_000_000  # that fits into a letter; a producer may say any number
 DAMAGED = "tracewinnow-damaged"  # header of an empty record: a file that could be read only so far
+BAD_HEADERS = (
+    "tracewinnow-bad-headers"  # header in the place of all others, where they could not be read; its value says why
+)
+
+
+def record_bytes(record: Record) -> int:
+    """What a record takes, as it is held until its bundle ends."""
+    return len(record.value) + sum(len(name) + len(data) for name, data in record.headers)
 
 
 def dead_letter(record: Record, stage: str, bad: BadInput) -> DeadLetter:
@@ -54,7 +62,10 @@ def _plain(found: Survey, now_ns: int) -> bool:
 
 
 class DecodeFn(beam.DoFn):
-    """list[Record] -> Accepted; DeadLetter to the output `dead`."""
+    """list[Record] -> Accepted; DeadLetter to the output `dead`.
+
+    The counter `bytes` is of all records: what is refused takes memory as well, and the local runner reads as much as that allows.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self.window_ns = settings.window_ns
@@ -74,8 +85,11 @@ class DecodeFn(beam.DoFn):
     def process(self, records: list[Record]) -> Iterator[Any]:
         now_ns = time.time_ns()
         for record in records:
+            self.bytes.inc(record_bytes(record))
             try:
                 headers = dict(record.headers)
+                if BAD_HEADERS in headers:
+                    raise BadInput("bad-headers", headers[BAD_HEADERS].decode("utf-8", "replace"))
                 if not record.value and DAMAGED in headers:
                     raise BadInput("damaged-file", headers[DAMAGED].decode("utf-8", "replace"))
                 batch = validate.decode(record.value, headers, self.registry)
@@ -90,7 +104,6 @@ class DecodeFn(beam.DoFn):
                 continue
             self.batches.inc()
             self.events.inc(found.events)
-            self.bytes.inc(len(record.value))
             yield Accepted(
                 batch.job_id,
                 window_start(batch.created_ns, self.window_ns),

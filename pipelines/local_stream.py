@@ -17,16 +17,16 @@ import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import Any
 
 import apache_beam as beam
 
 from tracewinnow.pipelines import graph, kafka_client
 from tracewinnow.pipelines.builder import Builders
+from tracewinnow.pipelines.building import Building, Report
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.plan import FIRST_LIMIT, Partition, Range, State, next_limit, share
 from tracewinnow.pipelines.planned import STATE, ReadPlanFn, RememberFn, load, load_own
-from tracewinnow.pipelines.records import WindowKey
+from tracewinnow.pipelines.positions import go_on
 from tracewinnow.pipelines.run import Prepared
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.stores.archive import Archive
@@ -35,12 +35,8 @@ from tracewinnow.stores.objects import open_objects
 
 LOG = logging.getLogger(__name__)
 NS_PER_MS = 1_000_000
-BUILD_WINDOWS = 50  # in one request: what is built again after a kill
-LEAST_WINDOWS = 8  # in one request, where others are busy
-BUILD_TRIES = 3
 POLL_SECONDS = 0.3
-
-Report = Callable[[str, dict[str, Any]], None]
+LOCAL = "-local"  # behind the name of the group whose offsets are committed for dashboards
 
 
 class LocalStream:
@@ -79,7 +75,7 @@ class LocalStream:
         self.builders = builders or Builders(settings)
         self.reading = Prepared(self._construct)
         self.builders.wait()  # or they would start beside the first run, and take its time
-        self.failures: dict[WindowKey, int] = {}
+        self.building = Building(settings, self.state, self.builders, self._save, report)
 
     def turn(self) -> bool:
         """Archive what has come, and keep the builders busy; blocks for one run. Returns whether there was something to do.
@@ -87,26 +83,23 @@ class LocalStream:
         With nothing to read it waits for a build to end, for POLL_SECONDS: to ask the broker again and again would take the time
         of the builders.
         """
-        built = self._collect(0.0)
+        built = self.building.collect(0.0)
         read = self._ingest()
-        self._submit()
+        self.building.submit()
         if not read and self.builders.building:
-            built |= self._collect(POLL_SECONDS)
-            self._submit()
+            built |= self.building.collect(POLL_SECONDS)
+            self.building.submit()
         return read or built or bool(self.builders.building)
 
-    def flush(self) -> None:
-        """Build every pending window, over or not, and wait for it."""
-        for key in self.state.pending:
-            self.state.pending[key] = True
-        while self._submit() or self.builders.building:
-            self._collect(0.5)
+    def flush(self, stopped: Callable[[], bool] = lambda: False) -> None:
+        """Build every pending window, over or not, and wait for it, until `stopped` says so."""
+        self.building.flush(stopped)
 
     def close(self) -> None:
         """Wait for the builds in hand. What is pending stays so for the next start."""
         try:
             while self.builders.building:
-                self._collect(0.5)
+                self.building.collect(0.5)
         finally:
             self.builders.close()
             self.consumer.close()
@@ -164,107 +157,32 @@ class LocalStream:
         starts: dict[Partition, int] = {}
         # Before the broker is asked: what arrives while we look is not to be taken for late.
         watermark_ms = time.time_ns() // NS_PER_MS
+        oldest_ms = watermark_ms - self.settings.late_ns // NS_PER_MS
         for partition in kafka_client.partitions(self.bootstrap, self.topics, self.consumer):
             low, high = kafka_client.bounds(self.consumer, *partition)
-            starts[partition] = self._start(partition, low, high)
+            offset = self.state.offsets.get(partition, low)
+            starts[partition] = go_on(*partition, offset, low, high)
+            if starts[partition] != offset:
+                self.state.lost += max(0, low - offset)
+                self.state.offsets[partition] = low
             if high > starts[partition]:
                 waiting[partition] = high - starts[partition]
         taken = share(waiting, self.limit)
         for partition in waiting:
-            # Windows are over only as far as the archive goes, so what is about to be read holds the watermark as well.
+            # Windows are over only as far as the archive goes, so what is about to be read holds the watermark as well. But a
+            # very old record, as of a clock that was never set, must not hold the windows of all: its own is built at once.
             first_ms = kafka_client.timestamp_at(self.consumer, *partition, starts[partition])
-            if first_ms is not None:
+            if first_ms is not None and first_ms >= oldest_ms:
                 watermark_ms = min(watermark_ms, first_ms)
         self.state.watermark_ns = max(self.state.watermark_ns, (watermark_ms - self.disorder_ms) * NS_PER_MS)
         return [(*p, starts[p], starts[p] + count) for p, count in sorted(taken.items()) if count]
 
-    def _start(self, partition: Partition, low: int, high: int) -> int:
-        """Where to go on; says so when the broker no longer has it."""
-        start = self.state.offsets.get(partition, low)
-        if start < low:
-            LOG.error(
-                "%d records of %s/%d (offsets %d to %d) went from the broker unread; "
-                "`tracewinnow sync` on the job's machine sends them again from its spool",
-                low - start,
-                *partition,
-                start,
-                low - 1,
-            )
-            self.state.lost += low - start
-        elif start > high:
-            LOG.error(
-                "%s/%d ends at %d, but was read up to %d: made anew, it seems; reading all of it",
-                *partition,
-                high,
-                start,
-            )
-        else:
-            return start
-        self.state.offsets[partition] = low
-        return low
-
     def _commit(self, ranges: list[Range]) -> None:
+        # Under a name of our own: another runner takes what its group committed for archived, and knows nothing of our warehouse.
         try:
-            kafka_client.commit(self.bootstrap, self.group, {(t, p): stop for t, p, _, stop in ranges})
+            kafka_client.commit(self.bootstrap, f"{self.group}{LOCAL}", {(t, p): stop for t, p, _, stop in ranges})
         except Exception as failed:  # noqa: BLE001 - only dashboards read it: our own offsets are in the state
             LOG.warning("offsets were not committed: %s", failed)
-
-    # ---- building ----------------------------------------------------------------------------------------------------
-
-    def _submit(self) -> bool:
-        """Share out the next windows among the builders that are free; whether there were any."""
-        building = set(self.builders.building)
-        due = [key for key in self.state.due() if key not in building]
-        one_by_one = any(key in self.failures for key in due)  # one of a request broke it: find which
-        submitted = False
-        # A part for each builder: one that is busy now will be free. But to begin a request takes as long as a window or two.
-        most = min(
-            BUILD_WINDOWS, max(-(-len(due) // len(self.builders.each)), LEAST_WINDOWS if self.builders.free == 1 else 1)
-        )
-        if one_by_one:
-            most = 1
-        while due and self.builders.free:
-            keys, due = due[:most], due[most:]
-            for key in keys:
-                # Back again if something new comes meanwhile; on disk it stays until it is built.
-                del self.state.pending[key]
-            self.builders.submit(keys)
-            submitted = True
-        return submitted
-
-    def _collect(self, seconds: float) -> bool:
-        """Take the builders' answers: what is there, or the first that comes within `seconds`."""
-        collected = False
-        while (answer := self.builders.poll(0.0 if collected else seconds)) is not None:
-            collected = True
-            keys, counters = answer
-            if "error" in counters:
-                self._build_failed(keys, counters["error"])
-            else:
-                for key in keys:
-                    self.failures.pop(key, None)
-                self.report("built", {"windows": len(keys), **counters})
-        if collected:
-            self._save()
-        return collected
-
-    def _build_failed(self, keys: list[WindowKey], error: str) -> None:
-        for key in keys:
-            self.failures[key] = self.failures.get(key, 0) + 1
-            if self.failures[key] < BUILD_TRIES or len(keys) > 1:
-                self.state.add(key, True)
-            else:
-                LOG.error(
-                    "window %d of job %s could not be built: %s; `tracewinnow rebuild --job %s` tries again",
-                    key[1],
-                    key[0],
-                    error,
-                    key[0],
-                )
-                del self.failures[key]
-        if any(key in self.failures for key in keys):
-            LOG.warning("a build failed: %s; trying again", error)
-            time.sleep(1.0)
 
     # ---- state -------------------------------------------------------------------------------------------------------
 

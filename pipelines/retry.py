@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from tracewinnow.schemas.errors import BadUse, TracewinnowError
+from tracewinnow.schemas.errors import BadInput, BadUse, TracewinnowError
 
 LOG = logging.getLogger(__name__)
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds
@@ -34,10 +34,28 @@ def keep_trying(attempt: Callable[[], bool], stopped: Callable[[], bool]) -> boo
     return False
 
 
-def innermost(failed: BaseException) -> str:
-    """What went wrong in a line: our own words, else the innermost cause; Beam puts a worker's traceback into the message."""
+def cause(failed: BaseException) -> BaseException:
+    """Our own error, else the innermost: Beam wraps errors of a step."""
     while failed.__cause__ is not None and not isinstance(failed, TracewinnowError):
         failed = failed.__cause__
+    return failed
+
+
+def own_fault(failed: BaseException) -> bool:
+    """Whether what was worked on may itself have caused it: bad input, or what nobody foresaw.
+
+    What a store or a broker is at fault for, and what the user can change, is an error of ours, or of a library. Where the machine
+    has no more memory, or a file is not to be had, nothing is known of the input.
+    """
+    failed = cause(failed)
+    if isinstance(failed, BadInput):
+        return True
+    return type(failed).__module__ == "builtins" and not isinstance(failed, (OSError, MemoryError))
+
+
+def innermost(failed: BaseException) -> str:
+    """What went wrong in a line: our own words, else the innermost cause; Beam puts a worker's traceback into the message."""
+    failed = cause(failed)
     if isinstance(failed, TracewinnowError):
         return str(failed).rstrip(".")
     lines = [line for line in str(failed).strip().splitlines() if line.strip()]

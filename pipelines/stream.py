@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import apache_beam as beam
 from apache_beam.io.unbounded_source import ReadFromUnboundedSource
 
-from tracewinnow.pipelines import graph, kafka_client
+from tracewinnow.pipelines import graph
 from tracewinnow.pipelines.kafka_source import KafkaSource
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.run import submit
-from tracewinnow.schemas.errors import BadUse
+from tracewinnow.pipelines.topics import check_topics
 
 # Small bundles: a checkpoint waits for the bundle in hand, and an answer for the checkpoint of none.
 BUNDLE_CLAIMS = 50
@@ -32,14 +32,12 @@ def submit_stream(
     Beam splits the source once, so partitions must be there by then: raises BadUse for a topic that is not, Transient when no
     broker answers.
     """
-    there = {topic for topic, _ in kafka_client.partitions(bootstrap, topics)}
-    if missing := [topic for topic in topics if topic not in there]:
-        raise BadUse(
-            f"the broker has no topic {', '.join(missing)}: make it first, or name the topics that are there with --topics"
-        )
+    check_topics(bootstrap, topics)
 
     def construct(pipeline: beam.Pipeline) -> None:
-        source = KafkaSource(bootstrap, topics, group=group, disorder_ms=disorder_ms)
+        source = KafkaSource(
+            bootstrap, topics, group=group, disorder_ms=disorder_ms, late_ms=settings.late_ns // 1_000_000
+        )
         records = pipeline | "ReadKafka" >> ReadFromUnboundedSource(
             source, poll_interval=0.2, max_records_per_bundle=BUNDLE_CLAIMS, max_read_time_seconds=BUNDLE_SECONDS
         )

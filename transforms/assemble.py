@@ -28,6 +28,7 @@ KILL_TOLD_WITHIN_NS = 5_000_000_000
 SIGNALS = 64  # of Linux; a sender may say any number
 BACKFILL = "tracewinnow-backfill/"  # sender of what comes from files
 NUMBER = re.compile(r"\d+")
+UNKNOWN = "of a kind that this version does not know (upgrade, then `tracewinnow rebuild` builds them in)"
 
 
 def _start_lines(start: JobStart, batch: TelemetryBatch) -> Iterator[str]:
@@ -154,15 +155,16 @@ def assemble(
     """Put the events of one job in order: by (time_ns, rank, process_uuid, sequence, place in the batch).
 
     batches: distinct by (process_uuid, sequence), parsed or as they were sent. A log event of several lines becomes several lines;
-    start, stop and crash become lines that name them; numeric events become series and summaries. Raises ValueError for a vector of
-    a dtype outside the contract (validation refuses those before), DecodeError for bytes that are no batch.
+    start, stop and crash become lines that name them; numeric events become series and summaries; events of no kind
+    that we know are counted among what these leave out. Raises ValueError for a vector of a dtype outside the contract (validation
+    refuses those before), DecodeError for bytes that are no batch.
     """
     sent = sorted(map(_parsed, batches), key=lambda s: (_rank(s[0]), s[0].process_uuid, s[0].sequence))
     ordered = [batch for batch, _ in sent]
     lines, numbers, job = _Lines(), Collector(), JobState()
     crashes: list[_Crash] = []
     codes: dict[str, int] = {}  # with which the processes stopped, by uuid
-    size = 0
+    size = unknown = 0
     for batch, data in sent:
         batch_rank = _rank(batch)
         _describe(job, batch)
@@ -191,11 +193,16 @@ def assemble(
             elif kind is not None:
                 size += event.ByteSize()
                 numbers.add(event, kind, batch_rank)
+            else:
+                size += event.ByteSize()
+                unknown += 1
     # While one goes on, or ended in another window, nobody knows yet how the job ends.
     if len(codes) >= max(1, job.world_size) and codes.keys() == {batch.process_uuid for batch in ordered}:
         job.exit_code = next((code for code in codes.values() if code), 0)
     _add_crashes(crashes, lines, job)
     numeric = numbers.numeric()
+    if unknown:
+        numeric.left_out[UNKNOWN] = unknown
     if not job.outcome and ordered and all(batch.sender.startswith(BACKFILL) for batch in ordered):
         job.outcome, job.ended_ns = "imported", max(lines.times, default=0)  # a file does not say how its job ended
     lines.sort()

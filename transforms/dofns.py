@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.coders import PickleCoder, coder_impl, registry
+from apache_beam.metrics import Metrics
 
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
 from tracewinnow.schemas.errors import Transient
@@ -21,6 +22,7 @@ from tracewinnow.version import VERSION
 
 LOG = logging.getLogger(__name__)
 FAILED = "failed"
+WORDS = 1000  # characters of what an error says, in a dead letter
 
 
 class HandedOn(PickleCoder):
@@ -50,6 +52,7 @@ class StageFn(beam.DoFn):
     def __init__(self, stage: str, run: Callable[[Any], Any]) -> None:
         self.stage = stage
         self.run = run
+        self.dead = Metrics.counter("tracewinnow", "dead_letters")
 
     def process(self, element: Trace | Work) -> Iterator[Any]:
         try:
@@ -59,7 +62,13 @@ class StageFn(beam.DoFn):
         except Exception as failed:
             trace = element if isinstance(element, Trace) else element.trace
             LOG.exception("%s failed on %s/%d", self.stage, trace.job_id, trace.window_start_ns)
+            self.dead.inc()
             yield beam.pvalue.TaggedOutput(FAILED, stage_letter(trace, self.stage, failed))
+
+
+def sayable(words: str) -> str:
+    """As a dead letter can hold it: not too long, and bytes of a log that are no UTF-8 as `\\udce9`, for a string has none."""
+    return words[:WORDS].encode("utf-8", "backslashreplace").decode()
 
 
 def stage_letter(trace: Trace, stage: str, failed: Exception) -> DeadLetter:
@@ -69,7 +78,7 @@ def stage_letter(trace: Trace, stage: str, failed: Exception) -> DeadLetter:
         partition=trace.part,
         stage=stage,
         code="stage-failed",
-        reason=f"{type(failed).__name__}: {failed}; the raw batches are in the archive, "
+        reason=f"{type(failed).__name__}: {sayable(str(failed))}; the raw batches are in the archive, "
         f"`tracewinnow rebuild --job {trace.job_id}` tries again",
         version=VERSION,
         time_ns=trace.window_start_ns,

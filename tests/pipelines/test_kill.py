@@ -57,6 +57,7 @@ def test_killed_ten_times(broker: Broker, tmp_path: Path) -> None:
                     broker.send(sent[-1])  # delivered twice
             time.sleep(0.05)
 
+    broker.producer.list_topics(TOPIC, timeout=10)  # asking for a topic makes it
     killed = tmp_path / "killed"
     for _ in range(KILLS):
         running = stream(broker, killed)

@@ -12,9 +12,10 @@ import pytest
 
 from tests.pipelines.feed import SCHEMA, TOPIC, Broker, Marked, batch, new_process, stored
 from tracewinnow.pipelines import kafka_client, planned
+from tracewinnow.pipelines.kafka_source import KafkaSource
 from tracewinnow.pipelines.local_stream import LocalStream
 from tracewinnow.pipelines.options import Settings
-from tracewinnow.pipelines.plan import State
+from tracewinnow.pipelines.plan import MOST_BYTES, State
 from tracewinnow.pipelines.planned import STATE
 from tracewinnow.pipelines.single import only_one
 from tracewinnow.schemas.errors import BadUse, Transient
@@ -252,6 +253,50 @@ def test_a_marker_at_the_end_of_a_partition_is_passed(
     stream.close()
     assert archived(tmp_path) == [0, 1]
     assert list(stream.state.offsets.values()).count(3) == 1
+
+
+def test_a_clock_that_was_never_set_holds_no_other_window(broker: Broker, tmp_path: Path) -> None:
+    stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path, 2), disorder_ms=500)
+    good, bad, begun = new_process(), new_process(), time.time_ns()
+    sent = 0
+    until = time.monotonic() + 60
+    # Always something of 1970 that was not read yet, alone on its partition or not.
+    while not traces(tmp_path):
+        assert time.monotonic() < until, "waited in vain"
+        for partition in range(4):
+            broker.producer.produce(
+                TOPIC, batch("1970", bad, sent, ["x"], created_ns=5 * SECOND).SerializeToString(), "1970",
+                partition=partition, timestamp=5000, headers=SCHEMA,
+            )  # fmt: skip
+        broker.send(batch("good", good, sent, [f"line {sent}"]))
+        sent += 1
+        stream.turn()
+        time.sleep(0.05)
+    assert stream.state.watermark_ns > begun - SECOND
+    stream.close()
+    assert {trace.job_id for trace in traces(tmp_path)} == {"good"}
+
+
+def test_what_is_refused_bounds_the_next_run(broker: Broker, tmp_path: Path) -> None:
+    stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path))
+    for _ in range(300):
+        broker.send_bytes(b"\0\0\0\0\7\0" + bytes(10_000), "k", time.time_ns() // 1_000_000)
+    assert broker.producer.flush(10) == 0
+    drain(stream)
+    stream.close()
+    assert stream.limit * 10_000 <= MOST_BYTES
+
+
+def test_offsets_of_the_local_runner_are_not_those_of_another(broker: Broker, tmp_path: Path) -> None:
+    """A job that is submitted with the same group into another warehouse has nothing of what was read here."""
+    broker.send(*(batch(f"j{n}", new_process(), 0, ["x"]) for n in range(10)))
+    stream = LocalStream(broker.bootstrap, [TOPIC], settings(tmp_path), group="ours")
+    drain(stream, 0.3)
+    stream.close()
+    assert sum(stream.state.offsets.values()) == 10
+    assert {part.start for part in KafkaSource(broker.bootstrap, [TOPIC], group="ours").split(1)} == {None}
+    told = kafka_client.committed(broker.bootstrap, "ours-local", list(stream.state.offsets))
+    assert sum(told.values()) == 10  # for dashboards
 
 
 def test_bad_use(broker: Broker, tmp_path: Path) -> None:

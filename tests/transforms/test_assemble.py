@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from tracewinnow.schemas.telemetry_pb2 import (
     ACCELERATOR_GPU,
     DTYPE_FLOAT32,
+    Event,
     TelemetryBatch,
 )
-from tracewinnow.transforms.assemble import assemble
+from tracewinnow.transforms.assemble import UNKNOWN, assemble
+from tracewinnow.transforms.options import Options
+from tracewinnow.transforms.preprocess import preprocess
 
 SECOND = 1_000_000_000
 
@@ -204,3 +207,19 @@ def test_a_signal_may_be_any_number(number: int, code: int | None) -> None:
     job = assemble([batch]).job
     assert job is not None
     assert (job.outcome, job.exit_code if job.HasField("exit_code") else None) == ("crashed", code)
+
+
+def test_an_event_of_a_kind_that_we_do_not_know_is_counted() -> None:
+    """As a newer sender sends it: whole in the archive, and said in the result."""
+    made = batch()
+    log(made, SECOND, b"hello")
+    event = Event(time_ns=SECOND).SerializeToString() + b"\x5a\x0bnew kind 11"  # field 11
+    data = made.SerializeToString() + bytes([15 << 3 | 2, len(event)]) + event
+    for sent in (data, TelemetryBatch.FromString(data)):
+        trace = assemble([sent])
+        assert trace.lines == ["hello"]
+        assert trace.numeric.left_out == {UNKNOWN: 1}
+        assert trace.bytes_before == len(b"hello") + len(event)
+        (note,) = [note.reason for note in preprocess(trace, Options()).notes if note.stage == "compress"]
+        assert "of a kind that this version does not know" in note
+        assert "the archive has them" in note

@@ -55,7 +55,12 @@ Examples:
     help="Kafka brokers.",
 )  # fmt: skip
 @click.option("--topics", default=TOPICS, show_default=True, help="Topics, by comma.")
-@click.option("--group", default="tracewinnow", show_default=True, help="Consumer group whose offsets are committed.")
+@click.option(
+    "--group",
+    default="tracewinnow",
+    show_default=True,
+    help="Consumer group whose offsets are committed; the local runner commits those of GROUP-local, and reads none of them.",
+)
 @click.option(
     "--disorder", default="5s", show_default=True, help="How late a record may come before its window is over."
 )
@@ -100,6 +105,16 @@ def command(
         click.echo(f"The job ended: {state}", err=True)
 
 
+def _look_for(bootstrap: str, topics: list[str]) -> None:
+    """Raises BadUse for a topic that is not there. Of those that nobody named a job makes its own when it begins."""
+    from tracewinnow.pipelines.topics import check_topics, missing_topics
+
+    if topics != TOPICS.split(","):
+        check_topics(bootstrap, topics)
+    elif missing_topics(bootstrap, topics) == topics:
+        click.echo(f"The broker has none of {', '.join(topics)} yet: waiting for the first job.", err=True)
+
+
 def _run_local(
     bootstrap: str,
     topics: list[str],
@@ -124,9 +139,10 @@ def _run_local(
                 err=True,
             )
         else:
+            dead = counters.get("dead_letters", 0)
             click.echo(
                 f"built {counted(counters.get('traces', 0), 'trace')}: {counters.get('tokens_before', 0):,} tokens "
-                f"became {counters.get('tokens_after', 0):,}",
+                f"became {counters.get('tokens_after', 0):,}" + (f", {counted(dead, 'dead letter')}" if dead else ""),
                 err=True,
             )
 
@@ -135,6 +151,7 @@ def _run_local(
         from tracewinnow.pipelines.local_stream import LocalStream
 
         try:
+            _look_for(bootstrap, topics)  # before the warehouse is taken over
             stream = LocalStream(bootstrap, topics, settings, group, disorder_ms, report, builders)
         except BaseException:
             builders.close()
@@ -146,7 +163,7 @@ def _run_local(
                 if keep_trying(stream.turn, lambda: stop.asked):
                     last = time.monotonic()
                 elif idle_seconds is not None and time.monotonic() - last > idle_seconds:
-                    stream.flush()
+                    stream.flush(lambda: stop.asked)
                     break
                 else:
                     time.sleep(POLL_SECONDS)

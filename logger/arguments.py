@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "WARN": 30, "ERROR": 40, "CRITICAL": 50, "FATAL": 50}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 LONGEST_LIST = 100_000  # bytes of argv, of config and of versions
 
 
@@ -46,6 +48,11 @@ def seconds(value: Any, otherwise: float) -> float:
     return min(found, 1e9) if math.isfinite(found) and found >= 0 else otherwise
 
 
+def one_line(value: object, longest: int = 1024) -> str:
+    """The same without control characters, and without blanks at its ends."""
+    return clip(_CONTROL.sub(" ", str(value)).strip(), longest)
+
+
 def clip(value: object, longest: int = 1024) -> str:
     """Text of at most that many bytes of UTF-8."""
     return str(value).encode("utf-8", "backslashreplace")[:longest].decode("utf-8", "ignore")
@@ -56,14 +63,21 @@ def clip_front(text: str, longest: int) -> str:
     return text.encode("utf-8", "backslashreplace")[-longest:].decode("utf-8", "ignore")
 
 
-def numbers(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, float]]:
-    """(name, number) of a mapping; nested ones are joined by "/". Raises TypeError and ValueError."""
+def numbers(values: Mapping[str, Any], bad: list[str], prefix: str = "", depth: int = 0) -> Iterator[tuple[str, float]]:
+    """(name, number) of a mapping; nested ones are joined by "/". bad: takes what is wrong with those that are none."""
     for key, value in values.items():
-        name = f"{prefix}/{key}" if prefix else str(key)
-        if isinstance(value, Mapping) and depth < 20:
-            yield from numbers(value, name, depth + 1)
-        elif value is not None:
-            yield clip(name, 256), float(value)
+        name = prefix
+        try:
+            name = f"{prefix}/{key}" if prefix else str(key)
+            nested = isinstance(value, Mapping) and depth < 20
+            number = None if nested or value is None else float(value)
+        except Exception as wrong:  # noqa: BLE001 - whatever a value of the job's own raises
+            bad.append(f"{clip(name, 256)!r} is no number ({type(wrong).__name__})")
+            continue
+        if nested:
+            yield from numbers(value, bad, name, depth + 1)
+        elif number is not None:
+            yield clip(name, 256), number
 
 
 def bounded(words: Iterable[object], longest: int = LONGEST_LIST) -> list[str]:

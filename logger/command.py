@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tracewinnow.logger import arguments, identity, session, spool, spool_writer, wire
+from tracewinnow.logger.descriptors import fill_standard, mark
 from tracewinnow.logger.process import signal_name
 from tracewinnow.logger.shipper import GRACE_SECONDS, Shipper
-from tracewinnow.logger.tee import Tee, mark
+from tracewinnow.logger.tee import Tee
 from tracewinnow.schemas.errors import TracewinnowError
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # exit codes, as the shell has them
@@ -38,6 +39,7 @@ def run(command: Sequence[str], directory: Path, known: session.Session) -> int:
     Call it in the main thread of a process that has nothing else to do: it blocks signals, and passes them on. They stay
     blocked, so that a Ctrl-C behind the command's end does not take its exit code away.
     """
+    fill_standard()  # before anything is opened, which would be the command's output
     uuid = known.identity.process_uuid
     held, trouble = _claim(directory, known)
     lane = spool_writer.Writer(directory, uuid, "job")

@@ -23,7 +23,10 @@ BATCH_SECONDS = 0.2  # age of the oldest event when a batch is cut
 PARTIAL_SECONDS = 2.0  # a line without its end (a progress bar, a prompt) waits that long
 LANES_SECONDS = 1.0  # how often to look for lanes of forked children
 OPEN_LANES = 100  # of more, each is opened for each look: forked children are many, and files that may be open are not
-AHEAD_NS = 300 * 10**9  # a record time further ahead of the clock is not kept: a pipeline would refuse it at 600 s
+# A time further ahead of the clock than this, or before the year 2000, is not kept: one event of it, and a pipeline would refuse
+# the whole batch (ahead by 600 s).
+AHEAD_NS = 300 * 10**9
+EARLIEST_NS = 946_684_800 * 10**9
 
 
 @dataclass
@@ -171,6 +174,9 @@ class Cutter:
         now = time.time_ns()
         for stream, partial in self._partial.items():
             if partial.data and (final or now - partial.time_ns >= PARTIAL_SECONDS * 1e9):
+                if self._events and self._bytes + len(partial.data) > spool.LARGEST:
+                    self._crowded = True
+                    return True
                 self._line(stream, partial.time_ns, partial.data)
                 partial.data = b""
         return taken
@@ -181,8 +187,8 @@ class Cutter:
             self.corrupt += reader.corrupt - before
             for stream, partial in self._partial.items():
                 if partial.data and reader.lane.startswith("tee"):  # which stream was lost is not known
-                    self._line(stream, partial.time_ns, partial.data + wire.MISSING)
-                    partial.data = b""
+                    partial.data += wire.MISSING + b"\n"
+                    self._lines(stream)
             self.note(f"a spool segment of {reader.lane} was damaged on disk; events behind the damage are lost")
         return reader.corrupt
 
@@ -248,7 +254,10 @@ class Cutter:
         self.add(time.time_ns(), wire.log(wire.text_bytes(f"tracewinnow: {text}"), wire.API, 30, "tracewinnow"))
 
     def add(self, time_ns: int, payload: bytes) -> None:
-        """An event; the lanes' own come here, and what the shipper itself saw."""
+        """An event; the lanes' own come here, and what the shipper itself saw. A time that cannot be becomes that of now."""
+        now = time.time_ns()
+        if not EARLIEST_NS <= time_ns <= now + AHEAD_NS:
+            time_ns = now
         event = wire.blob(15, wire.event(time_ns, payload))
         if not self._events:
             self._oldest = time.monotonic()
@@ -269,6 +278,16 @@ class Cutter:
         self.sequence += 1
         self._events, self._bytes, self._urgent, self._crowded = [], 0, False, False
         return batch
+
+    def instead(self, batch: Batch, why: str) -> Batch:
+        """What takes the place of a batch that nobody would take: its name and state, and one line that tells of it."""
+        line = wire.log(wire.text_bytes(f"tracewinnow: events are lost: {why}"), wire.API, 30, "tracewinnow")
+        data = self.identity.head(batch.sequence, batch.created_ns) + wire.blob(15, wire.event(batch.created_ns, line))
+        return batch._replace(data=data)
+
+    def children(self) -> bool:
+        """Whether forked children that have logged live still."""
+        return any(spool.fork_pid(lane) and lane not in self._gone for lane in self._readers)
 
     def release(self) -> None:
         """Delete segments that are read to their end; call it when the outbox has what was cut from them, before more is read."""

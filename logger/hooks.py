@@ -76,6 +76,7 @@ class Hooks:
             self._sigterm()
         atexit.register(self._at_exit)
         self._undo.append(lambda: atexit.unregister(self._at_exit))
+        self._worker()
 
     def remove(self) -> None:
         while self._undo:
@@ -154,6 +155,22 @@ class Hooks:
 
     def _at_exit(self) -> None:
         self.listener.finish(self.exit_code or 0)
+
+    def _worker(self) -> None:
+        """A worker of multiprocessing ends by os._exit, behind finalizers of its own and without those of atexit."""
+        process, util = sys.modules.get("multiprocessing.process"), sys.modules.get("multiprocessing.util")
+        if process is None or util is None or process.parent_process() is None:
+            return
+        finalizer = util.Finalize(None, self._at_worker_exit, exitpriority=-100)  # the last of them
+        self._undo.append(finalizer.cancel)
+
+    def _at_worker_exit(self) -> None:
+        kind, value, trace = sys.exc_info()
+        if kind is not None and not issubclass(kind, SystemExit):
+            # Its traceback is printed behind us, and no hook is called: the shipper tells the exit.
+            self._on_exception(kind, value, trace)  # type: ignore[arg-type]
+            return
+        self.listener.finish(exit_code(getattr(value, "code", None)))
 
     def _sigterm(self) -> None:
         """Note SIGTERM and pass it on, where the job has a handler of its own.

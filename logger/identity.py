@@ -33,12 +33,25 @@ def first_of(names: tuple[str, ...], environ: Mapping[str, str]) -> str:
     return next((environ[name] for name in names if environ.get(name)), "")
 
 
-def job_name(environ: Mapping[str, str]) -> str:
-    """The launcher's id of the job, or one of our own: script, time and chance."""
-    if found := first_of(JOB, environ):
-        return found
+def job_name(job: object, environ: Mapping[str, str]) -> str:
+    """Of what is given, else the launcher's id of the job, else one of our own: script, time and chance.
+
+    On one line: a pipeline refuses every batch of a job whose name has a control character in it.
+    """
+    for given in ("" if job is None else job, first_of(JOB, environ)):
+        if found := arguments.one_line(given, 256):
+            return found
     script = os.path.basename(sys.argv[0] if sys.argv and sys.argv[0] else "python").removesuffix(".py")
+    script = arguments.one_line(script, 200)
     return f"{script or 'python'}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.urandom(3).hex()}"
+
+
+def renamed(job: object, who: Identity, environ: Mapping[str, str] = os.environ) -> str:
+    """What a person should know of the job's name; "" where it is what was given."""
+    given = str(first_of(JOB, environ) if job is None or job == "" else job)
+    if not given or given == who.job_id:
+        return ""
+    return f"the job is recorded as {who.job_id!r}, not {given[:80]!r}: a name is one line of at most 256 bytes"
 
 
 def new_session(
@@ -55,7 +68,7 @@ def new_session(
 ) -> session.Session:
     """A session for this process; what is not given comes from the environment."""
     who = Identity(
-        job_id=arguments.clip(job_name(environ) if job is None or job == "" else job, 256),
+        job_id=job_name(job, environ),
         process_uuid=os.urandom(16).hex(),
         accelerator=str(accelerator).lower() if str(accelerator).lower() in ("tpu", "gpu", "cpu") else "cpu",
         model=arguments.clip(model or ""),

@@ -13,6 +13,7 @@ batch. Both are written in one call, so that cutting goes on exactly where it wa
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -33,6 +34,7 @@ HEAD_BYTES = HEAD.size + CRC.size
 LARGEST_STATE = 4 << 20
 LARGEST_BATCH = 1_000_000  # bytes; Kafka's default for a message is 1,048,588 with everything
 SEGMENT_BYTES = 64 << 20
+SECTOR = 512  # bytes, of which a disk writes all or none
 
 
 class Entry(NamedTuple):
@@ -54,7 +56,8 @@ def is_outbox(path: str | os.PathLike[str]) -> bool:
 def read(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """The batches of one file, as serialized TelemetryBatch, in sequence.
 
-    A record that is not complete at the end (a process was killed while writing it) ends the file quietly.
+    A record that is not complete at the end (a process was killed while writing it, or a power loss has left zeros in its place)
+    ends the file quietly.
     Raises BadInput ("not-an-outbox", "corrupt-outbox") and OSError.
     """
     with open(path, "rb") as file:
@@ -69,6 +72,8 @@ def entries(file: BinaryIO, offset: int = 0) -> Iterator[Entry]:
         file.seek(0)
         magic = file.read(len(MAGIC))
         if not MAGIC.startswith(magic):
+            if _never_written(file, 0, len(MAGIC)):
+                return
             raise BadInput("not-an-outbox", f"{name} does not begin as an outbox of tracewinnow.logger does")
         offset = len(MAGIC)
     file.seek(offset)
@@ -76,14 +81,30 @@ def entries(file: BinaryIO, offset: int = 0) -> Iterator[Entry]:
         magic, state_size, batch_size, sequence, created_ns = HEAD.unpack_from(head)
         sound = magic == RECORD_MAGIC and CRC.unpack_from(head, HEAD.size)[0] == crc32(head[: HEAD.size])
         if not sound or state_size > LARGEST_STATE or batch_size > LARGEST_BATCH:
+            if _never_written(file, offset, HEAD_BYTES):
+                return
             raise BadInput("corrupt-outbox", f"{name}: the record at byte {offset} is damaged")
         body = file.read(state_size + batch_size + CRC.size)
         if len(body) < state_size + batch_size + CRC.size:
             return
         if crc32(memoryview(body)[: -CRC.size]) != CRC.unpack_from(body, len(body) - CRC.size)[0]:
+            if _never_written(file, offset, HEAD_BYTES + len(body)):
+                return
             raise BadInput("corrupt-outbox", f"{name}: the record at byte {offset} (batch {sequence}) is damaged")
         offset += HEAD_BYTES + len(body)
         yield Entry(sequence, created_ns, body[:state_size], body[state_size : -CRC.size], offset)
+
+
+def _never_written(file: BinaryIO, offset: int, size: int) -> bool:
+    """Whether a record that is damaged is what a power loss leaves of a file's last: the file system knows how long the file is,
+    and there are zeros for the sectors, or the whole record, that the disk had not got. Anything else is damage, and is told."""
+    file.seek(offset)
+    record = file.read(size)
+    while rest := file.read(1 << 20):
+        if rest.strip(b"\0"):
+            return False
+    last_sector = record[-((offset + size) % SECTOR or SECTOR) :]
+    return not last_sector.strip(b"\0") or bytes(SECTOR) in record
 
 
 def files(directory: Path, process_uuid: str) -> list[Path]:
@@ -128,6 +149,9 @@ class Outbox:
         body = state + batch
         record = b"".join((head, CRC.pack(crc32(head)), body, CRC.pack(crc32(body))))
         file = self._open()
+        if not os.fstat(file.fileno()).st_nlink:
+            self.close()  # the next goes into a new file, where that can be made
+            raise FileNotFoundError(errno.ENOENT, "its file was deleted")
         try:
             written = 0
             while written < len(record):
@@ -147,8 +171,8 @@ class Outbox:
                 os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "r+b", buffering=0
             )
             try:
-                size = len(MAGIC) if os.fstat(file.fileno()).st_size >= len(MAGIC) else 0
-                for entry in entries(file) if size else ():
+                size = len(MAGIC) if os.pread(file.fileno(), len(MAGIC), 0) == MAGIC else 0
+                for entry in entries(file):
                     size = entry.end
                 os.ftruncate(file.fileno(), size)
                 if not size:

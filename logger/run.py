@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tracewinnow.brokers import wrong_address
 from tracewinnow.logger import arguments, hooks, identity, session, spool, spool_writer, wire
 from tracewinnow.logger.capture import Companion
+from tracewinnow.logger.descriptors import fill_standard, mark
 
 _LEVEL_BYTES = [bytes((level,)) for level in range(256)]
 NAMES_IN_EVENT = 1000  # layers or metrics; larger sets become several events
@@ -57,6 +59,8 @@ class Run:
         self._failures = 0
         self._told = not warn
         self._finished = False
+        self._finishing = threading.RLock()
+        self._busy = False  # with the end
         self._crashed = False
         self._lane: spool_writer.Writer | None = None
         self._companion: Companion | None = None
@@ -75,7 +79,7 @@ class Run:
                 data = text.encode()
             else:
                 data = wire.text_bytes(text if type(text) is str else str(text))
-            if type(level) is not int:
+            if type(level) is not int or not 0 <= level < 256:
                 level = arguments.level(level)
             if len(data) > wire.LONGEST_TEXT:
                 self._long(data, wire.API, level, "")
@@ -98,9 +102,12 @@ class Run:
 
         A number on a device that is still being computed is waited for, as `float(...)` does.
         """
-        pairs = list(arguments.numbers(values))
+        bad: list[str] = []
+        number, pairs = arguments.integer(step), list(arguments.numbers(values, bad))
         for at in range(0, len(pairs), NAMES_IN_EVENT):
-            self._append(spool.EVENT, wire.metrics(arguments.integer(step), pairs[at : at + NAMES_IN_EVENT]))
+            self._append(spool.EVENT, wire.metrics(number, pairs[at : at + NAMES_IN_EVENT]))
+        for what in bad:  # each of them is counted, and the others stand
+            self.failed(f"run.metrics: {what}")
 
     @_quiet
     def layers(self, step: int, tree: Any, statistic: str = "grad_norm") -> None:
@@ -112,7 +119,9 @@ class Run:
     @_quiet
     def vector(self, step: int, names: list[str], data: bytes, statistic: str, dtype: int) -> None:
         """Record one number a layer that is computed already. data: len(names) numbers, little-endian."""
-        width = len(data) // max(1, len(names))
+        width = wire.ITEM_BYTES[dtype]
+        if len(data) != len(names) * width:  # a pipeline would refuse the whole batch
+            raise ValueError(f"{len(data)} bytes for {len(names)} layers; {len(names) * width} would be right")
         for at in range(0, len(names), NAMES_IN_EVENT):
             part = [arguments.clip(name, 256) for name in names[at : at + NAMES_IN_EVENT]]
             numbers = data[at * width : (at + len(part)) * width]
@@ -129,7 +138,11 @@ class Run:
         """
         from tracewinnow.logger.watch import Watch
 
-        self._watches.append(Watch(self, model, arguments.integer(every), arguments.integer(first_step)))
+        watch = Watch(self, model, arguments.integer(every), arguments.integer(first_step))
+        for one in self._watches:
+            if one.closed:
+                one.close()
+        self._watches = [*(one for one in self._watches if not one.closed), watch]
 
     @contextlib.contextmanager
     def span(self, name: str, category: str = "", device: str = "") -> Iterator[None]:
@@ -162,8 +175,21 @@ class Run:
 
         Called by itself at the interpreter's exit and at the end of the `with` block. Again: nothing.
         """
-        if self._finished or os.getpid() != self._pid:
+        seconds = arguments.seconds(timeout, FINISH_SECONDS)
+        # Of several threads one does it, and the others wait for it; a signal handler within it, or a finalizer, does not.
+        if os.getpid() != self._pid or not self._finishing.acquire(timeout=seconds):
             return
+        try:
+            if not self._finished and not self._busy:
+                self._busy = True
+                try:
+                    self._finish(exit_code, seconds)
+                finally:
+                    self._busy = False
+        finally:
+            self._finishing.release()
+
+    def _finish(self, exit_code: int, seconds: float) -> None:
         if self._hooks is not None:
             self._hooks.remove()
         for watch in self._watches:
@@ -182,7 +208,7 @@ class Run:
         self._append(spool.END, b"")
         self._finished = True
         if self._companion is not None:
-            self._companion.leave(arguments.seconds(timeout, FINISH_SECONDS))
+            self._companion.leave(seconds)
 
     def __enter__(self) -> Run:
         return self
@@ -190,6 +216,8 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if os.getpid() != self._pid:  # what a forked child raises is not the job's
+            return
         if kind is None:
             self.finish()
         elif issubclass(kind, SystemExit):
@@ -211,7 +239,7 @@ class Run:
         if companion is None or not companion.captured:
             return False
         try:
-            return stream.fileno() in companion.captured
+            return mark(stream.fileno()) in companion.captured  # the job may have led it elsewhere
         except Exception:  # noqa: BLE001 - closed, or not a real file
             return False
 
@@ -352,10 +380,13 @@ def start(
     retain: seconds that batches stay in the spool after they were sent.
     """
     try:
+        fill_standard()  # before anything is opened: it would take the place of the job's output
         who = identity.new_session(job, accelerator, model, user, bootstrap, rank, world_size, labels, retain)
         run = Run(identity.spool_directory(spool), who)
         if str(accelerator).lower() != who.identity.accelerator:
             run._warn(f'accelerator is "tpu", "gpu" or "cpu", not {accelerator!r}; taken as "cpu"')
+        if other := identity.renamed(job, who.identity):
+            run._warn(other)
         if trouble := wrong_address(who.bootstrap):
             run._warn(f"{trouble}. Nothing is sent; what is recorded stays in the spool")
     except Exception as wrong:  # noqa: BLE001

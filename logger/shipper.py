@@ -21,6 +21,8 @@ from typing import NoReturn
 
 from tracewinnow.logger import memory, outbox, session, spool, spool_writer, wire
 from tracewinnow.logger.cutter import Batch, Cutter
+from tracewinnow.logger.descriptors import Held, fill_standard
+from tracewinnow.logger.detached import ALL_DONE, GAVE_UP
 from tracewinnow.logger.process import Watched, signal_name
 from tracewinnow.logger.tee import Tee
 from tracewinnow.schemas.errors import BadInput, TracewinnowError
@@ -91,6 +93,13 @@ class Shipper:
             return False
         try:
             self.outbox.append(*self.unwritten)
+        except BadInput as wrong:
+            # Never, as batches are cut; and if ever, it must not keep what comes behind it from being sent.
+            self.problem = wrong.reason
+            if (notice := self.cutter.instead(self.unwritten, wrong.reason)) == self.unwritten:
+                raise
+            self.unwritten = notice
+            return self._write()
         except OSError as wrong:
             if wrong.errno in (errno.ENOSPC, errno.EDQUOT) and self.expire(math.inf):
                 return self._write()  # what the broker has makes room for what it has not
@@ -152,7 +161,7 @@ class Shipper:
 
     def cut_all(self, seconds: float = 0.0) -> None:
         """Cut and write everything that is there; tries for so long where the outbox cannot be written."""
-        until = time.monotonic() + seconds
+        until = time.monotonic() + (seconds if self.directory.is_dir() else 0.0)
         while self.step(final=True) or (self.unwritten and time.monotonic() < until):
             if self.unwritten:
                 time.sleep(IDLE_SECONDS)
@@ -190,6 +199,8 @@ class Shipper:
 
     def report(self) -> str:
         """One line for the person at the job's end, or "" when all is well."""
+        if self.unwritten is not None and not self.directory.is_dir():
+            return f"tracewinnow: the spool {self.directory} was deleted while the job ran; what was not sent by then is lost"
         if self.unwritten is not None:
             return f"tracewinnow: {self.problem}; the rest stays in the spool until `tracewinnow sync {self.directory}`"
         if self.known.bootstrap and (self.sender is None or self.left()):
@@ -202,10 +213,10 @@ class Shipper:
         return f"tracewinnow: {self.problem}" if self.problem else ""
 
 
-def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> None:
-    """Until the job has ended or said so, and its output has come to an end.
+def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: Held | None) -> None:
+    """Until the job has ended or said so, its output has come to an end, and so have forked children that log.
 
-    What is known is sent when the job has gone; children that still hold its output keep this process, not the record.
+    What is known is sent when the job has gone; children keep this process, not the record.
     """
     told, until = False, 0.0
     sample_at = time.monotonic() + MEMORY_SECONDS
@@ -232,8 +243,7 @@ def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> N
                 told, until = True, time.monotonic() + EXIT_SECONDS
                 if line := shipper.report():
                     print(line, file=sys.stderr, flush=True)
-                if done is not None:
-                    os.close(done)
+                say(done, ALL_DONE)
         # A job does not know its exit code: `raise SystemExit(3)` looks to it as the end of its last line does, and what comes
         # behind our hook at the exit may fail. It has been let go; it is this process that waits.
         open_end = told and shipper.cutter.said == "stop" and time.monotonic() < until
@@ -241,7 +251,7 @@ def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> N
             open_end = False
             if status := job.status():
                 shipper.say_crash(status)
-        if told and not output_open and not open_end:
+        if told and not output_open and not open_end and not shipper.cutter.children():
             shipper.end()
             shipper.clean()
             shipper.end()  # a child's last lines
@@ -249,6 +259,14 @@ def ship(shipper: Shipper, job: Watched, tee: Tee | None, done: int | None) -> N
         if not busy:
             # Not asleep when it ends: its parent may ask for its status at once, and then it is gone.
             job.wait(IDLE_SECONDS)
+
+
+def say(done: Held | None, word: bytes) -> None:
+    """Let go of the job, which waits for us at its end or holds against our end what we said before it. Once."""
+    if done is not None and done.ours():
+        with contextlib.suppress(OSError):  # a job that has gone
+            os.write(done.fd, word)
+        done.close()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -264,12 +282,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--done", type=int, help="closed when everything is done")
     parser.add_argument("--pidfd", type=int, help="of the job")
     options = parser.parse_args(arguments)
+    fill_standard()
+    done = None if options.done is None else Held(options.done)
     # It ends with the job, not with the job's terminal or its user's Ctrl-C.
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     tee = _tee(options)  # first of all: the job's pipes must never be full because of what follows
     try:
-        _main(options, tee)
+        _main(options, tee, done)
     # Both are told while the tee works: who reads stderr may have stopped.
     except (TracewinnowError, OSError) as wrong:
         print(f"tracewinnow: nothing is sent: {wrong}", file=sys.stderr)
@@ -281,6 +301,7 @@ def main(arguments: list[str] | None = None) -> int:
         # The interpreter's end would kill it with a chunk in its hand. What is in the pipes is for the job to read.
         if tee is not None:
             tee.stop(STOP_SECONDS)
+        say(done, GAVE_UP)
 
 
 def _tee(options: argparse.Namespace) -> Tee | None:
@@ -294,7 +315,7 @@ def _tee(options: argparse.Namespace) -> Tee | None:
     return tee
 
 
-def _main(options: argparse.Namespace, tee: Tee | None) -> NoReturn:
+def _main(options: argparse.Namespace, tee: Tee | None, done: Held | None) -> NoReturn:
     directory, uuid = options.directory, options.process_uuid
     known = session.load(directory, uuid)
     job = Watched(known.identity.pid, options.pidfd)
@@ -312,7 +333,7 @@ def _main(options: argparse.Namespace, tee: Tee | None) -> NoReturn:
     for _ in session.expire(directory):
         pass
     signal.signal(signal.SIGTERM, lambda *_: setattr(shipper, "terminated", True))
-    ship(shipper, job, tee, options.done)
+    ship(shipper, job, tee, done)
     # Not through the interpreter's end: librdkafka would wait there for name servers and brokers that do not answer.
     sys.stderr.flush()
     os._exit(0)

@@ -57,7 +57,8 @@ class Record(NamedTuple):
 class Reader:
     """Reads one lane from a position, while it is written or after its writer died. One thread.
 
-    corrupt: records that were damaged in the file, each with what stood behind it in the segment; and segments that are gone.
+    corrupt: records that were damaged in the file, each with what stood behind it in the segment; segments whose beginning is,
+    and segments that are gone.
     """
 
     def __init__(self, directory: Path, process_uuid: str, lane: str, position: Position | None = None) -> None:
@@ -76,11 +77,15 @@ class Reader:
             fd = os.open(self._path(self.position.number), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return self._passed_over()
-        if os.pread(fd, len(MAGIC), 0) != MAGIC:  # made this instant, and not begun
+        magic = os.pread(fd, len(MAGIC), 0)
+        if not magic.strip(b"\0"):  # made this instant, and not begun
             os.close(fd)
             return False
         self._fd = fd
         if self.position.offset < len(MAGIC):
+            self.corrupt += (
+                magic != MAGIC
+            )  # somebody has written over it; records behind that have checksums of their own
             self.position = Position(self.position.number, len(MAGIC))
         return True
 

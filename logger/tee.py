@@ -9,6 +9,7 @@ import threading
 import time
 
 from tracewinnow.logger import spool_writer, wire
+from tracewinnow.logger.descriptors import mark
 
 CHUNK = 64 << 10
 
@@ -28,13 +29,8 @@ def write_all(fd: int, data: bytes) -> bool:
     return True
 
 
-def mark(*fds: int) -> str:
-    """Names pipes for child processes (TRACEWINNOW_TEE): who finds its output among them is recorded already."""
-    return " ".join(f"{stat.st_dev}:{stat.st_ino}" for stat in map(os.fstat, fds))
-
-
 def marked(fd: int) -> bool:
-    """Whether what is written to a descriptor goes through the tee of another process."""
+    """Whether what is written to a descriptor goes through the tee of another process, which marks its pipes for its children."""
     try:
         return mark(fd) in os.environ.get("TRACEWINNOW_TEE", "").split()
     except OSError:

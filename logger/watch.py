@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,7 +37,8 @@ class Pending(NamedTuple):
 class Watch:
     """Made by `run.watch`. Hooks every torch optimizer that has parameters of the module; `close` unhooks.
 
-    `step` counts the optimizer's steps from `first_step`. Nothing here raises into the job.
+    `step` counts the optimizer's steps from `first_step`. Nothing here raises into the job, or keeps its module alive: when the
+    last parameter is gone, the watch is `closed`.
     """
 
     def __init__(self, run: Run, model: Any, every: int, first_step: int) -> None:
@@ -44,8 +46,9 @@ class Watch:
         if torch is None or not isinstance(model, torch.nn.Module):
             raise TypeError(f"watch() takes a torch.nn.Module, not {type(model).__name__}")
         self.torch, self.run, self.every, self.step = torch, run, max(1, every), first_step
-        self.parameters = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-        self._known = {id(parameter) for _, parameter in self.parameters}
+        self.closed = False
+        self.parameters = [(name, weakref.ref(p)) for name, p in model.named_parameters() if p.requires_grad]
+        self._known = {id(parameter()): parameter for _, parameter in self.parameters}
         self._pending: deque[Pending] = deque()
         self._free: list[Any] = []  # pinned buffers
         # Its module is not an attribute of torch.optim; torch is imported already, by the job.
@@ -53,16 +56,36 @@ class Watch:
         self._handle = optimizers.register_optimizer_step_pre_hook(self._before_step)
 
     def _before_step(self, optimizer: Any, *_: Any) -> None:
+        if self.closed:
+            return
         try:
-            if not any(id(p) in self._known for group in optimizer.param_groups for p in group["params"]):
+            if not any(self._knows(p) for group in optimizer.param_groups for p in group["params"]):
+                self._leave()
                 return
             self.collect()
             if self.step % self.every == 0 and not self._capturing():
                 self.measure(self.step)
             self.step += 1
         except Exception as wrong:  # noqa: BLE001
-            self.close()
+            self._stop()
             self.run.failed(f"watch stopped at step {self.step}: {type(wrong).__name__}: {wrong}")
+
+    def _knows(self, parameter: Any) -> bool:
+        found = self._known.get(id(parameter))
+        return found is not None and found() is parameter  # another object may have got the number
+
+    def _leave(self) -> None:
+        """Stop when there is nothing left to watch, and nothing under way."""
+        if any(parameter() is not None for _, parameter in self.parameters):
+            return
+        self.collect()
+        if not self._pending:
+            self._stop()
+
+    def _stop(self) -> None:
+        """From within a hook, which must not unhook itself: torch goes through its hooks at this moment."""
+        self.closed = True
+        self._pending.clear()
 
     def _capturing(self) -> bool:
         """Whether a CUDA graph is recorded, in which no copy to the host may stand."""
@@ -73,7 +96,9 @@ class Watch:
         """Start computing the norms of this moment; returns before they are computed."""
         torch = self.torch
         chosen: dict[Any, list[tuple[str, str, Any]]] = {}  # device -> statistic, layer, tensor
-        for name, parameter in self.parameters:
+        for name, reference in self.parameters:
+            if (parameter := reference()) is None:
+                continue
             for statistic, tensor in (("grad_norm", parameter.grad), ("weight_norm", parameter.detach())):
                 if tensor is not None and tensor.layout == torch.strided and tensor.numel():
                     local = tensor.to_local() if hasattr(tensor, "to_local") else tensor
@@ -130,6 +155,7 @@ class Watch:
 
     def close(self) -> None:
         """Unhook, and record what arrives within a second."""
+        self.closed = True
         self._handle.remove()
         until = time.monotonic() + LAST_SECONDS
         try:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 # Stream and DType of telemetry.proto
 STDOUT, STDERR, LOGGING, API = 1, 2, 3, 4
 FLOAT32, FLOAT64 = 1, 2
+ITEM_BYTES = {FLOAT32: 4, FLOAT64: 8, 3: 2, 4: 2, 5: 8, 6: 4, 7: 4}  # of every DType
 ACCELERATORS = {"": 0, "tpu": 1, "gpu": 2, "cpu": 3}
 LONGEST_TEXT = 256 << 10  # bytes of a log line; what is longer goes into several events
 CONTINUED = b" [tracewinnow: continued in the next event]"

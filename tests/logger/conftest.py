@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from tracewinnow.logger import outbox, session
+from tracewinnow.logger.detached import SHELL
 from tracewinnow.schemas.telemetry_pb2 import Event, TelemetryBatch
 
 PARTITIONS = 4  # of a topic that the embedded broker makes by itself
@@ -25,8 +28,8 @@ class Spool:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def shippers(self) -> list[int]:
-        """Processes that ship this directory."""
+    def shippers(self, begun: bool = False) -> list[int]:
+        """Processes that ship this directory. begun: without those that only start one."""
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
@@ -34,9 +37,16 @@ class Spool:
                     words = (entry / "cmdline").read_bytes().split(b"\0")
                 except OSError:
                     continue
+                if begun and SHELL[0].encode() == words[0]:
+                    continue
                 if str(self.path).encode() in words and any(b"tracewinnow.logger.shipper" in word for word in words):
                     found.append(int(entry.name))
         return found
+
+    def kill_shippers(self) -> None:
+        for pid in self.shippers():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def settle(self, timeout: float = 30.0) -> None:
         """Wait until no shipper works here any more."""

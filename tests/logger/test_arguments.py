@@ -32,16 +32,39 @@ def test_levels(value: object, level: int) -> None:
 
 def test_numbers_are_flattened() -> None:
     values = {"loss": 1, "eval": {"acc": 0.5, "none": None, "deep": {"x": True}}}
-    assert list(arguments.numbers(values)) == [("loss", 1.0), ("eval/acc", 0.5), ("eval/deep/x", 1.0)]
+    bad: list[str] = []
+    assert list(arguments.numbers(values, bad)) == [("loss", 1.0), ("eval/acc", 0.5), ("eval/deep/x", 1.0)]
+    assert bad == []
 
 
-def test_what_is_no_number_is_an_error() -> None:
-    with pytest.raises((TypeError, ValueError)):
-        list(arguments.numbers({"loss": "high"}))
+def test_what_is_no_number_leaves_the_others() -> None:
+    class Nasty:
+        def __float__(self) -> float:
+            raise RuntimeError("no")
+
+        __str__ = __float__  # type: ignore[assignment]
+
+    bad: list[str] = []
+    values: dict[Any, Any] = {"a": 1, "loss": "high", "x": {"y": [1], "z": 2}, Nasty(): 3, "n": Nasty(), "b": 4}
+    assert list(arguments.numbers(values, bad)) == [("a", 1.0), ("x/z", 2.0), ("b", 4.0)]
+    assert bad == [
+        "'loss' is no number (ValueError)",
+        "'x/y' is no number (TypeError)",
+        "'' is no number (RuntimeError)",
+        "'n' is no number (RuntimeError)",
+    ]
     loop: dict[str, Any] = {}
     loop["loop"] = loop
-    with pytest.raises(TypeError):
-        list(arguments.numbers(loop))
+    bad = []
+    assert list(arguments.numbers(loop, bad)) == []
+    assert len(bad) == 1
+
+
+@given(st.text(), st.integers(1, 40))
+def test_one_line(text: str, longest: int) -> None:
+    found = arguments.one_line(text, longest)
+    assert len(found.encode()) <= longest
+    assert not any(ord(character) < 32 or ord(character) == 127 for character in found)
 
 
 @given(st.lists(st.text(max_size=30), max_size=30), st.integers(0, 300))

@@ -215,6 +215,31 @@ def test_a_broker_of_the_environment_that_cannot_be_costs_the_command_nothing(
     assert spool.lines() == [b"here"]
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_outputs_are_no_files_of_ours(spool: Any, closed: str) -> None:
+    """What the command prints is recorded, and not written into what was opened in the place of an output."""
+    ours = f"{sys.executable} -m tracewinnow"
+    given = f"--spool {spool.path} --job job-1 -- sh -c 'echo out; echo err >&2; exit 3'"
+    done = subprocess.run(["sh", "-c", f"{ours} run {given} {closed}"], capture_output=True, timeout=60)
+    assert done.returncode == 3
+    assert spool.lines(pb.STREAM_STDOUT) == [b"out"]
+    assert spool.lines(pb.STREAM_STDERR) == [b"err"]
+    assert [event.crash.exit_code for event in spool.events("crash")] == [3]
+    before = {path: path.read_bytes() for path in spool.path.iterdir()}
+    assert not [path for path, data in before.items() if path.suffix == ".lock" and data]
+    done = subprocess.run(["sh", "-c", f"{ours} sync {spool.path} {closed}"], capture_output=True, timeout=60)
+    assert done.returncode == 1
+    assert {path: path.read_bytes() for path in spool.path.iterdir()} == before
+
+
+def test_a_name_that_no_pipeline_would_take(spool: Any) -> None:
+    command = [sys.executable, "-m", "tracewinnow", "run", "--spool", str(spool.path), "--job", "a\nb ", "--", "true"]
+    done = subprocess.run(command, capture_output=True, timeout=60)
+    assert done.returncode == 0
+    assert b"the job is recorded as 'a b'" in done.stderr
+    assert spool.batches()[0].job_id == "a b"
+
+
 def test_without_a_command(spool: Any) -> None:
     status, _, stderr = run(spool)
     assert status == 2

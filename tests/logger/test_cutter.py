@@ -110,6 +110,47 @@ def test_a_batch_stays_below_what_a_broker_takes(tmp_path: Path) -> None:
     assert sum(text == b"" for text in texts(found)) == 65536 - 1
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_lines_without_an_end_wait_for_the_next_batch(tmp_path: Path, damaged: bool) -> None:
+    """A prompt or a progress bar on each stream, each as long as a line may be, behind a batch that is nearly full."""
+    lane, tee = spool_writer.Writer(tmp_path, UUID, "job"), spool_writer.Writer(tmp_path, UUID, "tee", 1)
+    for number in range(512):
+        line = b"%0990d" % number
+        if damaged:
+            tee.append(spool.STDOUT, line + b"\n", NOW)
+        else:
+            lane.append(spool.LINE, b"\x14" + line, NOW)
+    for _ in range(4):
+        tee.append(spool.STDOUT, b"x" * (60 << 10), NOW)
+        tee.append(spool.STDERR, b"y" * (60 << 10), NOW)
+    if damaged:
+        tee.append(spool.STDOUT, b"bad", NOW)
+        for _ in range(20):
+            tee.append(spool.STDERR, b"z" * 65535 + b"\n", NOW)
+        path = sorted(tmp_path.glob("*.tee-*.spool"))[0]
+        path.write_bytes(path.read_bytes().replace(b"bad", b"BAD"))
+    found = cut_all(Cutter(tmp_path, IDENTITY))
+    assert max(len(batch.data) for batch in found) < 950_000
+    joined = b"".join(texts(found))
+    assert (joined.count(b"x"), joined.count(b"y")) == (240 << 10, 240 << 10)
+    assert sum(len(text) == 990 for text in texts(found)) == 512
+    assert joined.count(wire.MISSING) == 2 * damaged
+    assert joined.count(b"damaged on disk") == damaged
+
+
+def test_one_batch_is_told_instead_of_another(tmp_path: Path) -> None:
+    lane = spool_writer.Writer(tmp_path, UUID, "job")
+    lane.append(spool.LINE, b"\x14line", NOW)
+    work = Cutter(tmp_path, IDENTITY)
+    work.read()
+    batch = work.cut()
+    assert batch is not None
+    other = work.instead(batch, "it was too large")
+    assert other[:3] == batch[:3]
+    assert texts([other]) == [b"tracewinnow: events are lost: it was too large"]
+    validate.check(TelemetryBatch.FromString(other.data), time.time_ns())
+
+
 def test_a_record_without_room_waits_for_the_next_batch(tmp_path: Path) -> None:
     lane = spool_writer.Writer(tmp_path, UUID, "job")
     for number in range(4500):
@@ -209,6 +250,21 @@ def test_a_clock_that_was_set_right(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         validate.check(TelemetryBatch.FromString(batch.data), now)
         work = Cutter(tmp_path, IDENTITY, batch.state, work.sequence)
     assert created == [0, 3600, 3600, 3600, -99, -98, -97]
+
+
+@pytest.mark.parametrize("wrong", [3600 * 10**9, -(1 << 60), -(1 << 62), 1 << 61])
+def test_one_event_of_a_wrong_clock_does_not_sink_the_others(tmp_path: Path, wrong: int) -> None:
+    lane, now = spool_writer.Writer(tmp_path, UUID, "job"), time.time_ns()
+    for text, time_ns in ((b"before", now), (b"wrong", now + wrong), (b"after", now)):
+        lane.append(spool.LINE, b"\x14" + text, time_ns)
+    work = Cutter(tmp_path, IDENTITY)
+    work.read()
+    batch = work.cut()
+    assert batch is not None
+    validate.check(TelemetryBatch.FromString(batch.data), time.time_ns())
+    times = [event.time_ns for event in TelemetryBatch.FromString(batch.data).events]
+    assert (times[0], times[2]) == (now, now)
+    assert now <= times[1] <= time.time_ns()
 
 
 def test_a_line_without_an_end_is_not_kept_for_ever(tmp_path: Path) -> None:

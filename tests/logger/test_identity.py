@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from tracewinnow.logger import identity, session
+from tracewinnow.schemas import validate
+from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
 
 
 def made(environ: dict[str, str], **given: object) -> session.Session:
@@ -38,6 +41,27 @@ def test_the_job() -> None:
     assert made({"SLURM_JOB_ID": "77"}, job="mine").identity.job_id == "mine"
     assert made({}).identity.job_id != made({}).identity.job_id
     assert len(made({}, job="x" * 5000).identity.job_id) == 256
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [("llama-7b\n", "llama-7b"), (" a\x00b\r\nc\x7f", "a b c"), ("x" * 5000, "x" * 256), ("\u2028 ok", "ok"), (7, "7")],
+)
+def test_a_name_that_no_pipeline_would_take_is_made_one(given: object, found: str) -> None:
+    who = made({}, job=given).identity
+    assert (who.job_id, made({"SLURM_JOB_ID": str(given)}).identity.job_id) == (found, found)
+    batch = TelemetryBatch.FromString(who.head(0, time.time_ns()))
+    validate.check_head(batch, time.time_ns())
+    assert bool(identity.renamed(given, who, {})) == (str(given) != found)
+    assert bool(identity.renamed(None, who, {"SLURM_JOB_ID": str(given)})) == (str(given) != found)
+
+
+def test_a_name_of_blanks_is_none() -> None:
+    who = made({"SLURM_JOB_ID": "77"}, job=" \n").identity
+    assert who.job_id == "77"
+    assert "'77', not ' \\n'" in identity.renamed(" \n", who, {})
+    assert identity.renamed(None, made({}).identity, {}) == ""
+    assert made({"SLURM_JOB_ID": "\t"}).identity.job_id.strip()
 
 
 def test_what_cannot_be_is_replaced() -> None:

@@ -59,6 +59,53 @@ def test_every_flipped_byte_is_found(tmp_path: Path) -> None:
         assert caught.value.code in ("not-an-outbox", "corrupt-outbox")
 
 
+@pytest.mark.parametrize("zeros", [0, 1, 5000, 3 << 20])
+def test_what_a_power_loss_leaves_ends_the_file(tmp_path: Path, zeros: int) -> None:
+    """The file is as long as it was, and zeros stand for what the disk had not got."""
+    data = written(tmp_path, [b"first", b"second" * 300, b"third" * 200]).read_bytes()
+    second, third = (data.index(outbox.RECORD_MAGIC, data.index(word)) for word in (b"first", b"secondsecond"))
+    torn = tmp_path / "torn"
+    for size in (second, third, *range(outbox.SECTOR, len(data), outbox.SECTOR)):
+        torn.write_bytes(data[:size].ljust(len(data) + zeros, b"\0"))
+        assert list(outbox.read(torn)) == [b"first", b"second" * 300][: (size >= second) + (size >= third)], size
+
+
+def test_a_hole_in_the_last_record_is_a_power_loss_and_behind_it_damage(tmp_path: Path) -> None:
+    path = written(tmp_path, [b"first", b"x" * 20_000])
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + bytes(4096) + data[8192:])
+    assert list(outbox.read(path)) == [b"first"]
+    box = outbox.Outbox(tmp_path, UUID)
+    box.append(1, 11, b"{}", b"again")
+    assert list(outbox.read(path)) == [b"first", b"again"]
+    (tmp_path / "more").mkdir()
+    path = written(tmp_path / "more", [b"first", b"x" * 20_000, b"third"])
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + bytes(4096) + data[8192:])
+    with pytest.raises(BadInput, match="corrupt-outbox"):
+        list(outbox.read(path))
+
+
+def test_a_file_of_zeros_is_begun_again(tmp_path: Path) -> None:
+    path = tmp_path / f"{UUID}-000000.outbox"
+    path.write_bytes(bytes(5000))
+    assert list(outbox.read(path)) == []
+    box = outbox.Outbox(tmp_path, UUID)
+    box.append(0, 1, b"{}", b"first")
+    assert list(outbox.read(path)) == [b"first"]
+
+
+def test_a_deleted_file_is_an_error_and_the_next_batch_goes_into_a_new_one(tmp_path: Path) -> None:
+    box = outbox.Outbox(tmp_path, UUID)
+    box.append(0, 1, b"", b"first")
+    (path,) = outbox.files(tmp_path, UUID)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        box.append(1, 1, b"", b"second")
+    box.append(1, 1, b"", b"second")
+    assert list(outbox.read(path)) == [b"second"]
+
+
 def test_a_file_of_something_else(tmp_path: Path) -> None:
     path = tmp_path / "log.txt"
     path.write_bytes(b"step 1 loss 2.0\n")

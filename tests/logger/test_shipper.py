@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 
-from tracewinnow.logger import identity, session, shipper, wire
+from tracewinnow.logger import identity, outbox, session, shipper, wire
 from tracewinnow.logger import spool as segments
+from tracewinnow.logger.descriptors import Held
+from tracewinnow.logger.detached import ALL_DONE
 from tracewinnow.logger.spool_writer import Writer
 from tracewinnow.logger.sync import sync
 from tracewinnow.schemas import telemetry_pb2 as pb
@@ -93,8 +95,7 @@ def test_a_killed_shipper_then_a_killed_job(start_job: Any, spool: Any, tmp_path
     job = Counting(start_job, tmp_path)
     for _ in range(chance.randrange(1, 3)):
         time.sleep(chance.uniform(0.0, 0.4))
-        for pid in spool.shippers():
-            os.kill(pid, signal.SIGKILL)
+        spool.kill_shippers()
     returned = job.kill()
     time.sleep(0.05)  # a replacement may be starting
     spool.settle()
@@ -122,8 +123,7 @@ def test_everything_reaches_the_broker(
     job = Counting(start_job, tmp_path, bootstrap=broker.address)
     time.sleep(0.5)
     if kill_shipper:
-        for pid in spool.shippers():
-            os.kill(pid, signal.SIGKILL)
+        spool.kill_shippers()
         time.sleep(0.3)
     returned = job.kill()
     time.sleep(0.05)
@@ -213,11 +213,42 @@ def test_a_stop_is_held_against_the_exit_code(
     lane.append(segments.STOP, wire.stop(0, "finished"), time.time_ns())
     lane.append(segments.END, b"", time.time_ns())
     done, done_write = os.pipe()
-    shipper.ship(shipper.Shipper(spool.path, known), Job(looks, status), None, done_write)  # type: ignore[arg-type]
-    assert os.read(done, 1) == b""  # the job was let go
+    shipper.ship(shipper.Shipper(spool.path, known), Job(looks, status), None, Held(done_write))  # type: ignore[arg-type]
+    assert os.read(done, 2) == ALL_DONE  # the job was let go
     os.close(done)
     assert [event.WhichOneof("kind") for event in spool.events()] == expected
     assert not list(spool.path.glob("*.spool"))
+
+
+def test_a_batch_that_nobody_would_take_holds_up_no_other(spool: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told in its place."""
+    known, lane = begun(spool.path)
+    monkeypatch.setattr(outbox, "LARGEST_BATCH", 2000)
+    work = shipper.Shipper(spool.path, known)
+    for text in (b"before", b"x" * 3000, b"after"):
+        lane.append(segments.LINE, b"\x14" + text, time.time_ns())
+        work.end()
+    told, after = spool.lines()[1:]
+    assert spool.lines()[0] == b"before"
+    assert told.startswith(b"tracewinnow: events are lost: batch 1 of ")
+    assert after == b"after"
+    assert "batch 1 of" in work.report()
+
+
+def test_a_spool_that_is_deleted_while_the_job_runs_is_told(start_job: Any, spool: Any, dead_port: str) -> None:
+    process = start_job(
+        """
+import os, shutil, time
+run.log("before")
+while not any(name.endswith(".outbox") for name in os.listdir(run.directory)): time.sleep(0.01)
+shutil.rmtree(run.directory)
+for number in range(5): run.log("after")
+""",
+        bootstrap=dead_port,
+    )
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout) == (0, b"")
+    assert f"the spool {spool.path} was deleted while the job ran".encode() in stderr
 
 
 def test_what_children_wrote_before_they_ended(spool: Any) -> None:

@@ -133,6 +133,22 @@ def test_damage_inside_is_counted_and_the_next_segment_is_read(tmp_path: Path) -
     assert found[-1][:1] == b"5"
 
 
+@pytest.mark.parametrize("written", [b"tracewinnow: a warning", b"X"])
+def test_a_beginning_that_somebody_wrote_over_is_damage(tmp_path: Path, written: bytes) -> None:
+    """And not a segment that is not begun, for which one waits."""
+    writer = spool_writer.Writer(tmp_path, UUID, "job", segment_bytes=1)
+    for number in range(6):
+        writer.append(spool.EVENT, b"%d" % number + b"x" * 500_000, 1)
+    path = sorted(tmp_path.glob("*.spool"))[0]
+    with open(path, "r+b") as file:
+        file.write(written)
+    reader = spool.Reader(tmp_path, UUID, "job")
+    found = read_all(reader)
+    assert reader.corrupt == 1 + (len(written) > 8)
+    assert found[-1][:1] == b"5"
+    assert (found[0][:1] == b"0") == (len(written) <= 8)
+
+
 @given(st.binary(max_size=300))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 def test_any_file_is_survived(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:

@@ -91,6 +91,36 @@ run.watch("no module"); run.watch(model, every="x")
     assert done.stderr.count(b"tracewinnow:") == 1
 
 
+def test_a_model_is_not_kept_alive(job: Callable[..., Any], spool: Any) -> None:
+    """As of sweeps, which train one after the other in one process."""
+    done = job(
+        """
+import gc, torch, weakref
+gone = []
+for number in range(5):
+    model = torch.nn.Linear(4, 4)
+    gone.append(weakref.ref(model.weight))
+    run.watch(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model(torch.ones(4)).sum().backward()
+    optimizer.step()
+    del model, optimizer
+    gc.collect()
+    print(gone[-1]() is None, len(run._watches))
+other = torch.nn.Linear(2, 2)
+for p in other.parameters(): p.grad = torch.ones_like(p)
+torch.optim.SGD(other.parameters(), lr=0.1).step()
+print([watch.closed for watch in run._watches])
+"""
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    *rounds, closed = done.stdout.splitlines()
+    assert [line.split()[0] for line in rounds] == [b"True"] * 5
+    assert int(rounds[-1].split()[1]) <= 2  # those that were closed are forgotten
+    assert closed == b"[" + b", ".join([b"True"] * (closed.count(b",") + 1)) + b"]"
+    assert len(spool.events("layers")) == 10
+
+
 def test_nothing_of_torch_is_imported_by_us(job: Callable[..., Any]) -> None:
     done = job("import sys; run.memory(); run.watch(None); print('torch' in sys.modules)")
     assert done.stdout == b"False\n"

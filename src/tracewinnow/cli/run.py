@@ -51,6 +51,8 @@ def command(
         directory = identity.spool_directory(spool)
     except OSError as wrong:
         raise BadUse(unusable(wrong)) from wrong
+    if other := identity.renamed(job, known.identity):
+        click.echo(f"tracewinnow run: {other}", err=True)
     sys.exit(runner.run(command, directory, known))
 
 

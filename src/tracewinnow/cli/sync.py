@@ -13,6 +13,7 @@ import click
 
 from tracewinnow.brokers import wrong_address
 from tracewinnow.cli.values import brokers
+from tracewinnow.logger.descriptors import fill_standard
 from tracewinnow.logger.sync import Outcome, sync
 from tracewinnow.schemas.errors import BadUse
 
@@ -67,6 +68,7 @@ def command(
     """
     if resend is not None and not job:
         raise BadUse("--resend counts the batches of a job: name it with --job")
+    fill_standard()  # or what is printed would stand in a file of the spool
     counts: dict[str, int] = {}
     bootstrap = bootstrap or os.environ.get("TRACEWINNOW_BOOTSTRAP", "")
     if trouble := wrong_address(bootstrap):

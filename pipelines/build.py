@@ -29,6 +29,7 @@ from tracewinnow.version import VERSION
 LOG = logging.getLogger(__name__)
 FAILED = "failed"
 READ_WINDOW = "ReadWindow"  # the step's name, which its dead letters carry
+STAYS = "the window stays as it was built before"
 
 
 def read_window(
@@ -57,7 +58,7 @@ def read_window(
         if window.batches and not stays:
             yield _trace(window, key, part, len(plan), revision, settings)
     for wrong in {wrong.name: wrong for wrong in damaged}.values():
-        then = "the window stays as it was built before" if stays else "what only it held is missing"
+        then = STAYS if stays else "what only it held is missing"
         yield CorruptObject(wrong.name, f"{wrong.reason}; {then}")
 
 
@@ -105,13 +106,15 @@ class ReadWindowFn(beam.DoFn):
     """WindowKey -> Trace; DeadLetter to the output `failed`. A key that comes twice in a bundle is read once.
 
     What cannot be read because an object is damaged, or not be put together, becomes a dead letter that names it: the rest of the
-    pipeline goes on.
+    pipeline goes on. A window of which all is well gives one without a code, which takes out those that it had.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.dead = Metrics.counter("tracewinnow", "dead_letters")
         self.damaged = Metrics.counter("tracewinnow", "damaged_objects")
+        self.stayed = Metrics.counter("tracewinnow", "windows_not_rebuilt")
+        self.lacking = Metrics.counter("tracewinnow", "windows_lacking")
 
     def setup(self) -> None:
         self.archive = Archive(open_objects(self.settings.warehouse))
@@ -131,6 +134,7 @@ class ReadWindowFn(beam.DoFn):
         window = IntervalWindow(start, start + Duration(micros=self.settings.window_ns // 1000))
         stamp = WindowedValue(None, start, [window])
         letter = DeadLetter(topic=f"archive/{key[0]}/{key[1]}", stage=READ_WINDOW, version=VERSION, time_ns=key[1])
+        stays: set[bool] = set()  # of each damaged object, whether the window was left alone for it
         try:
             for found in read_window(self.archive, key, self.settings):
                 if isinstance(found, Trace):
@@ -139,6 +143,7 @@ class ReadWindowFn(beam.DoFn):
                 if isinstance(found, CorruptObject):
                     LOG.warning("%s", found)
                     self.damaged.inc()
+                    stays.add(found.reason.endswith(STAYS))
                     letter.code, letter.original, letter.offset = "corrupt-archive", b"", 0
                     letter.reason = str(found)
                     yield self._refused(stamp, letter)
@@ -149,10 +154,14 @@ class ReadWindowFn(beam.DoFn):
                     "a process must not start its sequence again; the other one was kept"
                 )
                 yield self._refused(stamp, letter)
+            if not letter.code:  # what an earlier read refused is taken out
+                yield beam.pvalue.TaggedOutput(FAILED, stamp.with_value(letter))
         except (ValueError, ArithmeticError, DecodeError) as wrong:  # what validation let through, and should not have
             letter.code = "cannot-assemble"
             letter.reason = f"{wrong}; the batches stand in the archive, `tracewinnow rebuild` reads them again"
             yield self._refused(stamp, letter)
+        if stays:
+            (self.stayed if True in stays else self.lacking).inc()
 
     def _refused(self, stamp: WindowedValue, letter: DeadLetter) -> Any:
         self.dead.inc()

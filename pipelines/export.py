@@ -12,12 +12,13 @@ import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Literal
 
 import apache_beam as beam
 
 from tracewinnow.pipelines.run import run_here
-from tracewinnow.schemas.errors import BadUse, TracewinnowError
+from tracewinnow.pipelines.single import only_one
+from tracewinnow.schemas.errors import BadUse, TracewinnowError, Transient
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.stores.errors import CorruptObject
 from tracewinnow.stores.objects import ObjectStore, open_objects
@@ -27,6 +28,9 @@ from tracewinnow.version import VERSION
 FORMAT = 1
 SHARDS = 8
 NAME = re.compile(r"(?P<window>.+)-r(?P<revision>\d{8})-p(?P<part>\d{4})\.binpb$")
+
+# Of a trace, what no column comes from. All traces of a day are held at once, and the numbers may take a MiB of each.
+UNUSED: tuple[Literal["container"], Literal["text"], Literal["line_classes"]] = ("container", "text", "line_classes")
 
 COLUMNS = {
     "job_id": "string",
@@ -121,7 +125,10 @@ def to_parquet(found: list[dict[str, Any]]) -> bytes:
 
 
 class ReadTraceFn(beam.DoFn):
-    """Name of a trace object -> (shard, its bytes). Raises CorruptObject: an export that lacks a trace would not tell."""
+    """Name of a trace object -> (shard, its bytes without UNUSED).
+
+    Raises CorruptObject: an export that lacks a trace would not tell.
+    """
 
     def __init__(self, warehouse: str) -> None:
         self.warehouse = warehouse
@@ -134,6 +141,8 @@ class ReadTraceFn(beam.DoFn):
             trace = read_trace(self.store, name)
         except CorruptObject as damaged:
             raise CorruptObject(name, f"{damaged.reason}; {made_again(name, self.warehouse)}") from damaged
+        for field in UNUSED:
+            trace.ClearField(field)
         yield shard_of(trace.job_id), trace.SerializeToString(deterministic=True)
 
 
@@ -176,13 +185,19 @@ class WriteShardFn(beam.DoFn):
 def export(warehouse: str, date: str) -> dict[str, Any]:
     """Write the export of a UTC day and return its manifest; blocks. The manifest is written last: without it there is no export.
 
-    One that fails leaves the former export of the day as it was. Raises BadUse when the day has no traces, CorruptObject for one
-    that is damaged.
+    One that fails leaves the former export of the day as it was. Raises BadUse when the day has no traces and while another
+    process exports from this folder, CorruptObject for a trace that is damaged, Transient where an export beside this one, which
+    a bucket does not prevent, took its files away.
     """
     store = open_objects(warehouse)
     names = newest(info.name for info in store.list(f"traces/dt={date}/"))
     if not names:
         raise BadUse(f"{warehouse} has no traces of {date} (UTC); the days it has: {', '.join(_days(store)) or 'none'}")
+    with only_one(warehouse, "export"):
+        return _export(store, warehouse, date, names)
+
+
+def _export(store: ObjectStore, warehouse: str, date: str, names: Sequence[str]) -> dict[str, Any]:
     folder = f"export/dt={date}"
     accounts = f"{folder}/parts/{secrets.token_hex(8)}"  # of this run: another may go on beside it
     former = [info.name for info in store.list(f"{folder}/") if "/parts/" not in info.name]
@@ -199,7 +214,13 @@ def export(warehouse: str, date: str) -> dict[str, Any]:
 
     try:
         run_here(construct)
-        manifest = _manifest(date, names, _accounts(store, accounts))
+        parts = _accounts(store, accounts)
+        there = {info.name for info in store.list(f"{folder}/")}
+        if sum(part["traces"] for part in parts) != len(names) or any(
+            f"{folder}/{part['name']}" not in there for part in parts
+        ):
+            raise Transient(f"files of this export of {date} went away; is another export at work? Start it again")
+        manifest = _manifest(date, names, parts)
         store.put(f"{folder}/manifest.json", json.dumps(manifest, indent=1, sort_keys=True).encode())
         _remove(store, folder, former)
         return manifest

@@ -1,17 +1,15 @@
-"""Tables in BigQuery: streaming inserts as results come, load jobs for backfill. The tables are made by Terraform."""
+"""Tables in BigQuery, by streaming inserts. The tables are made by Terraform."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import io
-import itertools
 import json
 import math
-import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Any
 
 from tracewinnow.schemas.errors import BadUse, Transient
 from tracewinnow.schemas.tables import TABLES, Column
@@ -21,101 +19,80 @@ from tracewinnow.stores.tables import Row, check_table
 # BigQuery's limits for one insert are 10 MB and 50,000 rows, and it advises 500 rows.
 INSERT_BYTES = 5_000_000
 INSERT_ROWS = 500
+ROW_BYTES = 9_000_000  # a larger row is not sent: what stands around it counts as well
 RETRY_SECONDS = 60.0  # the client retries what may pass for this long, then Transient is raised
-RETRIES = 6  # of an upload, after 1, 2, 4, ... seconds
-LOAD_SECONDS = 900.0
-LOAD_ATTEMPTS = 4  # jobs that one write begins,
-BACKOFF_SECONDS = 1.0  # with 1, 2, 4 seconds between them
 _MAY_PASS = {"backendError", "internalError", "rateLimitExceeded", "quotaExceeded", "timeout", "stopped"}
 
 
-class BigQueryTables:
-    """Tables in a dataset. method: "stream" for tabledata.insertAll, "load" for load jobs (free, slower to be seen).
+class RowsRefused(StoreError):
+    """Rows that BigQuery will never take as they are; the others of the write are in. rows: the place of each, and why."""
 
-    A row's insertId is the hash of its content, and a load job's id that of its rows, so that a repeated write is
-    dropped: of inserts for about a minute and as far as BigQuery can, of load jobs surely. endpoint: another server
-    than Google's, which is then called without credentials; BIGQUERY_EMULATOR_HOST does the same.
+    def __init__(self, table: str, rows: dict[int, str]) -> None:
+        place, why = min(rows.items())
+        more = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
+        super().__init__(f"BigQuery refused row {place} of {table}: {why}{more}")
+        self.table = table
+        self.rows = rows
+
+    def __reduce__(self) -> tuple[type, tuple[str, dict[int, str]]]:
+        return type(self), (self.table, self.rows)
+
+
+class BigQueryTables:
+    """Tables in a dataset, written by tabledata.insertAll.
+
+    A row's insertId is the hash of its content, so that a repeated write is dropped: for about a minute, and as far as
+    BigQuery can. endpoint: another server than Google's, which is then called without credentials; BIGQUERY_EMULATOR_HOST
+    does the same.
     """
 
-    def __init__(
-        self, project: str, dataset: str, *, method: Literal["stream", "load"] = "stream", endpoint: str | None = None
-    ) -> None:
+    def __init__(self, project: str, dataset: str, *, endpoint: str | None = None) -> None:
         if not project or not dataset or "/" in dataset:
             raise BadUse("Name the project and the dataset: bq://PROJECT/DATASET.")
-        self.project, self.dataset, self.method, self.endpoint = project, dataset, method, endpoint
+        self.project, self.dataset, self.endpoint = project, dataset, endpoint
         self._client: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_client": None}  # connections do not travel
 
     def write(self, table: str, date: str, name: str, rows: Sequence[Row]) -> None:
-        """See Tables. `name` only goes into the ids: BigQuery does not replace what it has."""
+        """See Tables. `name` is not used: BigQuery does not replace what it has.
+
+        Raises RowsRefused for rows that are refused for themselves, when all others are in.
+        """
         check_table(table, date)
         if not rows:
             return
-        if self.method == "load":
-            self._load(table, date, name, rows)
-        else:
-            self._insert(table, date, name, rows)
-
-    def _insert(self, table: str, date: str, name: str, rows: Sequence[Row]) -> None:
         lines = [json_row(table, date, row) for row in rows]
-        for first, last in _requests([len(line) for line in lines]):
-            ids = [
-                hashlib.sha256(f"{table}\0{name}\0{place}\0{lines[place]}".encode()).hexdigest()
-                for place in range(first, last)
-            ]
-            with _clear_errors(table):
-                failed = self._connect().insert_rows_json(
-                    self._table(table), [json.loads(line) for line in lines[first:last]], row_ids=ids, retry=_retry()
-                )
-            if failed:
-                _raise_for_rows(table, failed)
+        ids = _insert_ids(table, lines)
+        refused = {
+            place: f"it has {len(line):,} bytes, and a row may have {ROW_BYTES:,}"
+            for place, line in enumerate(lines)
+            if len(line) > ROW_BYTES
+        }
+        fit = [place for place in range(len(lines)) if place not in refused]
+        for first, last in _requests([len(lines[place]) for place in fit]):
+            places = fit[first:last]
+            while places:  # of a request with a row that is refused none is taken: the others go again
+                wrong = self._insert(table, {place: lines[place] for place in places}, ids)
+                if not wrong:
+                    break
+                refused |= wrong
+                places = [place for place in places if place not in wrong]
+        if refused:
+            raise RowsRefused(table, refused)
 
-    def _load(self, table: str, date: str, name: str, rows: Sequence[Row]) -> None:
-        data = "\n".join(json_row(table, date, row) for row in rows).encode()
-        digest = hashlib.sha256(f"{table}\0{name}\0".encode() + data).hexdigest()
-        begun = 0
-        for number in itertools.count():
-            with _clear_errors(table):
-                job, new = self._load_job(table, f"tracewinnow-{digest}-{number}", data)
-                begun += new
-                try:
-                    job.result(retry=_retry(), timeout=LOAD_SECONDS)
-                    return
-                except Exception:
-                    # The id of a job that failed is used up. One that failed before our time says nothing of now: the table may
-                    # have been mended. What may pass is tried under the next one, later each time.
-                    reason = (job.error_result or {}).get("reason")
-                    if reason is None or (new and (begun == LOAD_ATTEMPTS or reason not in _MAY_PASS)):
-                        raise
-            if new:
-                time.sleep(BACKOFF_SECONDS * 2 ** (begun - 1))
-
-    def _load_job(self, table: str, job_id: str, data: bytes) -> tuple[Any, bool]:
-        """Start the job, or find the one of this id that was started before; and whether it is new."""
-        from google.api_core.exceptions import Conflict
-        from google.cloud import bigquery
-
-        client = self._connect()
-        options = bigquery.LoadJobConfig(
-            source_format=bigquery.SourceFormat.NEWLINE_DELIMITED_JSON,
-            write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
-            create_disposition=bigquery.CreateDisposition.CREATE_NEVER,
-        )
-        try:
-            job = client.load_table_from_file(
-                io.BytesIO(data),
+    def _insert(self, table: str, lines: dict[int, str], ids: Sequence[str]) -> dict[int, str]:
+        """One request; returns which rows it refused, and why."""
+        places = list(lines)
+        with _clear_errors(table):
+            failed = self._connect().insert_rows_json(
                 self._table(table),
-                size=len(data),
-                job_id=job_id,
-                job_config=options,
-                num_retries=RETRIES,
+                [json.loads(line) for line in lines.values()],
+                row_ids=[ids[place] for place in places],
+                retry=_retry(),
             )
-            return job, True
-        except Conflict:
-            location = client.get_table(self._table(table), retry=_retry()).location
-            return client.get_job(job_id, location=location, retry=_retry()), False
+        return {places[index]: why for index, why in _refused(table, failed).items()}
 
     def _table(self, table: str) -> str:
         return f"{self.project}.{self.dataset}.{table}"
@@ -172,18 +149,39 @@ def _requests(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
             yield first, place
             first, total = place, 0
         total += size
-    yield first, len(sizes)
+    if sizes:
+        yield first, len(sizes)
 
 
-def _raise_for_rows(table: str, failed: Sequence[dict[str, Any]]) -> None:
-    """failed: BigQuery's insertErrors. Rows that are "stopped" failed only because of others."""
-    errors = [(entry["index"], error) for entry in failed for error in entry.get("errors", [])]
-    refused = [(index, error) for index, error in errors if error.get("reason") not in _MAY_PASS]
-    if not errors:
-        raise StoreError(f"BigQuery refused row {failed[0].get('index')} of {table} and gave no reason")
-    index, error = (refused or errors)[0]
-    text = f"BigQuery refused row {index} of {table}: {error.get('message') or error.get('reason')}"
-    raise (StoreError if refused else Transient)(f"{text} ({error.get('location') or error.get('reason')})")
+def _insert_ids(table: str, lines: Sequence[str]) -> list[str]:
+    """By content alone: a retry may find a row beside others. Of equal rows in a write each has its own."""
+    seen: Counter[str] = Counter()
+    ids = []
+    for line in lines:
+        ids.append(hashlib.sha256(f"{table}\0{seen[line]}\0{line}".encode()).hexdigest())
+        seen[line] += 1
+    return ids
+
+
+def _refused(table: str, failed: Sequence[dict[str, Any]]) -> dict[int, str]:
+    """failed: BigQuery's insertErrors. Rows that are "stopped" failed only because of others.
+
+    Raises Transient where no row is refused for itself.
+    """
+    refused: dict[int, str] = {}
+    passing = ""
+    for entry in failed:
+        errors = entry.get("errors") or [{"message": "no reason was given"}]
+        wrong = [error for error in errors if error.get("reason") not in _MAY_PASS]
+        error = (wrong or errors)[0]
+        text = f"{error.get('message') or error.get('reason')} ({error.get('location') or error.get('reason')})"
+        if wrong:
+            refused[entry["index"]] = text
+        elif error.get("reason") != "stopped" or not passing:
+            passing = f"BigQuery did not take row {entry['index']} of {table}: {text}"
+    if passing and not refused:
+        raise Transient(passing)
+    return refused
 
 
 def _retry() -> Any:
@@ -195,8 +193,6 @@ def _retry() -> Any:
 @contextmanager
 def _clear_errors(table: str) -> Iterator[None]:
     """What the client raises becomes an error of the tree that says what to do."""
-    from concurrent.futures import TimeoutError as TookTooLong
-
     from google.api_core import exceptions as api
     from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
     from requests.exceptions import ConnectionError as NoConnection
@@ -212,7 +208,5 @@ def _clear_errors(table: str) -> Iterator[None]:
         raise StoreError(f"No access to table {table}: {refused}. Check the credentials and their roles.") from refused
     except (api.ServerError, api.TooManyRequests, api.RetryError, TransportError, NoConnection, Timeout) as failed:
         raise Transient(f"BigQuery does not answer for {table}: {failed}") from failed
-    except TookTooLong as late:
-        raise Transient(f"A load job into {table} is not done after {LOAD_SECONDS:.0f} s.") from late
     except api.GoogleAPICallError as refused:
         raise StoreError(f"BigQuery refused {table}: {refused}") from refused

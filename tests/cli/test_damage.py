@@ -14,6 +14,7 @@ from tests.serving.conftest import Writer, batch
 from tracewinnow.serving.damage import unreadable
 from tracewinnow.stores.errors import StoreError
 from tracewinnow.stores.local_objects import LocalObjects
+from tracewinnow.transforms import dofns
 
 WHERE = ("--warehouse", "warehouse")
 AGAIN = "`tracewinnow rebuild --job a --warehouse warehouse` makes it again"
@@ -109,13 +110,49 @@ def test_a_damaged_archive_is_told_and_the_rest_is_built(cli: Cli, two: Writer) 
     assert said.code == 1
     assert f"{first.relative_to(two.folder)} is damaged" in said.err
     assert "2 windows: 2 traces, 1 dead letter" in said.err
-    assert "1 object of the archive cannot be read" in said.err
+    assert "1 object of the archive cannot be read (named above): 1 window lacks what only they held." in said.err
     said = cli("show", "a", *WHERE)
     assert "first window" in said.out
     assert ("second window" in said.out) != ("more of it" in said.out)
     said = cli("rebuild", *WHERE, "--json")
     assert said.code == 1
     assert json.loads(said.out)["damaged_objects"] == 1
+
+
+def test_a_window_that_stays_as_it_was_is_said_to(cli: Cli, two: Writer) -> None:
+    for file in two.folder.glob("archive/a/*/*"):
+        file.write_bytes(half(file.read_bytes()))
+    said = cli("rebuild", *WHERE)
+    assert said.code == 1
+    assert (
+        "2 objects of the archive cannot be read (named above): 2 windows stay as they were built before." in said.err
+    )
+    assert "lack" not in said.err
+    assert "2 records or windows were refused (dead letters): corrupt-archive 2" in cli("jobs", *WHERE).err
+
+
+def test_a_letter_of_a_mended_window_goes(cli: Cli, two: Writer) -> None:
+    file = stored(two, "archive/a/*/*")
+    whole = file.read_bytes()
+    file.write_bytes(half(whole))
+    cli("rebuild", *WHERE)
+    assert "1 record or window was refused (dead letters): corrupt-archive 1" in cli("jobs", *WHERE).err
+    file.write_bytes(whole)
+    assert cli("rebuild", *WHERE).code == 0
+    assert "refused" not in cli("jobs", *WHERE).err
+
+
+def test_a_rebuild_in_which_a_stage_failed_says_so(cli: Cli, two: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ValueError("no stage takes this")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(dofns, "denoise_stage", fails)
+        said = cli("rebuild", *WHERE)
+    assert said.code == 1
+    assert "2 traces could not be made or written whole: the dead letters say why." in said.err
+    assert cli("rebuild", *WHERE).code == 0
+    assert "refused" not in cli("jobs", *WHERE).err
 
 
 @pytest.mark.parametrize("damage", [half, lambda data: data[:-5] + b"!" + data[-4:]], ids=["index", "block"])

@@ -154,6 +154,31 @@ def test_without_a_warehouse_both_ways_are_told(cli: Cli) -> None:
     assert "with --warehouse, or set TRACEWINNOW_WAREHOUSE" in said.err
 
 
+@pytest.mark.parametrize("start", ["2026-01-01T00:00:00Z", str(START)])
+def test_a_window_and_its_part_as_an_answer_names_them(cli: Cli, writer: Writer, start: str) -> None:
+    for sequence in range(3):  # 32 MiB each: the third is in another part
+        made = batch("big", 0, sequence, [f"head {sequence}", "x" * (32 << 20)])
+        data = ArchivedBatch(made.process_uuid, sequence, made.created_ns, made.SerializeToString())
+        Archive(writer.store).write("big", START, [data])
+    writer.window([batch("small", 0, 0, ["x"])])
+    where = ("--warehouse", "warehouse")
+    for part in (0, 1, 2):
+        said = cli("lines", "big", "1", "--window", f"{start} part {part}", *where)
+        assert (said.code, said.out) == (0, f"head {part}\n")
+    assert cli("lines", "big", "1", "--window", f"{start} part 1", "--part", "1", *where).out == "head 1\n"
+    said = cli("lines", "big", "1", "--window", f"{start} part 1", "--part", "0", *where)
+    assert said.code == 2
+    assert "--window names part 1, and --part says 0: leave --part out" in said.err
+
+
+@pytest.mark.parametrize("verb", ["jobs", "show", "lines", "series"])
+def test_verbs_that_ask_a_folder_say_so(cli: Cli, verb: str) -> None:
+    told = " ".join(cli(verb, "--help").out.split())
+    assert "Folder of the warehouse; fetch one in a bucket first, e.g. gcloud storage rsync --recursive" in told
+    assert "or gs://" not in told
+    assert "or gs://bucket/prefix" in " ".join(cli("export", "--help").out.split())
+
+
 def test_a_part_that_is_not_there(cli: Cli, crashed: Writer) -> None:
     said = cli("lines", "llama-1", "1", "--part", "3", "--warehouse", "warehouse")
     assert said.code == 2

@@ -18,6 +18,7 @@ from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.stores.archive import Archive, ArchivedBatch
 from tracewinnow.stores.errors import CorruptObject
 from tracewinnow.stores.objects import open_objects
+from tracewinnow.stores.parquet_tables import connect
 from tracewinnow.transforms.trace import Trace
 
 START = 1_760_000_000_000_000_000
@@ -70,7 +71,7 @@ def dead_letters(settings: Settings) -> list[tuple[str, str]]:
         )
 
         def note(letters: list[object]) -> None:
-            folder.write_text("\n".join(f"{letter.code}\t{letter.reason}" for letter in letters))  # type: ignore[attr-defined]
+            folder.write_text("\n".join(f"{letter.code}\t{letter.reason}" for letter in letters if letter.code))  # type: ignore[attr-defined]
 
         assert_that(read[FAILED], note)
 
@@ -157,7 +158,8 @@ def test_a_trace_that_knew_more_stays(archive: Archive, settings: Settings, at: 
     archive.write(*KEY, [archived(lines_of(2)), archived(lines_of(3))])
     counters = here.build([KEY])
     assert stored(settings) == before
-    assert (counters.get("traces", 0), counters["damaged_objects"]) == (0, 1)
+    assert (counters.get("traces", 0), counters["damaged_objects"], counters["windows_not_rebuilt"]) == (0, 1, 1)
+    assert not counters.get("windows_lacking")
     [told] = read_window(archive, KEY, settings)
     assert isinstance(told, CorruptObject)
     assert "the window stays as it was built before" in told.reason
@@ -173,7 +175,8 @@ def test_what_a_stored_trace_did_not_know_may_be_missing(archive: Archive, setti
     here.build([KEY])
     damage(settings, archive.write(*KEY, [archived(lines_of(1))]), -5)
     archive.write(*KEY, [archived(lines_of(2))])
-    assert here.build([KEY])["traces"] == 1
+    counters = here.build([KEY])
+    assert (counters["traces"], counters["windows_lacking"], counters.get("windows_not_rebuilt", 0)) == (1, 1, 0)
     assert any("-r00000002-" in name for name in stored(settings))
 
 
@@ -206,3 +209,13 @@ def test_a_part_of_which_all_stands_in_whole_objects_is_built(archive: Archive, 
     damage(settings, names[which], -5)
     traces = [one for one in read_window(archive, KEY, settings) if isinstance(one, Trace)]
     assert sum(len(trace.lines) for trace in traces) == 9000
+
+
+def test_the_letters_of_a_mended_archive_go(archive: Archive, settings: Settings) -> None:
+    name = archive.write(*KEY, [archived(lines_of(0))])
+    here = BuildHere(settings)
+    for letters in (1, 0):
+        damage(settings, name, 0)
+        assert here.build([KEY]).get("dead_letters", 0) == letters
+        with connect(settings.warehouse) as tables:
+            assert tables.execute("select count(*) from dead_letters").fetchone() == (letters,)

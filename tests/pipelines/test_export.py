@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from tests.pipelines.feed import stored
-from tracewinnow.pipelines.export import export, newest
-from tracewinnow.schemas.errors import BadUse
+from tracewinnow.pipelines import export as module
+from tracewinnow.pipelines.export import ReadTraceFn, export, newest
+from tracewinnow.pipelines.single import only_one
+from tracewinnow.schemas.errors import BadUse, Transient
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace, Segment
 from tracewinnow.stores.errors import CorruptObject, StoreError
 from tracewinnow.stores.objects import open_objects
@@ -126,3 +129,44 @@ def test_what_a_killed_export_left_is_removed_by_the_next(tmp_path: Path) -> Non
     manifest = export(str(tmp_path), "2026-01-02")
     [shard] = manifest["shards"]
     assert {f"dt=2026-01-02/{shard['name']}", "dt=2026-01-02/manifest.json"} == files_of(tmp_path / "export").keys()
+
+
+def test_what_no_column_needs_is_not_held(tmp_path: Path) -> None:
+    put(tmp_path, "a", 0, 1, 1.0)
+    [file] = tmp_path.glob("traces/*/*")
+    trace = PreprocessedTrace.FromString(file.read_bytes())
+    before = export(str(tmp_path), "2026-01-02")
+    trace.container, trace.text = b"x" * (1 << 20), "y" * (1 << 20)
+    trace.line_classes.add(first=1, last=10)
+    file.write_bytes(trace.SerializeToString(deterministic=True))
+    assert export(str(tmp_path), "2026-01-02") == before
+    read = ReadTraceFn(str(tmp_path))
+    read.setup()
+    [(_, data)] = read.process(str(file.relative_to(tmp_path)))
+    assert len(data) < 1000
+
+
+def test_one_export_at_a_time(tmp_path: Path) -> None:
+    put(tmp_path, "a", 0, 1, 1.0)
+    with only_one(str(tmp_path), "export"), pytest.raises(BadUse, match="already runs `tracewinnow export`"):
+        export(str(tmp_path), "2026-01-02")
+
+
+@pytest.mark.parametrize("gone", ["parts/*/*", "shard-*"])
+def test_an_export_whose_files_went_away_has_no_manifest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    """As by another one beside it, in a bucket."""
+    put(tmp_path, "a", 0, 1, 1.0)
+    run = module.run_here
+
+    def lose(construct: Any) -> Any:
+        counters = run(construct)
+        for path in tmp_path.glob(f"export/dt=2026-01-02/{gone}"):
+            path.unlink()
+        return counters
+
+    monkeypatch.setattr(module, "run_here", lose)
+    with pytest.raises(Transient, match="Start it again"):
+        export(str(tmp_path), "2026-01-02")
+    assert not [*tmp_path.rglob("manifest.json")]

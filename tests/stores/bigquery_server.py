@@ -6,8 +6,6 @@ It is not BigQuery and not an emulator of it. It was written from the documentat
 - tabledata.insertAll                    https://cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/insertAll
   all rows or none; unknown fields, wrong types and missing required fields per row, the others "stopped"; rows with an
   insertId that was seen are dropped (BigQuery promises that for about a minute, as far as it can); its limits
-- jobs.insert of load jobs of newline-delimited JSON by multipart and resumable upload, jobs.get
-  https://cloud.google.com/bigquery/docs/reference/api-uploads; a job is done at once; a job id is used once
 
 What it cannot show: how the real one orders, delays, limits and bills, and queries.
 """
@@ -19,7 +17,6 @@ import http.server
 import json
 import re
 import threading
-import uuid
 from datetime import date
 from typing import Any
 
@@ -28,8 +25,6 @@ import pyarrow as pa
 
 INSERT_BYTES, INSERT_ROWS = 10_000_000, 50_000
 TABLE = re.compile(r"/bigquery/v2/projects/([^/]+)/datasets/([^/]+)/tables(?:/([^/?]+))?(/insertAll)?")
-JOB = re.compile(r"/bigquery/v2/projects/([^/]+)/jobs/([^/?]+)")
-UPLOAD = re.compile(r"/upload/bigquery/v2/projects/([^/]+)/jobs")
 TYPES = {
     "INTEGER": pa.int64(),
     "FLOAT": pa.float64(),
@@ -87,17 +82,6 @@ class Table:
             self.seen.add(insert_id)
         self._add("INSERT INTO kept FROM incoming", fresh)
         return {"kind": "bigquery#tableDataInsertAllResponse"}
-
-    def load(self, data: bytes) -> dict[str, str] | None:
-        """errorResult of the job, or None where every line was taken."""
-        values = []
-        for number, line in enumerate(data.splitlines()):
-            try:
-                values.append(_record(self.fields, json.loads(line), ""))
-            except (BadRow, ValueError) as bad:
-                return {"reason": "invalid", "message": f"Error while reading data, line {number}: {bad}"}
-        self._add("INSERT INTO kept FROM incoming", values)
-        return None
 
     def rows(self) -> list[dict[str, Any]]:
         return as_rows(self.connection.execute("FROM kept"))
@@ -166,13 +150,6 @@ def _value(field: dict[str, Any], value: Any, here: str) -> Any:
     return str(value) if kind == "STRING" else value
 
 
-def _parts(content_type: str, body: bytes) -> list[bytes]:
-    """The parts of a multipart/related body, without their headers."""
-    boundary = content_type.partition("boundary=")[2].strip('"').encode()
-    parts = body.split(b"--" + boundary)[1:-1]
-    return [part.partition(b"\r\n\r\n")[2].removesuffix(b"\r\n") for part in parts]
-
-
 class BigQueryServer(http.server.ThreadingHTTPServer):
     """Serves on a free port of 127.0.0.1. Set `failures` to have the next requests fail with `failure`."""
 
@@ -182,15 +159,12 @@ class BigQueryServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.tables: dict[tuple[str, str, str], Table] = {}
-        self.jobs: dict[tuple[str, str], dict[str, Any]] = {}
-        self.uploads: dict[str, tuple[str, dict[str, Any], bytearray]] = {}
         self.lock = threading.Lock()
         self.failures = 0
         self.failure = Refused(
             503, "backendError", "Error encountered during execution. Retrying may solve the problem."
         )
         self.fail_after = False  # True: the request is carried out, and its answer lost
-        self.job_errors: list[dict[str, str]] = []  # of the next load jobs
         self.requests: list[str] = []
 
     def serve(self) -> None:
@@ -209,32 +183,6 @@ class BigQueryServer(http.server.ThreadingHTTPServer):
         if (project, dataset, table) not in self.tables:
             raise Refused(404, "notFound", f"Not found: Table {project}:{dataset}.{table}")
         return self.tables[project, dataset, table]
-
-    def run_load(self, project: str, resource: dict[str, Any], data: bytes) -> dict[str, Any]:
-        reference = {
-            "projectId": project,
-            "jobId": uuid.uuid4().hex,
-            **resource.get("jobReference", {}),
-            "location": "US",
-        }
-        key = (project, reference["jobId"])
-        if key in self.jobs:
-            raise Refused(409, "duplicate", f"Already Exists: Job {project}:US.{key[1]}")
-        load = resource["configuration"]["load"]
-        if load.get("sourceFormat") != "NEWLINE_DELIMITED_JSON" or load.get("writeDisposition") != "WRITE_APPEND":
-            raise Refused(400, "invalid", f"this stand-in does not load {load}")
-        target = load["destinationTable"]
-        table = self.table(target["projectId"], target["datasetId"], target["tableId"])
-        error = self.job_errors.pop(0) if self.job_errors else table.load(data)
-        status = {"state": "DONE", **({"errorResult": error, "errors": [error]} if error else {})}
-        job = {
-            "kind": "bigquery#job",
-            "jobReference": reference,
-            "configuration": resource["configuration"],
-            "status": status,
-        }
-        self.jobs[key] = job
-        return job
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -267,17 +215,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = _serve
+    do_GET = do_POST = _serve
 
     def _answer(self, body: bytes) -> tuple[int, Any, dict[str, str]]:
         if found := TABLE.match(self.path):
             return 200, self._table(*found.groups(), body=body), {}
-        if (found := JOB.match(self.path)) and self.command == "GET":
-            if found.groups() not in self.server.jobs:
-                raise Refused(404, "notFound", f"Not found: Job {found[1]}:{found[2]}")
-            return 200, self.server.jobs[found[1], found[2]], {}
-        if found := UPLOAD.match(self.path):
-            return self._upload(found[1], body)
         raise Refused(404, "notFound", f"this stand-in does not know {self.command} {self.path}")
 
     def _table(self, project: str, dataset: str, table: str | None, insert_all: str | None, body: bytes) -> Any:
@@ -290,24 +232,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if len(body) > INSERT_BYTES:
             raise Refused(413, "invalid", f"Request payload size exceeds the limit: {INSERT_BYTES} bytes.")
         return found.insert_all(json.loads(body))
-
-    def _upload(self, project: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
-        if "uploadType=multipart" in self.path:
-            resource, data = _parts(self.headers["Content-Type"], body)
-            return 200, self.server.run_load(project, json.loads(resource), data), {}
-        if self.command == "POST":
-            session = uuid.uuid4().hex
-            self.server.uploads[session] = (project, json.loads(body), bytearray())
-            where = (
-                f"{self.server.url}/upload/bigquery/v2/projects/{project}/jobs?uploadType=resumable&upload_id={session}"
-            )
-            return 200, {}, {"Location": where}
-        session = self.path.rpartition("upload_id=")[2]
-        project, resource, received = self.server.uploads[session]
-        received += body
-        if self.headers["Content-Range"].endswith("/*"):
-            return 308, None, {"Range": f"bytes=0-{len(received) - 1}"}
-        return 200, self.server.run_load(project, resource, bytes(received)), {}
 
     def log_message(self, *_: object) -> None:
         pass

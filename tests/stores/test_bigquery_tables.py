@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
-import json
+import pickle
 from typing import Any
 
 import pytest
-from google.api_core.exceptions import BadRequest, Conflict, NotFound
+from google.api_core.exceptions import Conflict, NotFound
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
@@ -15,7 +14,7 @@ from tracewinnow.schemas.errors import BadUse, Transient
 from tracewinnow.schemas.tables import rows
 from tracewinnow.schemas.trace_pb2 import PreprocessedTrace
 from tracewinnow.stores import bigquery_tables
-from tracewinnow.stores.bigquery_tables import BigQueryTables
+from tracewinnow.stores.bigquery_tables import BigQueryTables, RowsRefused
 from tracewinnow.stores.errors import StoreError
 
 from .bigquery_server import BigQueryServer, Refused
@@ -28,9 +27,9 @@ def count(server: BigQueryServer, table: str = "jobs") -> int:
     return len(server.table("p", "d", table).rows())
 
 
-@pytest.fixture(params=["stream", "load"])
-def tables(request: pytest.FixtureRequest, bigquery_server: BigQueryServer) -> BigQueryTables:
-    return BigQueryTables("p", "d", method=request.param, endpoint=bigquery_server.url)
+@pytest.fixture
+def tables(bigquery_server: BigQueryServer) -> BigQueryTables:
+    return BigQueryTables("p", "d", endpoint=bigquery_server.url)
 
 
 def test_a_short_failure_passes(tables: BigQueryTables, bigquery_server: BigQueryServer) -> None:
@@ -49,7 +48,6 @@ def test_a_long_failure_is_transient(
     tables: BigQueryTables, bigquery_server: BigQueryServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bigquery_tables, "RETRY_SECONDS", 0.2)
-    monkeypatch.setattr(bigquery_tables, "RETRIES", 0)
     bigquery_server.failures = 1_000_000
     with pytest.raises(Transient, match="BigQuery does not answer for jobs"):
         tables.write("jobs", DAY, "name", ROWS)
@@ -77,7 +75,6 @@ def test_a_quota_is_transient(
     tables: BigQueryTables, bigquery_server: BigQueryServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bigquery_tables, "RETRY_SECONDS", 0.2)
-    monkeypatch.setattr(bigquery_tables, "RETRIES", 0)
     bigquery_server.failures, bigquery_server.failure = 1_000_000, Refused(403, "quotaExceeded", "Quota exceeded")
     with pytest.raises(Transient, match="BigQuery limits writes to jobs"):
         tables.write("jobs", DAY, "name", ROWS)
@@ -94,31 +91,22 @@ def test_a_row_that_is_refused(tables: BigQueryTables, bigquery_server: BigQuery
     assert count(bigquery_server) == 0
 
 
-def test_a_load_job_that_fails_for_a_while(bigquery_server: BigQueryServer) -> None:
-    """Its id is used up, so that the next one is taken; and writing again finds that one."""
-    tables = BigQueryTables("p", "d", method="load", endpoint=bigquery_server.url)
-    bigquery_server.job_errors = [{"reason": "backendError", "message": "try again"}]
-    for _ in range(2):
-        tables.write("jobs", DAY, "name", ROWS)
-        assert count(bigquery_server) == 1
-    assert len(bigquery_server.jobs) == 2
+def test_the_other_rows_are_taken(tables: BigQueryTables, bigquery_server: BigQueryServer) -> None:
+    good = {**ROWS[0], "reason": "r"}
+    with pytest.raises(RowsRefused) as refused:
+        tables.write("jobs", DAY, "name", [{**good, "part": 1}, {**good, "part": 2**63}, {**good, "part": 2}])
+    assert set(pickle.loads(pickle.dumps(refused.value)).rows) == {1}
+    assert "Cannot convert value to integer" in refused.value.rows[1]
+    assert [row["part"] for row in bigquery_server.table("p", "d", "jobs").rows()] == [1, 2]
 
 
-def test_a_load_job_that_failed_for_good_is_not_the_last(
-    bigquery_server: BigQueryServer, monkeypatch: pytest.MonkeyPatch
+def test_a_row_that_comes_again_beside_others_is_dropped(
+    tables: BigQueryTables, bigquery_server: BigQueryServer
 ) -> None:
-    """All ids that one write may use are used up; a later write, when the table was mended, takes the next."""
-    monkeypatch.setattr(bigquery_tables, "BACKOFF_SECONDS", 0.0)
-    tables = BigQueryTables("p", "d", method="load", endpoint=bigquery_server.url)
-    for reason, jobs in (("backendError", 4), ("invalid", 5)):
-        bigquery_server.job_errors = [{"reason": reason, "message": "no"}] * 4
-        with pytest.raises((StoreError, Transient)):
-            tables.write("jobs", DAY, "name", ROWS)
-        assert (len(bigquery_server.jobs), count(bigquery_server)) == (jobs, 0)
-    bigquery_server.job_errors = []
-    for _ in range(2):
-        tables.write("jobs", DAY, "name", ROWS)
-        assert (len(bigquery_server.jobs), count(bigquery_server)) == (6, 1)
+    some = [{**ROWS[0], "part": part} for part in range(4)]
+    for name, written in (("a", some[:3]), ("b", some[:2]), ("c", some[2:])):
+        tables.write("jobs", DAY, name, written)
+    assert count(bigquery_server) == 4
 
 
 def test_inserts_stay_within_the_limits(bigquery_server: BigQueryServer) -> None:
@@ -128,16 +116,9 @@ def test_inserts_stay_within_the_limits(bigquery_server: BigQueryServer) -> None
     tables.write("jobs", DAY, "small", [{**ROWS[0], "part": part} for part in range(1001)])
     assert count(bigquery_server) == 1006
     assert len([line for line in bigquery_server.requests if "insertAll" in line]) == 5 + 3
-    with pytest.raises(StoreError, match="BigQuery refused jobs"):
-        tables.write("jobs", DAY, "name", [{**ROWS[0], "reason": "x" * 10_000_000}])
-
-
-def test_a_large_load(bigquery_server: BigQueryServer) -> None:
-    """Beyond 5 MB the client uploads in the resumable way."""
-    tables = BigQueryTables("p", "d", method="load", endpoint=bigquery_server.url)
-    tables.write("jobs", DAY, "name", [{**ROWS[0], "reason": "x" * 1_000_000, "part": part} for part in range(7)])
-    assert count(bigquery_server) == 7
-    assert any("uploadType=resumable" in line for line in bigquery_server.requests)
+    with pytest.raises(RowsRefused, match="row 0 of jobs: it has 10,000,"):
+        tables.write("jobs", DAY, "name", [{**ROWS[0], "reason": "x" * 10_000_000}, {**ROWS[0], "part": 9999}])
+    assert count(bigquery_server) == 1007
 
 
 def test_names(bigquery_server: BigQueryServer) -> None:
@@ -204,23 +185,3 @@ def test_server_drops_rows_whose_id_was_seen(client: Any, bigquery_server: BigQu
     assert count(bigquery_server, "made") == 3
     client.insert_rows_json("p.d.made", [{"name": "x"}] * 2, row_ids=[None, None])
     assert count(bigquery_server, "made") == 5
-
-
-@pytest.mark.parametrize("size", [100, 6_000_000])
-def test_server_loads(client: Any, bigquery_server: BigQueryServer, size: int) -> None:
-    client.create_table(bigquery.Table("p.d.made", FIELDS))
-    options = bigquery.LoadJobConfig(source_format="NEWLINE_DELIMITED_JSON", write_disposition="WRITE_APPEND")
-
-    def load(line: dict[str, Any], job_id: str) -> Any:
-        data = json.dumps(line).encode()
-        return client.load_table_from_file(
-            io.BytesIO(data), "p.d.made", job_id=job_id, job_config=options, size=len(data)
-        )
-
-    load({"name": "x" * size}, "one").result()
-    with pytest.raises(Conflict):
-        load({"name": "x" * size}, "one")
-    with pytest.raises(BadRequest, match="no such field: color"):
-        load({"name": "x" * size, "color": 1}, "two").result()
-    assert client.get_job("two").error_result["reason"] == "invalid"
-    assert [len(row["name"]) for row in bigquery_server.table("p", "d", "made").rows()] == [size]

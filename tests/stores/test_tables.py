@@ -48,20 +48,20 @@ class ParquetWarehouse(Warehouse):
 
 
 class BigQueryWarehouse(Warehouse):
-    def __init__(self, server: BigQueryServer, method: Any) -> None:
-        super().__init__(BigQueryTables("p", "d", method=method, endpoint=server.url))
+    def __init__(self, server: BigQueryServer) -> None:
+        super().__init__(BigQueryTables("p", "d", endpoint=server.url))
         self.server = server
 
     def read(self, table: str) -> list[dict[str, Any]]:
         return self.server.table("p", "d", table).rows()
 
 
-@pytest.fixture(params=["parquet", "stream", "load"])
+@pytest.fixture(params=["parquet", "bigquery"])
 def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
     if request.param == "parquet":
         yield ParquetWarehouse(tmp_path / "it's a [ware]house*")
     else:
-        yield BigQueryWarehouse(request.getfixturevalue("bigquery_server"), request.param)
+        yield BigQueryWarehouse(request.getfixturevalue("bigquery_server"))
 
 
 def trace(job: str = "job", revision: int = 1, segments: int = 3) -> PreprocessedTrace:

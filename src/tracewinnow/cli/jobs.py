@@ -7,7 +7,8 @@ import json
 
 import click
 
-from tracewinnow.cli.common import counted, warehouse_option
+from tracewinnow.cli.common import counted
+from tracewinnow.cli.folder import folder_option
 from tracewinnow.serving.damage import rebuild_command
 from tracewinnow.serving.job import STATES, Job
 from tracewinnow.serving.text import duration, number, plain, table, utc
@@ -25,7 +26,7 @@ Examples:
   tracewinnow jobs --warehouse warehouse --json | jq -r '.[] | select(.holes != []) | .job_id'
 """
 )
-@warehouse_option
+@folder_option
 @click.option("--state", type=click.Choice(STATES), help="Only jobs in this state.")
 @click.option(
     "--limit", type=click.IntRange(min=1), default=30, show_default=True, help="At most so many, newest first."
@@ -57,7 +58,9 @@ def command(warehouse: str, state: str | None, limit: int, as_json: bool) -> Non
     refused = opened.dead_letters()
     if refused:
         by_code = ", ".join(f"{plain(code)} {count}" for code, count in refused.items())
-        click.echo(f"{sum(refused.values())} records were refused (dead letters): {by_code}", err=True)
+        count = sum(refused.values())
+        what = "1 record or window was" if count == 1 else f"{count:,} records or windows were"
+        click.echo(f"{what} refused (dead letters): {by_code}", err=True)
 
 
 def _tell_unbuilt(opened: Warehouse, some: bool) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import click
 
-from tracewinnow.cli.common import counted, warehouse_option
+from tracewinnow.cli.common import counted
+from tracewinnow.cli.folder import folder_option
 from tracewinnow.cli.output import binary_stdout
 from tracewinnow.schemas.errors import BadUse
 from tracewinnow.serving.damage import damaged_archive
@@ -29,19 +31,20 @@ Examples:
 @click.argument("job")
 @click.argument("lines", metavar="FIRST-LAST")
 @click.option(
-    "--window", metavar="START", help="Start of the window, as the answer names it; not needed where there is one."
+    "--window",
+    metavar="START",
+    help="The window, as the answer names it: its start, and perhaps its part; not needed where there is one.",
 )
-@click.option(
-    "--part", type=click.IntRange(min=0), default=0, help="Part of a window that was too large for one trace."
-)
-@warehouse_option
+@click.option("--part", type=click.IntRange(min=0), help="Part of a window that was too large for one trace.")
+@folder_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line: window, number, time, rank and text.")
-def command(job: str, lines: str, window: str | None, part: int, warehouse: str, as_json: bool) -> None:
+def command(job: str, lines: str, window: str | None, part: int | None, warehouse: str, as_json: bool) -> None:
     """Fetch the lines FIRST to LAST of JOB from the archive, as they were printed.
 
     The numbers are those in the gaps of an answer: from 1, in the order of the window's trace.
     """
     first, last = line_range(lines)
+    window, part = _window_and_part(window, part)
     opened = Warehouse(warehouse)
     job_id = opened.find(job, archived=True)
     start = find_window(opened.archive, job_id, window, window_length(opened.store) if window else None)
@@ -73,6 +76,16 @@ def command(job: str, lines: str, window: str | None, part: int, warehouse: str,
     _write(trace, first, min(last, count), as_json)
     if damaged:
         raise damaged_archive(damaged, "Lines of this window are missing here.", job_id, warehouse)
+
+
+def _window_and_part(window: str | None, part: int | None) -> tuple[str | None, int]:
+    """What --window and --part name: an answer calls the parts of a window `START part N`."""
+    named = re.fullmatch(r"(.+?),?\s+part\s+([0-9]{1,9})\s*", window or "")
+    if not named:
+        return window, part or 0
+    if part is not None and part != int(named[2]):
+        raise BadUse(f"--window names part {int(named[2])}, and --part says {part}: leave --part out")
+    return named[1], int(named[2])
 
 
 def _write(trace: Trace, first: int, last: int, as_json: bool) -> None:

@@ -33,7 +33,8 @@ Examples:
 def command(job_id: str | None, **options: Any) -> None:
     """Make traces and tables again from the archive of raw telemetry.
 
-    After an upgrade, or when a table was lost. --window must be what the warehouse was begun with.
+    After an upgrade, or when a table was lost. --window must be what the warehouse was begun with. The exit code is 1 where an
+    object of the archive is damaged, or a trace could not be made.
     """
     log_to_stderr()
     from tracewinnow.pipelines import rebuild
@@ -70,8 +71,28 @@ def command(job_id: str | None, **options: Any) -> None:
             f"{counted(total['dead_letters'], 'dead letter')}.",
             err=True,
         )
+    if wrong := _wrong(total):
+        raise TracewinnowError("\n".join(wrong))
+
+
+def _wrong(total: Counter[str]) -> list[str]:
+    """What is not as it should be, in sentences that say what to do."""
+    found = []
     if total["damaged_objects"]:
-        raise TracewinnowError(
-            f"{counted(total['damaged_objects'], 'object')} of the archive cannot be read (named above): what was built lacks "
-            "what only they held. Put back a copy, then rebuild again"
+        outcomes = []
+        if stayed := total["windows_not_rebuilt"]:
+            outcomes.append(
+                f"{counted(stayed, 'window')} {'stays as it was' if stayed == 1 else 'stay as they were'} built before"
+            )
+        if lacking := total["windows_lacking"]:
+            outcomes.append(f"{counted(lacking, 'window')} {'lacks' if lacking == 1 else 'lack'} what only they held")
+        found.append(
+            f"{counted(total['damaged_objects'], 'object')} of the archive cannot be read (named above): "
+            f"{' and '.join(outcomes)}. Put back a copy, then rebuild again."
         )
+    if failed := total["traces_failed"]:
+        found.append(
+            f"{counted(failed, 'trace')} could not be made or written whole: the dead letters say why. Mend what they name, or "
+            "upgrade, then rebuild again."
+        )
+    return found

@@ -14,7 +14,7 @@ import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 
-from tracewinnow.cli.common import warehouse_option
+from tracewinnow.cli.folder import folder_option
 from tracewinnow.cli.output import binary_stdout, whole
 from tracewinnow.codec import CodecError
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
@@ -44,7 +44,7 @@ Examples:
     "--out", default="-", type=click.Path(dir_okay=False, allow_dash=True), metavar="FILE",
     help="Write to FILE, .csv or .parquet; without it, or for -, CSV on stdout.",
 )  # fmt: skip
-@warehouse_option
+@folder_option
 def command(job: str, kind: str, names: tuple[str, ...], out: str, warehouse: str) -> None:
     """Fetch the numbers that JOB sent, a row each: from which window, what, which rank, step, time, value.
 

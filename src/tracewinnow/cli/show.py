@@ -8,7 +8,7 @@ import sys
 import click
 from google.protobuf.json_format import MessageToDict
 
-from tracewinnow.cli.common import warehouse_option
+from tracewinnow.cli.folder import folder_option
 from tracewinnow.cli.output import binary_stdout, whole
 from tracewinnow.schemas.errors import BadUse, TracewinnowError
 from tracewinnow.serving.holes import Lack
@@ -35,7 +35,7 @@ Examples:
     help="Write a page with the timeline, the series and what was dropped. FILE holds all that it needs; - is stdout, and the "
     "answer is not printed.",
 )  # fmt: skip
-@warehouse_option
+@folder_option
 @click.option("--json", "as_json", is_flag=True, help="The answer with its segments, as one JSON object.")
 def command(job: str, budget: int, query: str | None, html: str | None, warehouse: str, as_json: bool) -> None:
     """Answer why JOB failed, under a token budget.

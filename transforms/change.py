@@ -29,7 +29,7 @@ def jumps(values: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     found = []
     for place in np.flatnonzero(big[WARM:]) + WARM:  # few: the test above is strict
         usual = np.median(change[max(0, place - 64) : place])
-        if change[place] > JUMP * usual:
+        if change[place] / JUMP > usual:
             found.append(place + 1)
         if len(found) >= 1000:
             break

@@ -200,7 +200,7 @@ class Companion:
             return False
         if self._done is None or not self._done.ours():
             return False
-        # Not for its end: it waits for ours, see `shipper.ship`.
+        # Not for its end: it waits for ours, see `shipping.ship`.
         poll = select.poll()
         poll.register(self._done.fd, select.POLLIN | select.POLLHUP)
         return bool(poll.poll(timeout * 1000))

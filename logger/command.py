@@ -14,7 +14,8 @@ from pathlib import Path
 from tracewinnow.logger import arguments, identity, session, spool, spool_writer, wire
 from tracewinnow.logger.descriptors import fill_standard, mark
 from tracewinnow.logger.process import signal_name
-from tracewinnow.logger.shipper import GRACE_SECONDS, Shipper
+from tracewinnow.logger.shipper import Shipper
+from tracewinnow.logger.shipping import GRACE_SECONDS
 from tracewinnow.logger.tee import Tee
 from tracewinnow.schemas.errors import TracewinnowError
 

@@ -32,7 +32,7 @@ except OSError:
 os.close(born)
 sys.path[:1] = []
 sys.path += [entry for entry in {path!r} if entry not in sys.path]
-from tracewinnow.logger.shipper import main
+from tracewinnow.logger.shipping import main
 sys.exit(main())
 """
 

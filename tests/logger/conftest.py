@@ -39,7 +39,7 @@ class Spool:
                     continue
                 if begun and SHELL[0].encode() == words[0]:
                     continue
-                if str(self.path).encode() in words and any(b"tracewinnow.logger.shipper" in word for word in words):
+                if str(self.path).encode() in words and any(b"tracewinnow.logger.shipping" in word for word in words):
                     found.append(int(entry.name))
         return found
 

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 
-from tracewinnow.logger import identity, outbox, session, shipper, wire
+from tracewinnow.logger import identity, outbox, session, shipper, shipping, wire
 from tracewinnow.logger import spool as segments
 from tracewinnow.logger.descriptors import Held
 from tracewinnow.logger.detached import ALL_DONE
@@ -208,12 +208,12 @@ def begun(directory: Path) -> tuple[session.Session, Writer]:
 def test_a_stop_is_held_against_the_exit_code(
     spool: Any, monkeypatch: pytest.MonkeyPatch, looks: int, status: int | None, expected: list[str]
 ) -> None:
-    monkeypatch.setattr(shipper, "EXIT_SECONDS", 0.05 if looks == 1 << 60 else 60.0)
+    monkeypatch.setattr(shipping, "EXIT_SECONDS", 0.05 if looks == 1 << 60 else 60.0)
     known, lane = begun(spool.path)
     lane.append(segments.STOP, wire.stop(0, "finished"), time.time_ns())
     lane.append(segments.END, b"", time.time_ns())
     done, done_write = os.pipe()
-    shipper.ship(shipper.Shipper(spool.path, known), Job(looks, status), None, Held(done_write))  # type: ignore[arg-type]
+    shipping.ship(shipper.Shipper(spool.path, known), Job(looks, status), None, Held(done_write))  # type: ignore[arg-type]
     assert os.read(done, 2) == ALL_DONE  # the job was let go
     os.close(done)
     assert [event.WhichOneof("kind") for event in spool.events()] == expected
@@ -333,8 +333,8 @@ def test_one_that_gives_up_drops_nothing_that_it_has_read(tmp_path: Path, patch:
     os.write(write, sent)
     program = f"""
 import select, sys, time
-from tracewinnow.logger import session, shipper
-shipper.STOP_SECONDS = 60.0
+from tracewinnow.logger import session, shipping
+shipping.STOP_SECONDS = 60.0
 load = session.load
 {patch}
 def load_late(*which):
@@ -342,7 +342,7 @@ def load_late(*which):
         time.sleep(0.01)
     return load(*which)
 session.load = load_late
-sys.exit(shipper.main())
+sys.exit(shipping.main())
 """
     words = [str(tmp_path), UUID, "--stdout", str(read), "--stderr", str(errors), "--lane", "tee1"]
     process = subprocess.Popen(

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tracewinnow.logger import wire
 
 if TYPE_CHECKING:
-    from tracewinnow.logger.run import Run
+    from tracewinnow.logger.recorder import Recorder
 
 PENDING = 8  # copies under way; a device that is further behind loses norms, and never waits for us
 LAST_SECONDS = 1.0  # at the end of the run, for the copies under way
@@ -41,7 +41,7 @@ class Watch:
     last parameter is gone, the watch is `closed`.
     """
 
-    def __init__(self, run: Run, model: Any, every: int, first_step: int) -> None:
+    def __init__(self, run: Recorder, model: Any, every: int, first_step: int) -> None:
         torch = sys.modules.get("torch")
         if torch is None or not isinstance(model, torch.nn.Module):
             raise TypeError(f"watch() takes a torch.nn.Module, not {type(model).__name__}")

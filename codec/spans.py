@@ -16,7 +16,6 @@ from .errors import BadArgument, Corrupt
 from .limits import MAX_BYTES
 from .varint import Cursor, section, varint
 
-MAX_SPANS = 1 << 26
 MAX_WORDS = 1 << 20
 CHUNK = 1 << 16  # spans of a chunk
 SPAN = 100  # bytes that a span takes beside its words

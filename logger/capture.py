@@ -63,7 +63,10 @@ class Companion:
             for one in self._redirects:
                 one.begin()
             self.captured = frozenset(one.pipe for one in self._redirects)
-        threading.Thread(target=self._watch, name="tracewinnow-watch", daemon=True).start()
+        try:
+            threading.Thread(target=self._watch, name="tracewinnow-watch", daemon=True).start()
+        except RuntimeError as wrong:  # the shipper works; were it killed, nobody would replace it
+            self.warn(f"the shipper is not watched: {wrong}")
 
     def _pipes(self) -> None:
         try:
@@ -203,7 +206,9 @@ class Companion:
         # Not for its end: it waits for ours, see `shipping.ship`.
         poll = select.poll()
         poll.register(self._done.fd, select.POLLIN | select.POLLHUP)
-        return bool(poll.poll(timeout * 1000))
+        finished = bool(poll.poll(timeout * 1000))
+        self._done.close()
+        return finished
 
     def forget(self) -> None:
         """In a forked child: the shipper is the parent's, and so are the read ends of the pipes, and `done`."""

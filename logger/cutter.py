@@ -287,7 +287,8 @@ class Cutter:
 
     def children(self) -> bool:
         """Whether forked children that have logged live still."""
-        return any(spool.fork_pid(lane) and lane not in self._gone for lane in self._readers)
+        # Asked here: where the outbox cannot be written nothing is read, and nobody looks for the gone.
+        return any(spool.fork_pid(lane) and lane not in self._gone and not self.gone(lane) for lane in self._readers)
 
     def release(self) -> None:
         """Delete segments that are read to their end; call it when the outbox has what was cut from them, before more is read."""

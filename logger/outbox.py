@@ -104,7 +104,9 @@ def _never_written(file: BinaryIO, offset: int, size: int) -> bool:
         if rest.strip(b"\0"):
             return False
     last_sector = record[-((offset + size) % SECTOR or SECTOR) :]
-    return not last_sector.strip(b"\0") or bytes(SECTOR) in record
+    first = -offset % SECTOR  # of the record's bytes that begins a sector
+    sectors = (record[at : at + SECTOR] for at in range(first, len(record) - SECTOR + 1, SECTOR))
+    return not last_sector.strip(b"\0") or any(not sector.strip(b"\0") for sector in sectors)
 
 
 def files(directory: Path, process_uuid: str) -> list[Path]:

@@ -85,20 +85,26 @@ def backfill(
     """
     store = open_objects(settings.warehouse)
     done = done_before(store)
-    for group in groups(tasks):
+    broken: set[str] = set()  # files that are left alone: the rest of one must not tick off what was not read of it
+    for planned in groups(tasks):
+        group = [task for task in planned if printable(task.path) not in broken]
+        if not group:
+            report(planned, {})
+            continue
         file_state.begin(done, group)
         _put(store, done)
         told: dict[str, set[str]] = {}
         counters = run_here(lambda pipeline, group=group: construct(pipeline, group, settings), told)  # type: ignore[misc]
         unread = told.get(UNREAD_FILES, set())
         replaced = file_state.finish(done, (task for task in group if printable(task.path) not in unread))
+        broken |= unread | set(map(printable, replaced))
         _put(store, done)
         told.setdefault(DAMAGED_FILES, set()).update(
             f"{printable(path)} was replaced while it was read: run the same command again" for path in replaced
         )
         for reason in sorted(told[DAMAGED_FILES]):
             damaged(reason)
-        report(group, counters)
+        report(planned, counters)
 
 
 def _put(store: ObjectStore, state: State) -> None:

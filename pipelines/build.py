@@ -157,7 +157,7 @@ class ReadWindowFn(beam.DoFn):
             if not letter.code:  # what an earlier read refused is taken out
                 yield beam.pvalue.TaggedOutput(FAILED, stamp.with_value(letter))
         except (ValueError, ArithmeticError, DecodeError) as wrong:  # what validation let through, and should not have
-            letter.code = "cannot-assemble"
+            letter.code, letter.original, letter.offset = "cannot-assemble", b"", 0
             letter.reason = f"{wrong}; the batches stand in the archive, `tracewinnow rebuild` reads them again"
             yield self._refused(stamp, letter)
         if stays:

@@ -53,8 +53,8 @@ class DeadLetters:
     def _set_aside(self, date: str, refused: Sequence[tuple[DeadLetter, str]]) -> None:
         """Each whole into a file of the warehouse, then a row without what it holds, which says where that is."""
         short = []
+        self.files.write([letter for letter, _ in refused])
         for letter, why in refused:
-            self.files.write([letter])
             made = DeadLetter()
             made.CopyFrom(letter)
             made.ClearField("original")

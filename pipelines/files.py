@@ -14,14 +14,13 @@ from typing import NamedTuple
 from tracewinnow.packed import PACKED
 from tracewinnow.pipelines.file_text import beginning
 from tracewinnow.schemas.errors import BadInput, BadUse
-from tracewinnow.schemas.validate import in_time
+from tracewinnow.schemas.validate import CONTROL, in_time
 from tracewinnow.transforms.pieces import is_binary
 
 RANGE_BYTES = 64 << 20  # of a plain file in one task
 HEAD_BYTES = 4096  # what tells one file from another that takes its place
 PARQUET = b"PAR1"
 WHOLE = (*PACKED, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # how files begin that are read whole or not at all
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 STAMP = re.compile(rb"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)")
 
 

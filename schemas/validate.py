@@ -46,7 +46,7 @@ ITEM_BYTES = {
 
 _UUID = re.compile(r"[0-9a-f]{32}\Z")
 # Of both sets, of lines and paragraphs, and what turns the direction of text: all of it changes what a terminal shows.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _ACCELERATORS = frozenset(Accelerator.values())
 
 
@@ -107,7 +107,7 @@ def check_head(batch: TelemetryBatch, now_ns: int) -> None:
         raise BadInput("missing-job-id", "job_id is empty: name the job")
     if len(batch.job_id) > JOB_ID_BYTES or len(batch.job_id.encode()) > JOB_ID_BYTES:
         raise BadInput("bad-job-id", f"job_id begins {batch.job_id[:40]!r} and has more than {JOB_ID_BYTES} bytes")
-    if _CONTROL.search(batch.job_id):
+    if CONTROL.search(batch.job_id):
         raise BadInput("bad-job-id", f"job_id {batch.job_id[:80]!r} has a control character in it")
     if not batch.process_uuid:
         raise BadInput("missing-process-uuid", "process_uuid is empty: give each process 32 hex digits of its own")

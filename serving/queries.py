@@ -37,7 +37,8 @@ FROM traces JOIN jobs USING (job_id, window_start_ns, part, revision) WHERE list
 # The topic of a letter about a window is archive/<job>/<start>; what a step before the archive refused has the topic of its record.
 FAILED = """
 SELECT topic, code, reason FROM dead_letters
-WHERE code IN ('corrupt-archive', 'cannot-assemble', 'stage-failed') AND topic LIKE 'archive/%' ORDER BY code, reason
+WHERE code IN ('corrupt-archive', 'cannot-assemble', 'stage-failed', 'cannot-build') AND topic LIKE 'archive/%'
+ORDER BY code, reason
 """
 # Records in which the job's id stands, as bytes; and how many do not tell who sent them.
 REFUSED = """

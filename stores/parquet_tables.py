@@ -107,7 +107,7 @@ def _view(table: str, folder: Path) -> str:
         same = [path.name for path in folder.glob("schema-*.txt")] == [_schema_name(table)]
         # Not hive_partitioning: each name=value in the warehouse's own path would become a column, or take one's place.
         options = f"union_by_name = {not same}, hive_partitioning = false, filename = true"
-        day = f"substr(filename, {len(f'{folder}/dt=') + 1}, 10)::DATE"
+        day = "regexp_extract(filename, '/dt=([^/]+)/[^/]+$', 1)::DATE"  # DuckDB shortens paths, so no place in it is known
         rows = f"SELECT COLUMNS('{_BUT_DT}'), {day} AS dt FROM read_parquet('{files}', {options})"  # noqa: S608
         every += f" UNION ALL BY NAME SELECT * EXCLUDE filename FROM ({rows})"  # noqa: S608
     if "revision" not in {column.name for column in TABLES[table].columns}:

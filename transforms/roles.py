@@ -62,7 +62,7 @@ ROLES: tuple[tuple[str, str, bytes], ...] = (
     ("rule-", "ruled", rb"---$"),
     ("rule*", "ruled", rb"(?:\*\*\*|___|###|~~~|\+\+\+)$"),
     ("separator", "line", rb"_ _ _[_ ]*$"),
-    ("header", "trace", rb"(?:\xe2\x95\xad(?:\xe2\x94\x80)+ )?(?:[A-Z][\w.#]* )?Traceback \(most recent call"
+    ("header", "trace", rb"(?:\xe2\x95\xad(?:\xe2\x94\x80)+ )?(?:(?!Original )[A-Z][\w.#]* )?Traceback \(most recent call"
      rb"|ray::.{1,200}\(pid="),
     ("group", "trace", rb"Exception Group Traceback \(most recent call"),
     ("inner", "trace", rb"Original Traceback \(most|Traceback of TorchScript"),
@@ -71,8 +71,8 @@ ROLES: tuple[tuple[str, str, bytes], ...] = (
     ("goroutine", "stack", rb"goroutine # \["),
     ("crash", "crash",
      rb"==#==|\*\*\* (?!\[)\S|Fatal Python error|Current thread #|Thread # (?:\(|\[)|=== Backtrace|Stack dump|PC: @"
-     rb"|Extension modules:|Program (?:received|terminated)|Core was generated|(?:WARNING: )?\w+Sanitizer: |Received signal #"
-     rb"|<-+ |-+ Native stack trace|ERROR: Reached heap"),
+     rb"|Extension modules:|Program (?:received|terminated)|Core was generated|\w+Sanitizer: |Received signal #"
+     rb"|<--- (?:Last few GCs|JS stacktrace)|-+ Native stack trace|ERROR: Reached heap"),
     ("crash_line", "line",
      rb"(?:READ|WRITE) of size|# is located|(?:freed|allocated|previously|Previous|Location|Mutex|As if|Write of|Read of) "
      rb"|SUMMARY: |Shadow byte|=>#|(?:Signal|Signal code|Failing at address|Registers?):|Thread T# |(?:Direct|Indirect) leak"),
@@ -87,7 +87,7 @@ ROLES: tuple[tuple[str, str, bytes], ...] = (
      rb"(?:Caused by|Suppressed|Wrapped by|\[cause\]|Stack ?trace|stack backtrace|(?i:call ?stack|backtrace))\b.{0,40}:|--- End of "
      rb"|Driver stacktrace:"
      rb"|\* (?:What went wrong|Exception is|Try|Get more help)\b|\.\.\. # (?:more|common frames)"
-     rb"|Caused by: |Suppressed: |Node\.js v#"),
+     rb"|Node\.js v#"),
     ("runtime", "line",
      rb"\[\[|BufferAssignment|Peak buffers:|# successful operations|# derived errors|# root error|\(#\) [A-Z_]{4,}:|Node: "
      rb"|Detected at node|Original stack trace|Errors may have originated|Stack trace below"
@@ -102,9 +102,8 @@ ROLES: tuple[tuple[str, str, bytes], ...] = (
     ("marked", "line", rb"> "),
     ("expect", "report",
      rb"(?:(?i:expected|actual|received|wanted|want|got|but was|but got)|left|right|Failed asserting|Failure/Error|Error Trace"
-     rb"|Messages|Diff(?:erence)?|DESIRED|Mismatched elements|Max (?:absolute|relative) difference|First differing|At positional"
-     rb"|Value of)\b.{0,30}?(?:$|: ?)|(?:Failed validating|On instance)\b|\[(?:left|right|index)\]: "
-     rb"|(?:DataFrame|Series|Index|numpy array)\b.{0,80} are different"),
+     rb"|Messages|Diff(?:erence)?|DESIRED|Value of)\b.{0,30}?(?:$|: ?)|(?:Failed validating|On instance)\b"
+     rb"|\[(?:left|right|index)\]: |(?:DataFrame|Series|Index|numpy array)\b.{0,80} are different"),
     ("diff_head", "diff", rb"@@ |(?:\+\+\+|---) (?!.*[-+=]{3}$)\S|diff --git "),
     ("frame", "stack",
      rb"## (?!\[|[A-Z]{2,}[ :])(?:#|<|/|\{main\}|.{0,200}[( ](?:in|at|from) |.{1,200}\()|frame ##"  # steps of a build have no place
@@ -138,7 +137,8 @@ ROLES: tuple[tuple[str, str, bytes], ...] = (
      rb"(?:For (?:debugging|more|further|simplicity)|Please |See |If (?:you|this) |Try |Consider |Compile with|You can |Make sure"
      rb"|Did you mean|Last error|CUDA kernel|Search for |Set (?:the env|[A-Z]{4})|\[SQL: |\[parameters: |Perhaps "
      rb"|nccl[A-Z]\w+: |\(Background on|\(Triggered )"),
-    ("invalid", "line", rb"(?!)" + _INVALID),
+    ("detail", "line",
+     rb"(?:Mismatched elements|Max (?:absolute|relative) difference|First differing|At positional)\b" + _INVALID),
     ("value", "line", rb"\w+ = \S"),
     ("closer", "line", rb"[}\])]+[;,.]?$"),
     ("named", "line", rb"[A-Za-z_][\w.$<>#]*(?:: |:?$)"),
@@ -161,9 +161,6 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("anywhere", "header", "bridge report raised ruled", "trace"),
     ("anywhere", "group", "bridge report raised ruled", "trace"),
     ("anywhere", "inner", "trace done raised", "trace"),
-    ("deeper", "source_frame", "done raised", "trace"),
-    ("over", "source_frame", "trace stack", ""),
-    ("over", "raised", "trace", "done"),
     ("anywhere", "source_frame", "trace crash report stack", ""),
     ("anywhere", "bridge", "trace done bridge", "bridge"),
     ("anywhere", "goroutine", "raised stack done", "stack"),
@@ -171,11 +168,8 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("anywhere", "crash", "crash ruled", "crash"),
     ("anywhere", "crash_line", "crash", ""),
     ("anywhere", "caused", "raised stack done report placed", "raised"),
-    ("over", "caused", "raised stack report", "raised"),
-    ("far", "caused", "raised", "raised"),
     ("anywhere", "cause", "raised stack done report placed", "stack"),
     ("anywhere", "runtime", "line trace done raised stack", "stack"),
-    ("over", "runtime", "done raised stack", "stack"),
     ("anywhere", "test", "ruled", "report"),
     ("anywhere", "raised", "report", ""),
     ("anywhere", "panic", "report", "raised"),
@@ -198,7 +192,6 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("anywhere", "collective_trail", "launch", ""),
     ("anywhere", "note", "intro", "diag"),
     ("anywhere", "note", "diag raised stack done report crash", ""),
-    ("over", "note", "crash", ""),
     ("anywhere", "intro", "intro", ""),
     ("anywhere", "diag", "intro", "diag"),
     ("anywhere", "caret", "line", "diag"),
@@ -207,9 +200,10 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("anywhere", "gutter", "diag trace stack done raised report", ""),
     ("anywhere", "numbered", "diag", ""),
     ("anywhere", "advice", "done raised stack diag crash", ""),
-    ("over", "advice", "done raised stack", ""),
-    ("far", "advice", "done raised", ""),
     ("anywhere", "rule-", "done", ""),
+    ("anywhere", "bridge", "report", ""),
+    ("anywhere", "value", "report", ""),
+    ("anywhere", "detail", "done raised report", ""),
     # same: at the column of the traceback's header, or of the block's first line
     ("same", "raised", "trace", "done"),
     ("same", "named", "trace", "done"),
@@ -218,6 +212,7 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("colon", "header", "line", "trace"),
     ("colon", "group", "line", "trace"),
     # deeper: by two columns than the block's first line (by one in a diff); roles that are not named keep the state
+    ("deeper", "source_frame", "done raised", "trace"),
     ("deeper", "header", HANGING, "trace"),
     ("deeper", "group", HANGING, "trace"),
     ("deeper", "frame", "line raised placed", "stack"),
@@ -225,6 +220,12 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("deeper", "caret", "line", "diag"),
     ("deeper", "assert", "line", "report"),
     # over: the same, with a blank line or two between
+    ("over", "source_frame", "trace stack", ""),
+    ("over", "raised", "trace", "done"),
+    ("over", "caused", "raised stack report", "raised"),
+    ("over", "runtime", "done raised stack", "stack"),
+    ("over", "note", "crash", ""),
+    ("over", "advice", "done raised stack", ""),
     ("over", "header", "bridge", "trace"),
     ("over", "group", "bridge", "trace"),
     ("over", "bridge", "trace done bridge", "bridge"),
@@ -245,20 +246,19 @@ _JOINS: tuple[tuple[str, str, str, str], ...] = (
     ("over", "diff_line", "report diff", ""),
     ("over", "place", "report", ""),
     ("over", "bridge", "report", ""),
-    ("anywhere", "bridge", "report", ""),
-    ("anywhere", "value", "report", ""),
     ("over", "value", "report", ""),
     ("over", "separator", "report", ""),
     ("over", "collective", "launch", ""),
     ("over", "numbered", "diag", ""),
     ("over", "source", "diag report", ""),
     ("over", "caret", "diag report", ""),
-    # far: with a few lines of a message between, which become part of the block
-    ("far", "bridge", "done", "bridge"),
-    ("far", "expect", "done", "report"),
-    ("far", "invalid", "done", ""),
+    ("over", "detail", "done raised report", ""),
     ("over", "frame", "done", "stack"),
     ("over", "weak_frame", "done", "stack"),
+    # far: with a few lines of a message between, which become part of the block
+    ("far", "caused", "raised", "raised"),
+    ("far", "bridge", "done", "bridge"),
+    ("far", "detail", "done", ""),
     ("far", "caret", "diag", ""),
     ("far", "frame", "raised", "stack"),
     ("far", "weak_frame", "raised", "stack"),

@@ -61,6 +61,14 @@ def test_the_same_name_replaces(tables: ParquetTables, tmp_path: Path) -> None:
     assert connect(tmp_path).execute("SELECT job_id FROM jobs").fetchall() == [("c",)]
 
 
+def test_a_path_with_two_dots(tables: ParquetTables, tmp_path: Path) -> None:
+    """DuckDB names files by a shorter path than it was given."""
+    tables.write("jobs", DAY, "name", [job("a", 0, 1)])
+    (tmp_path / "sub").mkdir()
+    found = connect(tmp_path / "sub" / "..").execute("SELECT job_id, dt::VARCHAR FROM jobs").fetchall()
+    assert found == [("a", DAY)]
+
+
 def test_the_same_rows_are_the_same_bytes() -> None:
     rows = [job("a", 0, 1, outcome="crashed"), job("b", 0, 1)]
     assert to_parquet("jobs", rows) == to_parquet("jobs", [dict(reversed(list(row.items()))) for row in rows])

@@ -38,11 +38,13 @@ Examples:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", callback=filled)
 @click.option("--job", "job_id", default=None, help="Job of all files; without it each file's name is its job.")
 @click.option(
-    "--again", is_flag=True, help="Read files again that are in already, as they were read before; nothing is doubled."
+    "--again",
+    is_flag=True,
+    help="Read files again that are in already, as this version read them before; nothing is doubled.",
 )
 @pipeline_options
 def command(paths: tuple[str, ...], job_id: str | None, again: bool, **options: Any) -> None:
-    """Archive and winnow plain logs, JSON lines, Parquet and outboxes, also as .gz and .zst; folders are searched.
+    """Archive and winnow plain logs, JSON lines, Parquet and outboxes, also as .gz, .zst, .xz and .bz2; folders are searched.
 
     Goes on where it was when it was broken off. A file that has grown since is read from its old end; another file in its place,
     even one that begins alike, is read whole. Of a damaged file what is whole is read. Each file of which something, or all, was

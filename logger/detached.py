@@ -48,6 +48,8 @@ class Detached:
         self._child: subprocess.Popen[bytes] | None = None
         self._born: Held | None = None  # by which it says its number
         self._write: Held | None = None
+        self._handle: Held | None = None  # of the kernel, which tells when it has ended
+        self._began = 0
 
     def start(
         self, arguments: Sequence[str], pass_fds: Sequence[int], stdout: int | None = None, stderr: int | None = None
@@ -90,16 +92,19 @@ class Detached:
         if self.pid is None:
             if self._born is None or not self._born.ours():
                 return False
-            self.pid = int(os.read(self._born.fd, 20) or 0)
+            pid = int(os.read(self._born.fd, 20) or 0)
             self._born.close()
+            if pid:
+                self._began = session.process_start(pid)
+                with contextlib.suppress(OSError, AttributeError):  # it has ended; or before Linux 5.3
+                    self._handle = Held(os.pidfd_open(pid))
+            self.pid = pid  # now that nothing is about to be opened or closed
         if self.pid:  # else it was killed before it could say a word
             self._wait(self.pid)
         return True
 
     def _wait(self, pid: int) -> None:
-        began, handle = session.process_start(pid), None
-        with contextlib.suppress(OSError, AttributeError):  # it has ended; or before Linux 5.3
-            handle = Held(os.pidfd_open(pid))
+        handle, began = self._handle, self._began
         while True:
             if told := handle is not None and handle.ours():
                 poll = select.poll()
@@ -120,7 +125,7 @@ class Detached:
 
     def forget(self) -> None:
         """In a forked child, whose concern it is not; and where it could not be started."""
-        for held in (self._born, self._write):
+        for held in (self._born, self._write, self._handle):
             if held is not None:
                 held.close()
 

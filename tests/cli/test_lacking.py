@@ -11,10 +11,13 @@ from google.protobuf.json_format import MessageToDict
 
 from tests.cli.conftest import Cli
 from tests.serving.conftest import SECOND, START, WINDOW, Writer, batch
+from tracewinnow.pipelines.building import given_up
 from tracewinnow.pipelines.options import Settings
 from tracewinnow.pipelines.rebuild import BuildHere, windows
+from tracewinnow.schemas.tables import date_of, dead_letter_row
 from tracewinnow.schemas.telemetry_pb2 import TelemetryBatch
 from tracewinnow.stores.archive import Archive, ArchivedBatch
+from tracewinnow.stores.parquet_tables import ParquetTables
 from tracewinnow.transforms import dofns
 from tracewinnow.transforms.options import Options
 from tracewinnow.transforms.trace import Trace
@@ -120,6 +123,18 @@ def test_a_window_that_a_stage_could_not_build_is_a_hole(
     ]
     assert "window 2026-01-01T00:01:00Z is archived but not built" in Path("page.html").read_text()
     assert f"a bug in a stage; after an upgrade, {REBUILD} builds it" in said.err
+
+
+def test_a_window_that_was_given_up_after_it_was_built_lacks_what_came_since(cli: Cli, writer: Writer) -> None:
+    archive(writer, batch("a", 0, 0, ["step 1"]))
+    build(writer)
+    archive(writer, crash(0, 1))
+    letter = given_up(("a", START), "ZeroDivisionError: a bug")
+    ParquetTables(writer.store).write("dead_letters", date_of(START), "letter", [dead_letter_row(letter)])
+    said = cli("show", "a", *WHERE)
+    assert said.code == 1
+    assert "missing: window 2026-01-01T00:00:00Z lacks 1 batch that is archived" in said.out
+    assert "ZeroDivisionError: a bug" in said.err
 
 
 def test_a_job_of_which_nothing_is_built(cli: Cli, writer: Writer) -> None:

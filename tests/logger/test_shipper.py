@@ -7,6 +7,7 @@ import fcntl
 import mmap
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -270,6 +271,19 @@ def test_what_children_wrote_before_they_ended(spool: Any) -> None:
     assert segments.lanes(spool.path, uuid) == [f"fork{os.getpid()}x1"]
     known.boot_id = "another machine"
     assert not known.gone(f"fork{child.pid}x1")
+
+
+def test_a_child_of_a_job_whose_spool_is_gone_is_not_waited_for_for_ever(spool: Any) -> None:
+    known, _ = begun(spool.path)
+    work = shipper.Shipper(spool.path, known)
+    with subprocess.Popen(["sleep", "60"]) as child:
+        name = f"fork{child.pid}x1"
+        Writer(spool.path, known.identity.process_uuid, name, 1).append(segments.LINE, b"\x14x", time.time_ns())
+        work.end()
+        assert work.cutter.children()
+        shutil.rmtree(spool.path)
+        child.kill()
+    assert not work.cutter.children()
 
 
 def test_a_shipper_waits_for_a_sync_that_is_at_work(start_job: Any, spool: Any) -> None:

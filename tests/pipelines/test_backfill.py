@@ -252,6 +252,32 @@ def test_a_file_that_goes_before_it_is_read_ends_no_run(tmp_path: Path, caplog: 
     assert texts(tmp_path / "w", "gone") == [b"a line"]
 
 
+def test_what_could_not_be_read_is_read_by_the_next_run_though_the_rest_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, aside = tmp_path / "large.log", tmp_path / "aside"
+    log.write_text("".join(f"step {i:03}\n" for i in range(60)))
+    monkeypatch.setattr("tracewinnow.pipelines.files.RANGE_BYTES", 200)
+    monkeypatch.setattr(backfill, "RUN_BYTES", 1)  # a run for each range
+    real, runs = backfill.run_here, []
+
+    def away_at_first(*arguments: Any) -> dict[str, int]:
+        runs.append(log.rename(aside) if not runs else None)
+        try:
+            return real(*arguments)
+        finally:
+            if aside.exists():
+                aside.rename(log)
+
+    tasks, _ = backfill.plan([log], None, {}, False)
+    assert len(tasks) == 3
+    monkeypatch.setattr(backfill, "run_here", away_at_first)
+    backfill.backfill(tasks, settings(tmp_path / "w"), lambda group, counters: None)
+    monkeypatch.setattr(backfill, "run_here", real)
+    run([log], tmp_path / "w")
+    assert texts(tmp_path / "w", "large") == [b"step %03d" % i for i in range(60)]
+
+
 @pytest.mark.parametrize("count", [20, 2500])
 def test_rows_of_a_file_that_has_grown_stand_once(count: int, tmp_path: Path) -> None:
     def rows(first: int, last: int) -> str:

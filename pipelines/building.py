@@ -152,11 +152,15 @@ class Building:
         """A dead letter in the place of the window, which takes that of an earlier one. Blocks on the store; raises its errors."""
         letter = given_up(key, error)
         tables = open_tables(self.settings.tables or self.settings.warehouse)
-        name = hashlib.sha256(f"{STAGE}/{letter.topic}".encode()).hexdigest()
-        tables.write("dead_letters", date_of(letter.time_ns), name, [dead_letter_row(letter)])
+        tables.write("dead_letters", date_of(letter.time_ns), letter_name(letter.topic), [dead_letter_row(letter)])
         del self.failed[key]
         LOG.error("window %d of job %s is given up: %s", key[1], key[0], letter.reason)
         self.report("built", {"windows": 0, "dead_letters": 1})
+
+
+def letter_name(topic: str) -> str:
+    """Name of the file of the letter about a window; topic: archive/<job>/<start>."""
+    return hashlib.sha256(f"{STAGE}/{topic}".encode()).hexdigest()
 
 
 def given_up(key: WindowKey, error: str) -> DeadLetter:

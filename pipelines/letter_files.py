@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tracewinnow.pipelines.build import READ_WINDOW
-from tracewinnow.pipelines.building import STAGE as BUILD_WINDOW
+from tracewinnow.pipelines.building import letter_name
 from tracewinnow.schemas.dead_letter_pb2 import DeadLetter
 from tracewinnow.schemas.tables import Row, date_of, dead_letter_row
 from tracewinnow.stores.errors import NotFound
@@ -88,7 +88,7 @@ class LetterFiles:
     def built(self, topic: str, part: int, window_start_ns: int) -> None:
         """A part of a window was built and written: take out the letters that say that it could not be."""
         date = date_of(window_start_ns)
-        for name in (part_name(topic, part), *([_digest(f"{BUILD_WINDOW}/{topic}")] if part == 0 else [])):
+        for name in (part_name(topic, part), *([letter_name(topic)] if part == 0 else [])):
             if self.tables.has(TABLE, date, name):
                 self._put(date, name, [])
 
